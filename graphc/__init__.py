@@ -1,0 +1,1 @@
+"""graphc: a JIT-compiled graph compiler for plain NumPy functions."""

@@ -1,0 +1,1 @@
+"""Loop IR to native code: the source writer and the targets."""

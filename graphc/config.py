@@ -1,0 +1,24 @@
+"""Settings read from the environment, at each use, so that a test or a notebook can change them."""
+
+from __future__ import annotations
+
+import os
+
+
+def debug_level() -> int:
+    """``GRAPHC_DEBUG``: 0 nothing, 1 internal frames in tracebacks, 2 also each pass's IR."""
+    text = os.environ.get("GRAPHC_DEBUG", "0")
+    return int(text) if text.isdigit() else 0
+
+
+def disabled() -> bool:
+    """``GRAPHC_DISABLE=1``: decorated functions run as plain NumPy."""
+    return os.environ.get("GRAPHC_DISABLE", "") not in ("", "0")
+
+
+def default_threads() -> int:
+    """``GRAPHC_THREADS``, or the number of cores that this process may run on."""
+    text = os.environ.get("GRAPHC_THREADS", "")
+    if text.isdigit() and int(text) > 0:
+        return int(text)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

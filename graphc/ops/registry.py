@@ -1,0 +1,19 @@
+"""The registry of ops: a name stands for one record, in printed graphs and in files."""
+
+from __future__ import annotations
+
+from graphc.ir import Op
+
+OPS: dict[str, Op] = {}
+
+
+def register(op: Op) -> Op:
+    """Add `op` to the registry and return it.
+
+    Raises:
+        ValueError: the name is taken.
+    """
+    if op.name in OPS:
+        raise ValueError(f"an op named {op.name!r} is registered already")
+    OPS[op.name] = op
+    return op

@@ -1,0 +1,1 @@
+"""Reports about a compiled function: explain, and drawings of graphs."""
