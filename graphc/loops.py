@@ -51,7 +51,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Apply:
-    """A scalar function of the fixed vocabulary in `graphc.codegen` on expressions."""
+    """A scalar function of the vocabulary in `SCALAR_FUNCTIONS` on expressions of one dtype."""
 
     function: str
     arguments: tuple[Expr, ...]
@@ -74,6 +74,99 @@ class Cast:
 
     operand: Expr
     dtype: np.dtype
+
+
+SCALAR_FUNCTIONS: dict[str, str] = {
+    # arithmetic: result of the operands' dtype. Never on bool: ops lower those to bitwise_*.
+    "add": "iufc",
+    "subtract": "iufc",
+    "multiply": "iufc",
+    "divide": "fc",
+    "floor_divide": "iuf",
+    "remainder": "iuf",
+    "fmod": "iuf",
+    "power": "iufc",
+    "negative": "iufc",
+    "absolute": "ifc",
+    "maximum": "iuf",
+    "minimum": "iuf",
+    # exponentials and roots
+    "sqrt": "fc",
+    "cbrt": "f",
+    "exp": "fc",
+    "exp2": "f",
+    "expm1": "f",
+    "log": "fc",
+    "log2": "f",
+    "log10": "f",
+    "log1p": "f",
+    # trigonometric and hyperbolic
+    "sin": "fc",
+    "cos": "fc",
+    "tan": "fc",
+    "arcsin": "f",
+    "arccos": "f",
+    "arctan": "f",
+    "arctan2": "f",
+    "hypot": "f",
+    "sinh": "fc",
+    "cosh": "fc",
+    "tanh": "fc",
+    "arcsinh": "f",
+    "arccosh": "f",
+    "arctanh": "f",
+    # rounding and the parts of a float
+    "rint": "f",
+    "floor": "f",
+    "ceil": "f",
+    "trunc": "f",
+    "copysign": "f",
+    "nextafter": "f",
+    "spacing": "f",
+    "ldexp": "f",
+    "frexp_mantissa": "f",
+    "frexp_exponent": "f",
+    "signbit": "f",
+    # comparisons: bool result
+    "equal": "biufc",
+    "not_equal": "biufc",
+    "less": "biuf",
+    "less_equal": "biuf",
+    "greater": "biuf",
+    "greater_equal": "biuf",
+    # integers; on bool the bitwise functions are the logical ones
+    "bitwise_and": "biu",
+    "bitwise_or": "biu",
+    "bitwise_xor": "biu",
+    "invert": "biu",
+    "left_shift": "iu",
+    "right_shift": "iu",
+    "bitwise_count": "iu",
+    "gcd": "iu",
+    "lcm": "iu",
+    # complex
+    "complex": "f",
+    "real": "c",
+    "imag": "c",
+    "conjugate": "c",
+    # special
+    "expit": "f",
+    "erf": "f",
+    "erfc": "f",
+    "erfinv": "f",
+    "gamma": "f",
+    "gammaln": "f",
+    "digamma": "f",
+    "polygamma": "f",
+}
+"""The scalar functions that a backend has, with the kinds (``np.dtype.kind``) of their operands.
+
+Meanings, edges and result dtypes are those of the NumPy ufunc (or ``scipy.special`` function) of
+that name, on operands of one dtype, with these exceptions. ``absolute`` of complex gives the real
+dtype. ``ldexp`` takes (float, signed integer). ``frexp_mantissa`` and ``frexp_exponent`` (int32)
+are the results of ``frexp``. ``complex(re, im)`` makes a complex, exactly: no arithmetic.
+``polygamma(order, x)``: order is a `Const` of int64, 1 or more. ``bitwise_count`` gives uint8.
+"""
 
 
 Expr: TypeAlias = Const | Load | Position | Apply | Select | Cast
