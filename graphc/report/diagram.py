@@ -1,0 +1,374 @@
+"""What a drawing of a graph shows: boxes, arrows and groups, before anything is placed.
+
+A reader wants to see their computation, not its bookkeeping: broadcasting is left out, as NumPy
+leaves it out, and a scalar constant is written in the box that uses it (``maximum(x, 0)``).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from graphc.adjoint import gradients as cotangents_of
+from graphc.interp import bind_sizes, extend
+from graphc.ir import PARAMETER, Graph, Node, Value
+from graphc.loops import Elementwise, Reduction, Template
+from graphc.ops import full_like
+from graphc.types import TensorType, is_inexact, shape_text
+
+
+class KernelLike(Protocol):
+    """What a drawing needs to know of a kernel."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def nodes(self) -> Iterable[Node]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A box: its `kind` (what colours it), its title, and lines of (style, text) below.
+
+    Styles are ``type``, ``value``, ``gradient`` and ``note``.
+    """
+
+    kind: str
+    title: str
+    lines: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Arrow:
+    """From result `output` of box `source` to operand `operand` of box `target`.
+
+    `fan_out` and `fan_in` say how many results and operands the two boxes show.
+    """
+
+    source: int
+    target: int
+    output: int = 0
+    fan_out: int = 1
+    operand: int = 0
+    fan_in: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A kernel: boxes drawn inside one coloured frame."""
+
+    title: str
+    boxes: tuple[int, ...]
+
+
+@dataclass(slots=True)
+class Diagram:
+    """Boxes, arrows between them by number, and groups of them."""
+
+    boxes: list[Box] = field(default_factory=list)
+    arrows: list[Arrow] = field(default_factory=list)
+    groups: list[Group] = field(default_factory=list)
+
+
+INFIX = {
+    "add": "+",
+    "subtract": "−",
+    "multiply": "×",
+    "masked_multiply": "×",
+    "divide": "÷",
+    "true_divide": "÷",
+    "floor_divide": "//",
+    "remainder": "%",
+    "power": "**",
+    "matmul": "@",
+    "less": "<",
+    "less_equal": "≤",
+    "greater": ">",
+    "greater_equal": "≥",
+    "equal": "=",
+    "not_equal": "≠",
+}
+PASSED = frozenset({"broadcast_to"})
+
+
+def evaluations(
+    graph: Graph, arguments: Sequence[Any]
+) -> tuple[dict[Value, Any], dict[Value, Any]]:
+    """The value of every node for `arguments`, and the gradient of the outputs' sum by each.
+
+    Gradients are there for real-valued nodes that an output depends on.
+
+    Raises:
+        ShapeError: `arguments` do not fit the graph's inputs.
+
+    >>> from graphc import ops
+    >>> from graphc.ir import close, fresh_input
+    >>> from graphc.types import DTYPES
+    >>> x = fresh_input(TensorType(DTYPES["float64"], ()))
+    >>> square = close([x], [ops.multiply(x, x)], names=["x"])
+    >>> values, gradients = evaluations(square, [3.0])
+    >>> float(values[square.outputs[0]]), float(gradients[square.inputs[0]])
+    (9.0, 6.0)
+    """
+    arrays = [
+        np.asarray(argument, value.dtype) if isinstance(value.type, TensorType) else None
+        for value, argument in zip(graph.inputs, arguments, strict=True)
+    ]
+    sizes = bind_sizes(graph, arrays)
+    values: dict[Value, Any] = dict(zip(graph.inputs, arrays, strict=True))
+    extend(values, graph.outputs, sizes)
+    inner = [value for node in graph.nodes for value in node.outputs if _differentiable(value)]
+    seeds = [full_like(value, 1) if _differentiable(value) else None for value in graph.outputs]
+    found = dict(zip(inner, cotangents_of(graph.outputs, seeds, inner), strict=True))
+    known = dict(values)
+    extend(known, [value for value in found.values() if value is not None], sizes)
+    return values, {value: known[g] for value, g in found.items() if g is not None}
+
+
+def _differentiable(value: Value) -> bool:
+    return isinstance(value.type, TensorType) and is_inexact(value.dtype)
+
+
+def describe(
+    graph: Graph,
+    *,
+    values: Mapping[Value, Any] | None = None,
+    gradients: Mapping[Value, Any] | None = None,
+    kernels: Sequence[KernelLike] = (),
+    results: Sequence[str] = (),
+    whole_kernels: bool = False,
+) -> Diagram:
+    """The diagram of `graph`.
+
+    Args:
+        graph: what to draw.
+        values: for each value of the graph, the array to write on its box.
+        gradients: likewise, its gradient.
+        kernels: what was fused; their nodes are drawn in frames.
+        results: names for the outputs; without, ``result`` or the argument that is written.
+        whole_kernels: one box a kernel, that lists its operations, instead of a box a node.
+    """
+    reader = _Reader(graph, values or {}, gradients or {}, results)
+    owner = {node: k for k in reversed(range(len(kernels))) for node in kernels[k].nodes}
+    owner = {node: k for node, k in owner.items() if reader.is_shown(node)}
+    if whole_kernels:
+        return reader.kernels_as_boxes(kernels, owner)
+    return reader.nodes_as_boxes(kernels, owner)
+
+
+class _Reader:
+    """Turns nodes into boxes."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        values: Mapping[Value, Any],
+        gradients: Mapping[Value, Any],
+        results: Sequence[str],
+    ) -> None:
+        self.graph = graph
+        self.values = values
+        self.gradients = gradients
+        self.results = results
+        self.shown = [node for node in graph.nodes if self.is_shown(node)]
+        unused = [value.node for value in graph.inputs if value.node not in set(self.shown)]
+        inputs = {value.node: k for k, value in enumerate(graph.inputs)}
+        self.shown = sorted({*self.shown, *unused} & inputs.keys(), key=lambda n: inputs[n]) + [
+            node for node in self.shown if node not in inputs
+        ]
+
+    def is_shown(self, node: Node) -> bool:
+        return node.op.name not in PASSED and _scalar_text(node.out()) is None
+
+    # --- one box a node ---------------------------------------------------------------------------
+
+    def nodes_as_boxes(self, kernels: Sequence[KernelLike], owner: Mapping[Node, int]) -> Diagram:
+        diagram = Diagram()
+        number = {node: k for k, node in enumerate(self.shown)}
+        for node in self.shown:
+            diagram.boxes.append(self._box(node))
+            operands = [_source(value) for value in node.inputs]
+            drawn = [value for value in operands if value.node in number]
+            for k, value in enumerate(drawn):
+                diagram.arrows.append(
+                    Arrow(
+                        number[value.node],
+                        number[node],
+                        value.index,
+                        len(value.node.types),
+                        k,
+                        len(drawn),
+                    )
+                )
+        self._add_results(diagram, number)
+        for k, kernel in enumerate(kernels):
+            members = tuple(number[node] for node in self.shown if owner.get(node) == k)
+            if members:
+                diagram.groups.append(Group(kernel.name, members))
+        return diagram
+
+    def _box(self, node: Node) -> Box:
+        lines = [("type", str(type_)) for type_ in node.types]
+        if node.op is PARAMETER:
+            title = self._input_name(node["number"])
+        else:
+            title = self._title(node)
+            name = self.graph.notes[node].name if node in self.graph.notes else ""
+            lines[:0] = [("note", name)] if name else []
+        for value in node.outputs:
+            if value in self.values:
+                lines.append(("value", f"value {_array_text(self.values[value])}"))
+            if value in self.gradients:
+                lines.append(("gradient", f"gradient {_array_text(self.gradients[value])}"))
+        return Box(_kind(node), title, tuple(line for line in lines if line[1]))
+
+    def _input_name(self, number: int) -> str:
+        names = self.graph.names
+        return names[number] if number < len(names) and names[number] else f"input {number}"
+
+    def _title(self, node: Node) -> str:
+        name, attributes = node.op.name.rstrip("_"), _attribute_text(node)
+        if name == "cast":
+            return f"→ {node['dtype'].name}"
+        texts = [_scalar_text(_source(value)) for value in node.inputs]
+        infix = INFIX.get(name)
+        if infix and len(texts) == 2:
+            return " ".join(part for part in (texts[0], infix, texts[1]) if part)
+        if any(texts):
+            return f"{name}({', '.join(text or '·' for text in texts)})"
+        return f"{name} {attributes}".rstrip()
+
+    def _add_results(self, diagram: Diagram, number: Mapping[Node, int]) -> None:
+        for k, (value, target) in enumerate(
+            zip(self.graph.outputs, self.graph.written, strict=True)
+        ):
+            source = _source(value)
+            if k < len(self.results):
+                title = self.results[k]
+            elif target is not None:
+                title = f"{self._input_name(target)} ←"
+            else:
+                title = "result" if len(self.graph.outputs) == 1 else f"result {k}"
+            constant = _scalar_text(source)
+            lines = (("type", constant),) if constant else ()
+            diagram.boxes.append(Box("output", title, lines))
+            if source.node in number:
+                diagram.arrows.append(
+                    Arrow(
+                        number[source.node],
+                        len(diagram.boxes) - 1,
+                        source.index,
+                        len(source.node.types),
+                    )
+                )
+
+    # --- one box a kernel -------------------------------------------------------------------------
+
+    def kernels_as_boxes(self, kernels: Sequence[KernelLike], owner: Mapping[Node, int]) -> Diagram:
+        diagram = Diagram()
+        number: dict[Node, int] = {}
+        for node in self.shown:
+            if node not in owner:
+                number[node] = len(diagram.boxes)
+                diagram.boxes.append(self._box(node))
+        for k, kernel in enumerate(kernels):
+            members = [node for node in self.shown if owner.get(node) == k]
+            if members:
+                number |= dict.fromkeys(members, len(diagram.boxes))
+                diagram.boxes.append(self._kernel_box(kernel.name, members))
+        pairs: dict[int, dict[int, None]] = {}
+        for node in self.shown:
+            for value in map(_source, node.inputs):
+                one, two = number.get(value.node), number[node]
+                if one is not None and one != two:
+                    pairs.setdefault(two, {})[one] = None
+        for two, ones in pairs.items():
+            for k, one in enumerate(ones):
+                diagram.arrows.append(Arrow(one, two, operand=k, fan_in=len(ones)))
+        self._add_results(diagram, number)
+        return diagram
+
+    def _kernel_box(self, name: str, members: Sequence[Node]) -> Box:
+        counts = Counter(self._title(node) for node in members)
+        parts = [title if n == 1 else f"{title} (×{n})" for title, n in counts.items()]
+        last = members[-1].types[0]
+        lines = [("note", line) for line in _wrapped(parts, 34)]
+        return Box("kernel", name, (*lines, ("type", str(last))))
+
+
+def _wrapped(parts: Sequence[str], width: int) -> list[str]:
+    lines = [""]
+    for part in parts:
+        joined = f"{lines[-1]} · {part}" if lines[-1] else part
+        if len(joined) > width and lines[-1]:
+            lines.append(part)
+        else:
+            lines[-1] = joined
+    return lines
+
+
+def _source(value: Value) -> Value:
+    """The value behind broadcasting."""
+    while value.node.op.name in PASSED:
+        value = value.node.inputs[0]
+    return value
+
+
+def _scalar_text(value: Value) -> str | None:
+    """The text of a constant whose elements are all equal to one number, else None."""
+    node = _source(value).node
+    if node.op.name != "constant":
+        return None
+    array = np.frombuffer(node["data"], dtype=node["dtype"])
+    if array.size == 0 or node["dtype"].kind == "V":
+        return None
+    equal = array.tobytes() == array[:1].tobytes() * array.size
+    return _number_text(array[0]) if equal else None
+
+
+def _number_text(number: Any) -> str:
+    if isinstance(number, float | np.floating):
+        return f"{float(number):.5g}"
+    return str(number)
+
+
+def _array_text(array: Any) -> str:
+    """A scalar or a few numbers as they are; more than that by shape only."""
+    array = np.asarray(array)
+    if array.ndim == 0:
+        return _number_text(array[()])
+    if array.size <= 4:
+        return np.array2string(array, precision=4, separator=", ").replace("\n", "")
+    return f"of shape {shape_text(array.shape)}"
+
+
+def _attribute_text(node: Node) -> str:
+    """The attributes worth a reader's time, short."""
+    parts = []
+    for name, value in node.attrs:
+        if name in ("axes", "axis") and isinstance(value, tuple):
+            parts.append(f"{'axis' if len(value) == 1 else 'axes'} {', '.join(map(str, value))}")
+        elif name == "axis":
+            parts.append(f"axis {value}")
+        elif name == "equation":
+            parts.append(str(value))
+    return ", ".join(parts)
+
+
+def _kind(node: Node) -> str:
+    if node.op is PARAMETER:
+        return "input"
+    if not node.inputs:
+        return "constant"
+    lower = node.op.lower
+    if isinstance(lower, Elementwise):
+        return "pointwise"
+    if isinstance(lower, Reduction):
+        return "reduction"
+    if isinstance(lower, Template):
+        return "product" if lower.kind == "matmul" else "template"
+    return "movement"
