@@ -10,7 +10,7 @@ import numpy as np
 from graphc.adjoint import differentiate
 from graphc.errors import ShapeError
 from graphc.ir import Driver, Graph, Node, Value, topological
-from graphc.types import Dim, TensorType, evaluate_size, substitute
+from graphc.types import Dim, TensorType, Type, evaluate_size, substitute
 
 
 def bind_sizes(graph: Graph, arrays: Sequence[Any]) -> dict[str, int]:
@@ -69,7 +69,7 @@ def _as_typed(result: Any, value: Value) -> Any:
 
 
 class _Concrete:
-    """A node whose attributes have numbers in place of symbolic sizes."""
+    """A node whose attributes and types have numbers in place of symbolic sizes."""
 
     __slots__ = ("_sizes", "node")
 
@@ -79,6 +79,15 @@ class _Concrete:
 
     def __getitem__(self, name: str) -> Any:
         return _concrete(self.node[name], self._sizes)
+
+    @property
+    def types(self) -> tuple[Type, ...]:
+        return tuple(
+            type_.with_shape(_concrete(type_.shape, self._sizes))
+            if isinstance(type_, TensorType)
+            else type_
+            for type_ in self.node.types
+        )
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.node, name)

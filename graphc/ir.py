@@ -52,6 +52,8 @@ class Op:
             zero. None in place of the rule: no derivative (integers, comparisons, tokens).
         lower: how one element, or the whole, is computed; see `graphc.loops.Lowering`.
         effect: it takes a token as its last input and gives one as its last output.
+        attributes: the name of each attribute and its kind, which files are read by: ``int``,
+            ``bool``, ``str``, ``bytes``, ``dtype``, ``size``, ``sizes``, ``ints`` or ``shape``.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Op:
     vjp: Vjp | None = None
     lower: Lowering | None = None
     effect: bool = False
+    attributes: Mapping[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return self.name

@@ -1,78 +1,321 @@
 """The ops of the Graph IR: one record an op, and a builder function beside each."""
 
-from graphc.ops.pointwise import (
-    add as add,
+from graphc.ops.compare import (
+    equal,
+    fmax,
+    fmin,
+    greater,
+    greater_equal,
+    isfinite,
+    isinf,
+    isnan,
+    less,
+    less_equal,
+    logical_and,
+    logical_not,
+    logical_or,
+    logical_xor,
+    maximum,
+    minimum,
+    not_equal,
+)
+from graphc.ops.complex_ import (
+    absolute,
+    angle,
+    complex_,
+    complex_dtype,
+    conjugate,
+    imag,
+    real,
+    sign,
+    to_complex,
+)
+from graphc.ops.control import (
+    debug_print,
+    mark,
+    scan,
+    stop_gradient,
+    token,
+)
+from graphc.ops.creation import (
+    constant,
+    constant_array,
+    iota,
+    size_value,
+)
+from graphc.ops.exponential import (
+    cbrt,
+    exp,
+    exp2,
+    expit,
+    expm1,
+    log,
+    log1p,
+    log2,
+    log10,
+    logaddexp,
+    logaddexp2,
+    power,
+    sqrt,
+)
+from graphc.ops.index import (
+    gather,
+    scatter,
+    scatter_add,
+    update,
+)
+from graphc.ops.integer import (
+    bitwise_and,
+    bitwise_count,
+    bitwise_or,
+    bitwise_xor,
+    gcd,
+    invert,
+    lcm,
+    left_shift,
+    right_shift,
+)
+from graphc.ops.linalg import (
+    matmul,
+    matrix_transpose,
 )
 from graphc.ops.pointwise import (
-    cast as cast,
+    add,
+    cast,
+    divide,
+    masked_multiply,
+    multiply,
+    negative,
+    reciprocal,
+    select,
+    square,
+    subtract,
 )
-from graphc.ops.pointwise import (
-    cos as cos,
+from graphc.ops.query import (
+    is_zero,
+    uniform,
 )
-from graphc.ops.pointwise import (
-    equal as equal,
+from graphc.ops.reduce import (
+    all_,
+    any_,
+    argmax,
+    argmin,
+    max_,
+    min_,
+    prod,
 )
-from graphc.ops.pointwise import (
-    exp as exp,
+from graphc.ops.registry import (
+    OPS,
 )
-from graphc.ops.pointwise import (
-    masked_multiply as masked_multiply,
-)
-from graphc.ops.pointwise import (
-    multiply as multiply,
-)
-from graphc.ops.pointwise import (
-    negative as negative,
-)
-from graphc.ops.pointwise import (
-    select as select,
-)
-from graphc.ops.pointwise import (
-    sin as sin,
-)
-from graphc.ops.registry import OPS as OPS
-from graphc.ops.shape import (
-    broadcast_to as broadcast_to,
-)
-from graphc.ops.shape import (
-    concatenate as concatenate,
-)
-from graphc.ops.shape import (
-    constant as constant,
-)
-from graphc.ops.shape import (
-    embed as embed,
-)
-from graphc.ops.shape import (
-    flip as flip,
-)
-from graphc.ops.shape import (
-    full as full,
-)
-from graphc.ops.shape import (
-    full_like as full_like,
+from graphc.ops.rounding import (
+    ceil,
+    copysign,
+    divmod_,
+    floor,
+    floor_divide,
+    fmod,
+    frexp,
+    heaviside,
+    ldexp,
+    modf,
+    nextafter,
+    remainder,
+    rint,
+    signbit,
+    spacing,
+    trunc,
 )
 from graphc.ops.shape import (
-    iota as iota,
+    broadcast_to,
+    full,
+    full_like,
+    keep_axes,
+    reshape,
+    sum_,
+    transpose,
+    zeros,
 )
-from graphc.ops.shape import (
-    keep_axes as keep_axes,
+from graphc.ops.slicing import (
+    concatenate,
+    embed,
+    flip,
+    slice_,
 )
-from graphc.ops.shape import (
-    reshape as reshape,
+from graphc.ops.special import (
+    digamma,
+    entr,
+    erf,
+    erfc,
+    erfinv,
+    gamma,
+    gammaln,
+    log_expit,
+    logit,
+    ndtr,
+    polygamma,
+    softplus,
+    xlog1py,
+    xlogy,
 )
-from graphc.ops.shape import (
-    size_value as size_value,
+from graphc.ops.trigonometric import (
+    arccos,
+    arccosh,
+    arcsin,
+    arcsinh,
+    arctan,
+    arctan2,
+    arctanh,
+    cos,
+    cosh,
+    deg2rad,
+    hypot,
+    rad2deg,
+    sin,
+    sinh,
+    tan,
+    tanh,
 )
-from graphc.ops.shape import (
-    slice_ as slice_,
-)
-from graphc.ops.shape import (
-    sum_ as sum_,
-)
-from graphc.ops.shape import (
-    transpose as transpose,
-)
-from graphc.ops.shape import (
-    zeros as zeros,
-)
+
+__all__ = [
+    "OPS",
+    "absolute",
+    "add",
+    "all_",
+    "angle",
+    "any_",
+    "arccos",
+    "arccosh",
+    "arcsin",
+    "arcsinh",
+    "arctan",
+    "arctan2",
+    "arctanh",
+    "argmax",
+    "argmin",
+    "bitwise_and",
+    "bitwise_count",
+    "bitwise_or",
+    "bitwise_xor",
+    "broadcast_to",
+    "cast",
+    "cbrt",
+    "ceil",
+    "complex_",
+    "complex_dtype",
+    "concatenate",
+    "conjugate",
+    "constant",
+    "constant_array",
+    "copysign",
+    "cos",
+    "cosh",
+    "debug_print",
+    "deg2rad",
+    "digamma",
+    "divide",
+    "divmod_",
+    "embed",
+    "entr",
+    "equal",
+    "erf",
+    "erfc",
+    "erfinv",
+    "exp",
+    "exp2",
+    "expit",
+    "expm1",
+    "flip",
+    "floor",
+    "floor_divide",
+    "fmax",
+    "fmin",
+    "fmod",
+    "frexp",
+    "full",
+    "full_like",
+    "gamma",
+    "gammaln",
+    "gather",
+    "gcd",
+    "greater",
+    "greater_equal",
+    "heaviside",
+    "hypot",
+    "imag",
+    "invert",
+    "iota",
+    "is_zero",
+    "isfinite",
+    "isinf",
+    "isnan",
+    "keep_axes",
+    "lcm",
+    "ldexp",
+    "left_shift",
+    "less",
+    "less_equal",
+    "log",
+    "log1p",
+    "log2",
+    "log10",
+    "log_expit",
+    "logaddexp",
+    "logaddexp2",
+    "logical_and",
+    "logical_not",
+    "logical_or",
+    "logical_xor",
+    "logit",
+    "mark",
+    "masked_multiply",
+    "matmul",
+    "matrix_transpose",
+    "max_",
+    "maximum",
+    "min_",
+    "minimum",
+    "modf",
+    "multiply",
+    "ndtr",
+    "negative",
+    "nextafter",
+    "not_equal",
+    "polygamma",
+    "power",
+    "prod",
+    "rad2deg",
+    "real",
+    "reciprocal",
+    "remainder",
+    "reshape",
+    "right_shift",
+    "rint",
+    "scan",
+    "scatter",
+    "scatter_add",
+    "select",
+    "sign",
+    "signbit",
+    "sin",
+    "sinh",
+    "size_value",
+    "slice_",
+    "softplus",
+    "spacing",
+    "sqrt",
+    "square",
+    "stop_gradient",
+    "subtract",
+    "sum_",
+    "tan",
+    "tanh",
+    "to_complex",
+    "token",
+    "transpose",
+    "trunc",
+    "uniform",
+    "update",
+    "xlog1py",
+    "xlogy",
+    "zeros",
+]

@@ -2,7 +2,9 @@
 
 Operands have equal shapes and, unless said otherwise, equal dtypes: broadcasting and promotion are
 explicit nodes that the tracer inserts. Each op is one statement: its NumPy meaning, its derivative
-and its scalar expression.
+and its scalar expression. This file holds that form and arithmetic; the files beside it the rest.
+
+Derivatives of complex functions follow JAX: rules are C-linear transposes, without conjugation.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from graphc.errors import DTypeError, ShapeError
 from graphc.ir import Cotangents, Driver, Node, Op, Value, make
 from graphc.loops import Apply, Cast, Const, Elementwise, Expr, Select
 from graphc.ops.registry import register
+from graphc.ops.scalar import apply, either, number
 from graphc.ops.shape import full_like
 from graphc.types import DTYPES, TensorType, Type
 
@@ -25,7 +28,12 @@ Rule = Callable[..., tuple[Value | None, ...]]
 """``rule(*operands, out, cotangent)`` gives the operands' cotangents."""
 
 
-def _same_shape(name: str, types: tuple[Type, ...]) -> TensorType:
+def same_shape(name: str, types: tuple[Type, ...]) -> TensorType:
+    """The first operand's type, when all have its shape.
+
+    Raises:
+        ShapeError: they differ.
+    """
     first = types[0]
     assert isinstance(first, TensorType)
     for other in types[1:]:
@@ -35,10 +43,25 @@ def _same_shape(name: str, types: tuple[Type, ...]) -> TensorType:
     return first
 
 
+def same_type(name: str, types: tuple[Type, ...], kinds: str) -> TensorType:
+    """The first operand's type, when all have its shape and dtype, of a kind in `kinds`.
+
+    Raises:
+        ShapeError: shapes differ.
+        DTypeError: dtypes differ, or are of another kind.
+    """
+    first = same_shape(name, types)
+    if first.dtype.kind not in kinds or any(other != first for other in types):
+        listed = ", ".join(t.dtype.name for t in types if isinstance(t, TensorType))
+        raise DTypeError(f"{name} does not take dtypes ({listed})")
+    return first
+
+
 def pointwise(
     name: str,
     evaluate: Callable[..., Any],
     *,
+    arity: int | None = None,
     kinds: str = "biufc",
     result: Callable[[np.dtype], np.dtype] = lambda dtype: dtype,
     vjp: Rule | None = None,
@@ -49,19 +72,19 @@ def pointwise(
     Args:
         name: the op's name, and its scalar function's where no `expression` is given.
         evaluate: NumPy's function of that meaning.
+        arity: the number of operands; by default what the ufunc `evaluate` takes.
         kinds: the dtype kinds (``np.dtype.kind``) that operands may have.
         result: the result's dtype from the operands'.
         vjp: ``(*operands, out, cotangent) -> cotangents``.
         expression: ``(*operand expressions) -> Expr``.
     """
+    operands_taken = evaluate.nin if isinstance(evaluate, np.ufunc) else arity
+    assert operands_taken is not None, name
 
     def infer(types: tuple[Type, ...], attrs: Any, regions: Any) -> tuple[Type, ...]:
-        first = _same_shape(name, types)
-        for other in types:
-            assert isinstance(other, TensorType)
-            if other.dtype != first.dtype or other.dtype.kind not in kinds:
-                listed = ", ".join(t.dtype.name for t in types if isinstance(t, TensorType))
-                raise DTypeError(f"{name} does not take dtypes ({listed})")
+        if len(types) != operands_taken:
+            raise ShapeError(f"{name} takes {operands_taken} operands, not {len(types)}")
+        first = same_type(name, types, kinds)
         return (first.with_dtype(result(first.dtype)),)
 
     def rule(driver: Driver, node: Node, cotangents: Cotangents) -> Cotangents:
@@ -87,11 +110,23 @@ def pointwise(
         return make(op, operands).out()
 
     build.__name__ = build.__qualname__ = name
+    build.__doc__ = f"NumPy's or SciPy's ``{name}``, of operands of one shape and dtype."
     return build
 
 
 def to_bool(dtype: np.dtype) -> np.dtype:
+    """The result dtype of predicates."""
     return BOOL
+
+
+def bool_as(bitwise: str, name: str) -> Callable[..., Expr]:
+    """The scalar function `name`, which on bool is the function `bitwise`."""
+    return lambda *operands: apply(bitwise if operands[0].dtype == BOOL else name, *operands)
+
+
+def no_derivative(*arguments: Value) -> tuple[None, ...]:
+    """The rule of piecewise constant functions: every cotangent is zero."""
+    return (None,) * (len(arguments) - 2)
 
 
 # --- products that a zero cotangent wins ----------------------------------------------------------
@@ -99,6 +134,7 @@ def to_bool(dtype: np.dtype) -> np.dtype:
 masked_multiply: Builder = pointwise(
     "masked_multiply",
     lambda g, d: np.where(g == 0, np.zeros((), g.dtype), g * d),
+    arity=2,
     kinds="fc",
     vjp=lambda g, d, y, cotangent: (masked_multiply(cotangent, d), masked_multiply(cotangent, g)),
     expression=lambda g, d: Select(
@@ -116,7 +152,12 @@ take sends no NaN back, at any depth of differentiation.
 
 # --- arithmetic -----------------------------------------------------------------------------------
 
-add: Builder = pointwise("add", np.add, vjp=lambda x, y, out, g: (g, g))
+add: Builder = pointwise(
+    "add", np.add, vjp=lambda x, y, out, g: (g, g), expression=bool_as("bitwise_or", "add")
+)
+subtract: Builder = pointwise(
+    "subtract", np.subtract, kinds="iufc", vjp=lambda x, y, out, g: (g, negative(g))
+)
 negative: Builder = pointwise(
     "negative", np.negative, kinds="iufc", vjp=lambda x, out, g: (negative(g),)
 )
@@ -124,23 +165,52 @@ multiply: Builder = pointwise(
     "multiply",
     np.multiply,
     vjp=lambda x, y, out, g: (masked_multiply(g, y), masked_multiply(g, x)),
+    expression=bool_as("bitwise_and", "multiply"),
 )
-exp: Builder = pointwise(
-    "exp", np.exp, kinds="fc", vjp=lambda x, out, g: (masked_multiply(g, out),)
+
+
+def _divide_vjp(x: Value, y: Value, out: Value, g: Value) -> tuple[Value, Value]:
+    inverse = reciprocal(y)
+    return (
+        masked_multiply(g, inverse),
+        negative(masked_multiply(g, multiply(out, inverse))),
+    )
+
+
+divide: Builder = pointwise("divide", np.divide, kinds="fc", vjp=_divide_vjp)
+
+
+def _reciprocal_expression(x: Expr) -> Expr:
+    if x.dtype.kind in "fc":
+        return apply("divide", number(1, x), x)
+    # NumPy divides in C: by 0 that is the least int of 32 and 64 bits, and 0 otherwise.
+    at_zero = np.iinfo(x.dtype).min if x.dtype.name in ("int32", "int64") else 0
+    unit = either(apply("equal", x, number(1, x)), x, number(0, x))
+    if x.dtype.kind == "i":
+        unit = either(apply("equal", x, number(-1, x)), x, unit)
+    return either(apply("equal", x, number(0, x)), number(at_zero, x), unit)
+
+
+reciprocal: Builder = pointwise(
+    "reciprocal",
+    np.reciprocal,
+    kinds="iufc",
+    vjp=lambda x, out, g: (negative(masked_multiply(g, multiply(out, out))),),
+    expression=_reciprocal_expression,
 )
-sin: Builder = pointwise(
-    "sin", np.sin, kinds="fc", vjp=lambda x, out, g: (masked_multiply(g, cos(x)),)
+square: Builder = pointwise(
+    "square",
+    np.square,
+    kinds="iufc",
+    vjp=lambda x, out, g: (masked_multiply(g, add(x, x)),),
+    expression=lambda x: apply("multiply", x, x),
 )
-cos: Builder = pointwise(
-    "cos", np.cos, kinds="fc", vjp=lambda x, out, g: (negative(masked_multiply(g, sin(x))),)
-)
-equal: Builder = pointwise("equal", np.equal, result=to_bool)
 
 # --- select: a bool condition, and two operands of one dtype --------------------------------------
 
 
 def _infer_select(types: tuple[Type, ...], attrs: Any, regions: Any) -> tuple[Type, ...]:
-    _same_shape("select", types)
+    same_shape("select", types)
     condition, then, otherwise = types
     assert isinstance(condition, TensorType)
     if condition.dtype != BOOL or then != otherwise:
@@ -184,13 +254,20 @@ def _cast_vjp(driver: Driver, node: Node, cotangents: Cotangents) -> Cotangents:
     return (cast(g, source),)
 
 
+def _evaluate_cast(driver: Driver, node: Node, arrays: list[Any]) -> tuple[np.ndarray]:
+    array = np.asarray(arrays[0])
+    drops_imaginary = array.dtype.kind == "c" and node["dtype"].kind not in "bc"
+    return ((array.real if drops_imaginary else array).astype(node["dtype"]),)
+
+
 CAST = register(
     Op(
         "cast",
-        lambda types, attrs, regions: (_same_shape("cast", types).with_dtype(attrs["dtype"]),),
-        lambda driver, node, arrays: (np.asarray(arrays[0]).astype(node["dtype"]),),
+        lambda types, attrs, regions: (same_shape("cast", types).with_dtype(attrs["dtype"]),),
+        _evaluate_cast,
         _cast_vjp,
         Elementwise((lambda node, e: Cast(e[0], node["dtype"]),)),
+        attributes={"dtype": "dtype"},
     )
 )
 

@@ -1,0 +1,316 @@
+"""Loops, effects and marks.
+
+An effect takes a token as its last input and gives one as its last output, which keeps effects in
+order; tokens may be carried through loops.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from graphc.errors import ShapeError
+from graphc.ir import (
+    PARAMETER,
+    Cotangents,
+    Driver,
+    Graph,
+    Node,
+    Op,
+    Value,
+    close,
+    fresh_input,
+    inline,
+    make,
+)
+from graphc.loops import Elementwise, Template
+from graphc.ops.pointwise import add
+from graphc.ops.query import is_zero
+from graphc.ops.registry import register
+from graphc.ops.shape import zeros
+from graphc.types import TOKEN, Size, TensorType, TokenType, Type, is_inexact
+
+Types = tuple[Type, ...]
+Attributes = dict[str, Any]
+
+# --- identities -----------------------------------------------------------------------------------
+
+MARK = register(
+    Op(
+        "mark",
+        lambda types, attrs, regions: types,
+        lambda driver, node, arrays: (arrays[0],),
+        lambda driver, node, cotangents: cotangents,
+        Elementwise((lambda node, operands: operands[0],)),
+        attributes={"number": "int"},
+    )
+)
+
+
+def mark(x: Value, number: int) -> Value:
+    """`x`, told apart from other marks of it: nested gradients are taken by marked values."""
+    return make(MARK, (x,), {"number": number}).out()
+
+
+STOP_GRADIENT = register(
+    Op(
+        "stop_gradient",
+        lambda types, attrs, regions: types,
+        lambda driver, node, arrays: (arrays[0],),
+        lambda driver, node, cotangents: (None,),
+        Elementwise((lambda node, operands: operands[0],)),
+    )
+)
+
+
+def stop_gradient(x: Value) -> Value:
+    """`x`, with derivative 0."""
+    return make(STOP_GRADIENT, (x,)).out()
+
+
+# --- effects --------------------------------------------------------------------------------------
+
+TOKEN_OP = register(
+    Op(
+        "token",
+        lambda types, attrs, regions: (TOKEN,),
+        lambda driver, node, arrays: (None,),
+        lambda driver, node, cotangents: (),
+    )
+)
+
+
+def token() -> Value:
+    """The token that the first effect of a function takes."""
+    return make(TOKEN_OP).out()
+
+
+def _evaluate_print(driver: Driver, node: Node, arrays: list[Any]) -> tuple[None]:
+    print(node["format"].format(*arrays[:-1]))
+    return (None,)
+
+
+PRINT = register(
+    Op(
+        "print",
+        lambda types, attrs, regions: (TOKEN,),
+        _evaluate_print,
+        lambda driver, node, cotangents: (None,) * len(node.inputs),
+        Template("print"),
+        effect=True,
+        attributes={"format": "str"},
+    )
+)
+
+
+def debug_print(format: str, values: Sequence[Value], token: Value) -> Value:
+    """Print ``format.format(*values)``, after what `token` came from; gives the next token."""
+    return make(PRINT, (*values, token), {"format": format}).out()
+
+
+# --- scan: attrs n_carry, n_xs, length, reverse; region body --------------------------------------
+# Inputs are carries, xs with a leading axis of `length`, constants. The body maps (carries, one
+# element of each x, constants) to (carries, ys). Outputs are the last carries, then the ys stacked.
+
+
+def _without_lead(type_: Type, length: Size) -> TensorType:
+    if not isinstance(type_, TensorType) or not type_.shape or type_.shape[0] != length:
+        raise ShapeError(f"scan: {type_} has no leading axis of size {length}")
+    return type_.with_shape(type_.shape[1:])
+
+
+def _with_lead(type_: Type, length: Size) -> TensorType:
+    if not isinstance(type_, TensorType):
+        raise ShapeError("scan: a token is no y: carry it")
+    return type_.with_shape((length, *type_.shape))
+
+
+def _infer_scan(types: Types, attrs: Attributes, regions: tuple[Graph, ...]) -> Types:
+    (body,) = regions
+    n_carry, n_xs, length = attrs["n_carry"], attrs["n_xs"], attrs["length"]
+    carries, xs, constants = (
+        types[:n_carry],
+        types[n_carry : n_carry + n_xs],
+        types[n_carry + n_xs :],
+    )
+    given = (*carries, *(_without_lead(x, length) for x in xs), *constants)
+    taken = tuple(value.type for value in body.inputs)
+    if given != taken:
+        raise ShapeError(
+            f"scan: the body takes ({', '.join(map(str, taken))}), "
+            f"but is given ({', '.join(map(str, given))})"
+        )
+    results = tuple(value.type for value in body.outputs)
+    for number, (carry, result) in enumerate(zip(carries, results, strict=False)):
+        if carry != result:
+            raise ShapeError(f"scan: carry {number} goes in as {carry} and comes out as {result}")
+    if len(results) < n_carry or len(carries) < n_carry:
+        raise ShapeError(f"scan: {n_carry} carries, but the body gives {len(results)} results")
+    return (*carries, *(_with_lead(type_, length) for type_ in results[n_carry:]))
+
+
+def _evaluate_scan(driver: Driver, node: Node, arrays: list[Any]) -> tuple[Any, ...]:
+    (body,) = node.regions
+    n_carry, n_xs, length = node["n_carry"], node["n_xs"], node["length"]
+    carries = list(arrays[:n_carry])
+    xs, constants = arrays[n_carry : n_carry + n_xs], arrays[n_carry + n_xs :]
+    ys = [
+        np.empty([size for size in type_.shape if isinstance(size, int)], type_.dtype)
+        for type_ in map(_tensor, node.types[n_carry:])
+    ]
+    steps = range(length)
+    for step in reversed(steps) if node["reverse"] else steps:
+        results = driver.evaluate(body, [*carries, *(x[step] for x in xs), *constants])
+        carries = results[:n_carry]
+        for y, result in zip(ys, results[n_carry:], strict=True):
+            y[step] = result
+    return (*carries, *ys)
+
+
+def _scan_vjp(driver: Driver, node: Node, cotangents: Cotangents) -> Cotangents:
+    """Run the loop again keeping what each step took in, then the body's gradient backwards."""
+    (body,) = node.regions
+    n_carry, n_xs, length = node["n_carry"], node["n_xs"], node["length"]
+    n_steps = n_carry + n_xs
+    wanted = [k for k, value in enumerate(body.inputs) if _differentiable(value)]
+    backward = driver.differentiate(body, wanted)
+    read = {value.node["number"] for value in _parameters(backward)}
+    kept = [k for k in range(n_carry) if k in read]
+    stacked = _carries_of_each_step(node, kept)
+
+    states = {k: fresh_input(body.inputs[k].type) for k in [*kept, *range(n_carry, n_steps)]}
+    constants = {k: fresh_input(body.inputs[k].type) for k in range(n_steps, len(body.inputs))}
+    seen = states | constants
+    arguments = [
+        seen[k] if k in seen else _placeholder(value.type) for k, value in enumerate(body.inputs)
+    ]
+    carried = {k: fresh_input(body.inputs[k].type) for k in wanted if k < n_carry}
+    summed = {k: fresh_input(body.inputs[k].type) for k in wanted if k >= n_steps}
+    y_cotangents: dict[int, Value] = {}
+    seeds: list[Value] = []
+    for k, value in enumerate(body.outputs):
+        if not _differentiable(value):
+            continue
+        if k < n_carry:
+            seeds.append(carried[k])
+        elif cotangents[k] is None:
+            seeds.append(zeros(value.tensor))
+        else:
+            y_cotangents[k] = fresh_input(value.type)
+            seeds.append(y_cotangents[k])
+    steps = dict(zip(wanted, inline(backward, [*arguments, *seeds]), strict=True))
+
+    def sum_of(k: int) -> Value:
+        return summed[k] if is_zero(steps[k]) else add(summed[k], steps[k])
+
+    reverse_body = close(
+        [*carried.values(), *summed.values(), *states.values(), *y_cotangents.values()]
+        + list(constants.values()),
+        [
+            *(steps[k] for k in carried),
+            *(sum_of(k) for k in summed),
+            *(steps[k] for k in wanted if n_carry <= k < n_steps),
+        ],
+    )
+    first = [_or_zeros(cotangents[k], node.inputs[k]) for k in carried]
+    first += [zeros(node.inputs[k].tensor) for k in summed]
+    given = [cotangents[k] for k in y_cotangents]
+    results = scan(
+        reverse_body,
+        first,
+        [*stacked, *node.inputs[n_carry:n_steps], *(g for g in given if g is not None)],
+        node.inputs[n_steps:],
+        length,
+        reverse=not node["reverse"],
+    )
+    order = [*carried, *summed, *(k for k in wanted if n_carry <= k < n_steps)]
+    found = dict(zip(order, results, strict=True))
+    return tuple(found.get(k) for k in range(len(node.inputs)))
+
+
+def _differentiable(value: Value) -> bool:
+    return isinstance(value.type, TensorType) and is_inexact(value.type.dtype)
+
+
+def _parameters(graph: Graph) -> list[Value]:
+    return [node.out() for node in graph.nodes if node.op is PARAMETER]
+
+
+def _placeholder(type_: Type) -> Value:
+    """What stands for an input that is not read."""
+    return token() if isinstance(type_, TokenType) else zeros(_tensor(type_))
+
+
+def _tensor(type_: Type) -> TensorType:
+    assert isinstance(type_, TensorType)
+    return type_
+
+
+def _or_zeros(cotangent: Value | None, primal: Value) -> Value:
+    return zeros(primal.tensor) if cotangent is None else cotangent
+
+
+def _carries_of_each_step(node: Node, kept: Sequence[int]) -> list[Value]:
+    """The carries `kept` as each step of the scan `node` took them in, stacked.
+
+    The loop is run again for its values only: tokens pass through, so no effect is repeated.
+    """
+    if not kept:
+        return []
+    (body,) = node.regions
+    n_carry, n_xs = node["n_carry"], node["n_xs"]
+    carries = [
+        taken if isinstance(taken.type, TokenType) else given
+        for taken, given in zip(body.inputs[:n_carry], body.outputs[:n_carry], strict=True)
+    ]
+    outputs = (*carries, *body.outputs[n_carry:], *(body.inputs[k] for k in kept))
+    recording = Graph(body.inputs, outputs, names=body.names, notes=body.notes)
+    results = scan(
+        recording,
+        node.inputs[:n_carry],
+        node.inputs[n_carry : n_carry + n_xs],
+        node.inputs[n_carry + n_xs :],
+        node["length"],
+        reverse=node["reverse"],
+    )
+    return list(results[len(node.types) :])
+
+
+SCAN = register(
+    Op(
+        "scan",
+        _infer_scan,
+        _evaluate_scan,
+        _scan_vjp,
+        Template("scan"),
+        attributes={"n_carry": "int", "n_xs": "int", "length": "size", "reverse": "bool"},
+    )
+)
+
+
+def scan(
+    body: Graph,
+    carries: Sequence[Value],
+    xs: Sequence[Value],
+    constants: Sequence[Value],
+    length: Size,
+    *,
+    reverse: bool = False,
+) -> tuple[Value, ...]:
+    """Run `body` `length` times; the last carries, then each step's ys stacked.
+
+    Args:
+        body: maps (carries, one element of each x, constants) to (carries, ys).
+        carries: the first step's carries; tokens are allowed.
+        xs: arrays with a leading axis of `length`.
+        constants: what each step reads whole.
+        length: the number of steps.
+        reverse: from the last element to the first; ys keep the place of their x.
+
+    Raises:
+        ShapeError: types do not fit.
+    """
+    attrs = {"n_carry": len(carries), "n_xs": len(xs), "length": length, "reverse": reverse}
+    return make(SCAN, (*carries, *xs, *constants), attrs, (body,)).outputs
