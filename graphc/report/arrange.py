@@ -278,6 +278,42 @@ class _Sheet:
                     wish = sum(x * pull for x, pull in pulls) / weight if weight else self.x[vertex]
                     wishes[vertex] = (wish, weight or 0.05)
                 self._settle(row, wishes)
+        self._straighten()
+        self._gather_loners({edge.source for edge in self.edges} | {e.target for e in self.edges})
+
+    def _gather_loners(self, linked: Collection[int]) -> None:
+        """Bring a first box without arrows back to the left edge of the rest."""
+        left = min((self.x[v] - self.widths[v] / 2 for v in linked), default=0.0)
+        for row in self.rows:
+            if row[0] not in linked and len(row) > 1 and row[1] in linked:
+                room = self.x[row[1]] - self._distance(row[0], row[1])
+                self.x[row[0]] = min(left + self.widths[row[0]] / 2, room)
+
+    def _straighten(self) -> None:
+        """Put runs of waypoints on one vertical line, as long as their neighbours leave room."""
+        seat = {vertex: (row, k) for row in self.rows for k, vertex in enumerate(row)}
+        for chain in dict.fromkeys(tuple(chain[1:-1]) for chain in self.chains):
+            run: list[int] = []
+            low, high = -float("inf"), float("inf")
+            for vertex in chain:
+                row, k = seat[vertex]
+                least, most = -float("inf"), float("inf")
+                if k > 0:
+                    least = self.x[row[k - 1]] + self._distance(row[k - 1], vertex)
+                if k + 1 < len(row):
+                    most = self.x[row[k + 1]] - self._distance(vertex, row[k + 1])
+                if max(low, least) > min(high, most):
+                    self._align(run, low, high)
+                    run, low, high = [], -float("inf"), float("inf")
+                run.append(vertex)
+                low, high = max(low, least), min(high, most)
+            self._align(run, low, high)
+
+    def _align(self, run: Sequence[int], low: float, high: float) -> None:
+        if run:
+            middle = sorted(self.x[vertex] for vertex in run)[len(run) // 2]
+            for vertex in run:
+                self.x[vertex] = min(max(middle, low), high)
 
     def _pull(self, edge: Link, vertex: int) -> tuple[float, float]:
         """Where `edge` wants `vertex`, and how much."""
@@ -321,18 +357,33 @@ class _Sheet:
         left = min(x - width / 2 for x, width in zip(self.x, self.widths, strict=True))
         right = max(x + width / 2 for x, width in zip(self.x, self.widths, strict=True))
         xs = [x - left for x in self.x]
-        middle = [tops[layer] + heights[layer] / 2 for layer in self.layer]
+        middle = self._middles(tops, heights)
         routes = []
         for link, chain in zip(self.links, self.chains, strict=True):
             start, end = link.source, link.target
-            route = [(xs[start] + link.leave, middle[start] + self.heights[start] / 2)]
+            leave, enter = xs[start] + link.leave, xs[end] + link.enter
+            band = self.layer[start]
+            route = [(leave, middle[start] + self.heights[start] / 2)]
+            route.append((leave, max(route[0][1], tops[band] + heights[band])))
             for vertex in chain[1:-1]:
                 band = self.layer[vertex]
                 route += [(xs[vertex], tops[band]), (xs[vertex], tops[band] + heights[band])]
-            route.append((xs[end] + link.enter, middle[end] - self.heights[end] / 2))
-            routes.append(route)
+            tip = (enter, middle[end] - self.heights[end] / 2)
+            route += [(enter, min(tip[1], tops[self.layer[end]])), tip]
+            routes.append([p for k, p in enumerate(route) if k == 0 or p != route[k - 1]])
         centres = list(zip(xs[: self.count], middle[: self.count], strict=True))
         return Arrangement(centres, routes, right - left, tops[-1] + heights[-1])
+
+    def _middles(self, tops: Sequence[float], heights: Sequence[float]) -> list[float]:
+        """The y of each box in its layer: near what it is linked to, if that is on one side only."""
+        feeding = {link.source for link in self.links}
+        fed = {link.target for link in self.links}
+        middles = []
+        for vertex, layer in enumerate(self.layer):
+            slack = (heights[layer] - self.heights[vertex]) / 2
+            side = (vertex in feeding) - (vertex in fed)
+            middles.append(tops[layer] + heights[layer] / 2 + side * slack)
+        return middles
 
     def _layer_bands(self) -> tuple[list[float], list[float]]:
         """The top and the height of each layer; steep where arrows travel far sideways."""

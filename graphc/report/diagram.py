@@ -7,7 +7,7 @@ leaves it out, and a scalar constant is written in the box that uses it (``maxim
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -34,7 +34,7 @@ class KernelLike(Protocol):
 class Box:
     """A box: its `kind` (what colours it), its title, and lines of (style, text) below.
 
-    Styles are ``type``, ``value``, ``gradient`` and ``note``.
+    Styles are ``type``, ``note``, ``value``, ``gradient``, ``input`` and ``output``.
     """
 
     kind: str
@@ -154,7 +154,7 @@ def describe(
     """
     reader = _Reader(graph, values or {}, gradients or {}, results)
     owner = {node: k for k in reversed(range(len(kernels))) for node in kernels[k].nodes}
-    owner = {node: k for node, k in owner.items() if reader.is_shown(node)}
+    owner = reader.adopt({node: k for node, k in owner.items() if reader.is_shown(node)})
     if whole_kernels:
         return reader.kernels_as_boxes(kernels, owner)
     return reader.nodes_as_boxes(kernels, owner)
@@ -183,6 +183,27 @@ class _Reader:
 
     def is_shown(self, node: Node) -> bool:
         return node.op.name not in PASSED and _scalar_text(node.out()) is None
+
+    def adopt(self, owner: dict[Node, int]) -> dict[Node, int]:
+        """`owner` with the views that belong to no kernel given to the one that reads them.
+
+        So too for what lies between two nodes of one kernel: a frame has no holes.
+        """
+        users: dict[Node, set[int | None]] = {}
+        owner = dict(owner)
+        for value in self.graph.outputs:
+            users.setdefault(_source(value).node, set()).add(None)
+        for node in reversed(self.shown):
+            read_by = users.get(node, set())
+            operands = {owner.get(_source(value).node) for value in node.inputs}
+            if node not in owner and node.op is not PARAMETER:
+                candidates = read_by if len(read_by) == 1 else read_by & operands
+                kernel = next(iter(candidates - {None}), None)
+                if kernel is not None:
+                    owner[node] = kernel
+            for value in node.inputs:
+                users.setdefault(_source(value).node, set()).add(owner.get(node))
+        return owner
 
     # --- one box a node ---------------------------------------------------------------------------
 
@@ -239,14 +260,19 @@ class _Reader:
         if infix and len(texts) == 2:
             return " ".join(part for part in (texts[0], infix, texts[1]) if part)
         if any(texts):
-            return f"{name}({', '.join(text or '·' for text in texts)})"
+            return f"{name}({', '.join(text or '_' for text in texts)})"
         return f"{name} {attributes}".rstrip()
 
-    def _add_results(self, diagram: Diagram, number: Mapping[Node, int]) -> None:
+    def _add_results(
+        self, diagram: Diagram, number: Mapping[Node, int], told: Container[Node] = ()
+    ) -> None:
+        """A box for each output, but for a written one whose node's box tells of it."""
         for k, (value, target) in enumerate(
             zip(self.graph.outputs, self.graph.written, strict=True)
         ):
             source = _source(value)
+            if target is not None and source.node in told:
+                continue
             if k < len(self.results):
                 title = self.results[k]
             elif target is not None:
@@ -269,10 +295,15 @@ class _Reader:
     # --- one box a kernel -------------------------------------------------------------------------
 
     def kernels_as_boxes(self, kernels: Sequence[KernelLike], owner: Mapping[Node, int]) -> Diagram:
+        """Kernels that list their operations, the arguments they read and those they write.
+
+        Arguments are names in the boxes, not boxes: a training step reads each parameter twice, far
+        apart, and the arrows would hide how the kernels feed each other.
+        """
         diagram = Diagram()
         number: dict[Node, int] = {}
         for node in self.shown:
-            if node not in owner:
+            if node not in owner and node.op is not PARAMETER:
                 number[node] = len(diagram.boxes)
                 diagram.boxes.append(self._box(node))
         for k, kernel in enumerate(kernels):
@@ -280,34 +311,50 @@ class _Reader:
             if members:
                 number |= dict.fromkeys(members, len(diagram.boxes))
                 diagram.boxes.append(self._kernel_box(kernel.name, members))
-        pairs: dict[int, dict[int, None]] = {}
-        for node in self.shown:
-            for value in map(_source, node.inputs):
-                one, two = number.get(value.node), number[node]
-                if one is not None and one != two:
-                    pairs.setdefault(two, {})[one] = None
-        for two, ones in pairs.items():
+        for two, ones in self._pairs(number).items():
             for k, one in enumerate(ones):
                 diagram.arrows.append(Arrow(one, two, operand=k, fan_in=len(ones)))
-        self._add_results(diagram, number)
+        self._add_results(diagram, number, owner)
         return diagram
+
+    def _pairs(self, number: Mapping[Node, int]) -> dict[int, list[int]]:
+        """For each box, the boxes it reads."""
+        pairs: dict[int, dict[int, None]] = {}
+        for node, two in number.items():
+            for value in map(_source, node.inputs):
+                one = number.get(value.node)
+                if one is not None and one != two:
+                    pairs.setdefault(two, {})[one] = None
+        return {two: list(ones) for two, ones in pairs.items()}
 
     def _kernel_box(self, name: str, members: Sequence[Node]) -> Box:
         counts = Counter(self._title(node) for node in members)
         parts = [title if n == 1 else f"{title} (×{n})" for title, n in counts.items()]
-        last = members[-1].types[0]
-        lines = [("note", line) for line in _wrapped(parts, 34)]
-        return Box("kernel", name, (*lines, ("type", str(last))))
+        lines = [("note", line) for line in _wrapped(parts, "  ·  ", 44)]
+        operands = dict.fromkeys(_source(value) for node in members for value in node.inputs)
+        read = [self._input_name(v.node["number"]) for v in operands if v.node.op is PARAMETER]
+        lines += [("input", line) for line in _wrapped(read, ", ", 40, "reads ")]
+        inside = set(members)
+        written = [
+            self._input_name(target)
+            for value, target in zip(self.graph.outputs, self.graph.written, strict=True)
+            if target is not None and _source(value).node in inside
+        ]
+        lines += [("output", line) for line in _wrapped(written, ", ", 40, "writes ")]
+        kinds = [_kind(node) for node in members]
+        kind = next((k for k in ("product", "template", "reduction") if k in kinds), kinds[-1])
+        return Box(kind, name, tuple(lines))
 
 
-def _wrapped(parts: Sequence[str], width: int) -> list[str]:
-    lines = [""]
+def _wrapped(parts: Sequence[str], separator: str, width: int, head: str = "") -> list[str]:
+    """`parts` joined, broken into lines of about `width` characters; no parts, no lines."""
+    lines: list[str] = []
     for part in parts:
-        joined = f"{lines[-1]} · {part}" if lines[-1] else part
-        if len(joined) > width and lines[-1]:
+        joined = f"{lines[-1]}{separator}{part}" if lines else head + part
+        if lines and len(joined) > width:
             lines.append(part)
         else:
-            lines[-1] = joined
+            lines[-1:] = [joined]
     return lines
 
 

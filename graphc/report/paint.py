@@ -25,7 +25,6 @@ PALETTE = {  # kind: fill, border, what the legend says
     "product": ("#EAE3F5", "#917CBB", "matrix product"),
     "movement": ("#EDF1F2", "#94A5AA", "moves data"),
     "template": ("#F7E6E3", "#BF8A80", "indexed or looped"),
-    "kernel": ("#F1F6FC", "#9DB5D3", "kernel"),
     "output": ("#DFF0E3", "#6BA27B", "result"),
 }
 FRAMES = (
@@ -37,7 +36,14 @@ FRAMES = (
     ("#FCF4F3", "#E3BFBA"),
 )
 INK, FAINT, LINE = "#22303C", "#6B7885", "#8794A3"
-STYLES = {"type": FAINT, "note": "#45525E", "value": "#1D5FA6", "gradient": "#B4472E"}
+STYLES = {
+    "type": FAINT,
+    "note": "#45525E",
+    "value": "#1D5FA6",
+    "gradient": "#B4472E",
+    "input": "#3F6695",
+    "output": "#3D7A50",
+}
 TITLE_SIZE, LINE_SIZE, HEADING_SIZE, LEGEND_SIZE = 10.5, 8.2, 13.0, 8.2
 _PADDING = (9.0, 6.0)
 _FRAME_PADDING = 11.0
