@@ -1,0 +1,482 @@
+"""What a traced function reads from outside, and where a later call finds it again.
+
+Everything read has a *source*: a statement of the generated call code that fetches it, starting
+from ``fn`` (the function as called now) and ``args``. Arrays and floats become inputs of the graph,
+everything else a guard that later calls check.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import sys
+from dataclasses import dataclass, field
+from functools import partial
+from types import BuiltinFunctionType, CellType, FunctionType, MethodType, ModuleType
+from typing import Any
+
+import numpy as np
+
+from graphc.errors import DTypeError, TraceError
+from graphc.ir import Value, fresh_input
+from graphc.trace.context import Trace, user_location
+from graphc.trace.objects import object_proxy
+from graphc.trace.sizes import TracedSize
+from graphc.trace.substitute import BUILTINS, NUMPY, is_numpy, substitute
+from graphc.trace.values import TracedArray, TracedNumber, TracedScalar, is_traced
+from graphc.trace.views import Storage, StridedStep
+from graphc.types import DTYPES, Dim, TensorType, supported_dtype
+
+STATIC_TYPES = (
+    bool,
+    int,
+    str,
+    bytes,
+    type(None),
+    slice,
+    type(Ellipsis),
+    np.dtype,
+    enum.Enum,
+    range,
+)
+
+
+@dataclass(slots=True, eq=False)
+class Input:
+    """An input of the graph: where a call finds it, and what it must be.
+
+    `kind` is ``array``, ``scalar`` (NumPy) or ``number`` (Python). `layout` is ``C`` or
+    ``strided``. `storage` is an array's memory, which writes rebind.
+    """
+
+    source: str
+    kind: str
+    value: Value
+    layout: str
+    storage: Storage | None
+    original: Any
+    used: bool = True
+
+
+@dataclass(slots=True)
+class Policy:
+    """Which sizes are symbolic, by source: ``(source, axis)``, axis None for a Python int."""
+
+    symbols: dict[tuple[str, int | None], str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Arguments that share memory: a flat run of elements, and each one's place in it."""
+
+    members: tuple[Any, ...]
+    offsets: tuple[int, ...]
+    strides: tuple[tuple[int, ...], ...]
+    flat: np.ndarray
+
+
+@dataclass(slots=True, eq=False)
+class Container:
+    """A list, dict or object of the caller, its traced copy, and what the copy held at first."""
+
+    source: str
+    copy: Any
+    before: dict[Any, Any]
+    kind: str
+    original: Any
+
+
+class Capture:
+    """Wraps what the function reads; collects inputs, guards and fetching statements."""
+
+    def __init__(self, trace: Trace, policy: Policy, blocks: list[Block]) -> None:
+        self.trace = trace
+        self.policy = policy
+        self.statements: list[str] = []
+        self.constants: list[Any] = []
+        self.inputs: list[Input] = []
+        self.containers: list[Container] = []
+        self.objects: list[Any] = []
+        self.sizes: dict[tuple[str, int | None], int] = {}
+        self.size_sources: dict[str, str] = {}
+        self._blocks = {
+            id(member): (block, k) for block in blocks for k, member in enumerate(block.members)
+        }
+        self._block_inputs: dict[int, Input] = {}
+        self._locals = 0
+        self._memo: dict[int, tuple[Any, Any, str]] = {}
+        self._namespaces: dict[int, _Globals] = {}
+        self._cells: dict[int, CellType] = {}
+
+    # --- statements of the call code ---
+
+    def constant(self, value: Any) -> str:
+        """An expression for a Python object kept with the specialisation."""
+        for position, existing in enumerate(self.constants):
+            if existing is value:
+                return f"k[{position}]"
+        self.constants.append(value)
+        return f"k[{len(self.constants) - 1}]"
+
+    def fetch(self, expression: str) -> str:
+        """A local variable that holds the value of `expression`."""
+        name = f"v{self._locals}"
+        self._locals += 1
+        self.statements.append(f"{name} = {expression}")
+        return name
+
+    def require(self, condition: str) -> None:
+        """A guard: a call for which `condition` is false needs another specialisation."""
+        self.statements.append(f"if not ({condition}): return MISS")
+
+    # --- wrapping ---
+
+    def wrap(self, value: Any, expression: str, what: str = "") -> Any:
+        """What traced code sees in place of `value`, which a call finds by `expression`."""
+        if is_traced(value):
+            return value
+        if id(value) in self._memo:
+            _, wrapped, source = self._memo[id(value)]
+            self.require(f"{self.fetch(expression)} is {source}")
+            return wrapped
+        source = self.fetch(expression)
+        wrapped = self._wrap(value, source, what)
+        if _has_identity(value):
+            self._memo[id(value)] = (value, wrapped, source)
+        return wrapped
+
+    def _wrap(self, value: Any, source: str, what: str) -> Any:
+        if isinstance(value, np.ndarray):
+            return self._array(value, source)
+        if isinstance(value, np.generic):
+            return self._scalar(value, source)
+        if isinstance(value, enum.Enum) or value is NotImplemented:
+            return self._same(value, source)
+        if type(value) in (float, complex):
+            return self._number(value, source)
+        if type(value) is int and (source, None) in self.policy.symbols:
+            return self._symbolic_int(value, source)
+        if isinstance(value, STATIC_TYPES):
+            return self._static(value, source)
+        if isinstance(value, dict):
+            return self._dict(value, source)
+        if isinstance(value, list | tuple):
+            return self._sequence(value, source)
+        if isinstance(value, partial):
+            return self._partial(value, source)
+        if isinstance(value, ModuleType):
+            return self._module(value, source)
+        if is_numpy(value):
+            self.require(f"{source} is {self.constant(value)}")
+            return substitute(value)
+        if hasattr(type(value), "__graphc_rewrap__"):
+            return value.__graphc_rewrap__(self, source)
+        if isinstance(value, FunctionType):
+            return self.function(value, source)
+        if isinstance(value, MethodType):
+            self.require(f"type({source}) is {self.constant(MethodType)}")
+            owner = self.wrap(value.__self__, f"{source}.__self__")
+            return MethodType(self.wrap(value.__func__, f"{source}.__func__"), owner)
+        if isinstance(value, type | BuiltinFunctionType) or not _is_user_object(value):
+            if what and not isinstance(value, type) and not callable(value):
+                raise TraceError(
+                    f"{what} is a {type(value).__name__}, which is neither an array, a number nor "
+                    "a container of them",
+                    location=user_location(),
+                    hint="Pass arrays, numbers, strings, None, functions, or dicts, lists, tuples "
+                    "and dataclasses of these.",
+                )
+            return self._same(value, source)
+        return self._object(value, source)
+
+    def _same(self, value: Any, source: str) -> Any:
+        self.require(f"{source} is {self.constant(value)}")
+        return value
+
+    def _static(self, value: Any, source: str) -> Any:
+        if value is None or value is True or value is False or value is Ellipsis:
+            self.require(f"{source} is {value!r}")
+        elif type(value) is int:
+            self.require(f"type({source}) is int and {source} == {value!r}")
+            self.sizes[source, None] = value
+        else:
+            held = self.constant(value)
+            self.require(f"type({source}) is type({held}) and {source} == {held}")
+        return value
+
+    def array(self, value: np.ndarray) -> Any:
+        """An array met without a source (a default, a class attribute): fetched by identity."""
+        return self.wrap(value, self.constant(value))
+
+    def _array(self, value: np.ndarray, source: str) -> TracedArray:
+        dtype = supported_array(value)
+        if id(value) in self._blocks:
+            return self._block_member(value, source)
+        shape = tuple(self._axis(source, axis, size) for axis, size in enumerate(value.shape))
+        layout = "C" if value.flags.c_contiguous and value.flags.aligned else "strided"
+        held = self.constant(dtype)
+        contiguous = (
+            f"{source}.flags.c_contiguous"
+            if layout == "C"
+            else (f"not {source}.flags.c_contiguous")
+        )
+        self.require(
+            f"isinstance({source}, ndarray) and {source}.dtype == {held} and "
+            f"{source}.ndim == {value.ndim} and {contiguous} and "
+            f"{source}.flags.writeable is {value.flags.writeable}"
+        )
+        for axis, size in enumerate(shape):
+            if isinstance(size, int):
+                self.require(f"{source}.shape[{axis}] == {size}")
+        graph_value = fresh_input(TensorType(dtype, shape))
+        storage = Storage(graph_value, source, readonly=not value.flags.writeable)
+        self._add(Input(source, "array", graph_value, layout, storage, value))
+        strides = tuple(stride // value.itemsize for stride in value.strides)
+        return TracedArray(storage, (), strides, self.trace)
+
+    def _axis(self, source: str, axis: int, size: int) -> Any:
+        self.sizes[source, axis] = size
+        name = self.policy.symbols.get((source, axis))
+        return size if name is None else self._symbol(name, f"{source}.shape[{axis}]", size)
+
+    def _symbol(self, name: str, expression: str, size: int) -> Dim:
+        if name in self.size_sources:
+            self.require(f"{self.size_sources[name]} == {expression}")
+        else:
+            self.size_sources[name] = expression
+            self.trace.hints[name] = size
+        return Dim.symbol(name)
+
+    def _symbolic_int(self, value: int, source: str) -> TracedSize:
+        self.require(f"type({source}) is int")
+        self.sizes[source, None] = value
+        return TracedSize(
+            self._symbol(self.policy.symbols[source, None], source, value), self.trace
+        )
+
+    def _block_member(self, value: np.ndarray, source: str) -> TracedArray:
+        block, member = self._blocks[id(value)]
+        key = id(block.flat)
+        if key not in self._block_inputs:
+            graph_value = fresh_input(TensorType(block.flat.dtype, block.flat.shape))
+            storage = Storage(graph_value, source, readonly=not value.flags.writeable)
+            self._block_inputs[key] = Input("", "block", graph_value, "C", storage, block.flat)
+            self._block_inputs[key].original = (block, {})
+        shared = self._block_inputs[key]
+        shared.original[1][member] = source
+        if len(shared.original[1]) == len(block.members):
+            sources = ", ".join(shared.original[1][k] for k in range(len(block.members)))
+            held = self.constant(
+                (
+                    block.flat.dtype,
+                    block.flat.size,
+                    block.offsets,
+                    tuple(m.shape for m in block.members),
+                    block.strides,
+                )
+            )
+            shared.source = self.fetch(f"flat_block(({sources},), {held})")
+            self.require(f"{shared.source} is not None")
+            self._add(shared)
+        assert shared.storage is not None
+        step = StridedStep(block.offsets[member], value.shape, block.strides[member])
+        return TracedArray(shared.storage, (step,), block.strides[member], self.trace)
+
+    def _scalar(self, value: np.generic, source: str) -> TracedScalar:
+        dtype = supported_dtype(value.dtype)
+        self.require(f"type({source}) is {self.constant(type(value))}")
+        graph_value = fresh_input(TensorType(dtype, ()))
+        self._add(Input(source, "scalar", graph_value, "C", None, np.asarray(value)))
+        return TracedScalar(graph_value, self.trace)
+
+    def _number(self, value: float | complex, source: str) -> TracedNumber:
+        kind = type(value)
+        self.require(f"type({source}) is {kind.__name__}")
+        dtype = DTYPES["float64" if kind is float else "complex128"]
+        graph_value = fresh_input(TensorType(dtype, ()))
+        self._add(Input(source, "number", graph_value, "C", None, np.asarray(value, dtype)))
+        return TracedNumber(graph_value, kind, self.trace)
+
+    def _add(self, new: Input) -> None:
+        self.inputs.append(new)
+        if self.trace.values is not None:
+            flat = new.original[0].flat if new.kind == "block" else new.original
+            self.trace.values[new.value] = np.array(flat)
+
+    def _dict(self, value: dict[Any, Any], source: str) -> Any:
+        held = self.constant(tuple(value))
+        self.require(
+            f"type({source}) is {self.constant(type(value))} and tuple({source}) == {held}"
+        )
+        items = {}
+        copied = type(value)() if type(value) is dict else value.copy()
+        self._memo[id(value)] = (value, copied, source)
+        for position, (key, item) in enumerate(value.items()):
+            text = repr(key) if type(key) in (str, int) else f"{held}[{position}]"
+            items[key] = self.wrap(item, f"{source}[{text}]", f"the entry {key!r}")
+        copied.update(items)
+        self.containers.append(Container(source, copied, dict(items), "item", value))
+        return copied
+
+    def _sequence(self, value: Any, source: str) -> Any:
+        kind = self.constant(type(value))
+        self.require(f"type({source}) is {kind} and len({source}) == {len(value)}")
+        copied: list[Any] = []
+        if type(value) is list:
+            self._memo[id(value)] = (value, copied, source)
+        for position, item in enumerate(value):
+            copied.append(self.wrap(item, f"{source}[{position}]", f"element {position}"))
+        if type(value) is list:
+            self.containers.append(
+                Container(source, copied, dict(enumerate(copied)), "item", value)
+            )
+            return copied
+        if hasattr(type(value), "_make"):
+            return type(value)._make(copied)
+        return type(value)(copied)
+
+    def dataclass(self, value: Any, source: str) -> Any:
+        """A dataclass instance as a copy whose fields are traced."""
+        self.require(f"type({source}) is {self.constant(type(value))}")
+        copied = object.__new__(type(value))
+        before = {}
+        for item in dataclasses.fields(value):
+            name = item.name
+            before[name] = self.wrap(getattr(value, name), f"{source}.{name}", f"field {name}")
+            object.__setattr__(copied, name, before[name])
+        if not value.__dataclass_params__.frozen:
+            self.containers.append(Container(source, copied, before, "attribute", value))
+        return copied
+
+    def _object(self, value: Any, source: str) -> Any:
+        if dataclasses.is_dataclass(value):
+            return self.dataclass(value, source)
+        self.require(f"type({source}) is {self.constant(type(value))}")
+        proxy = object_proxy(value, source, self)
+        self.objects.append(proxy)
+        return proxy
+
+    def _partial(self, value: Any, source: str) -> Any:
+        self.require(f"type({source}) is {self.constant(partial)}")
+        function = self.wrap(value.func, f"{source}.func")
+        args = self.wrap(value.args, f"{source}.args")
+        return partial(function, *args, **self.wrap(value.keywords, f"{source}.keywords"))
+
+    def _module(self, value: ModuleType, source: str) -> Any:
+        self.require(f"{source} is {self.constant(value)}")
+        if value is np:
+            return NUMPY
+        stand_in = substitute(value)
+        if stand_in is not value or _is_foreign(value.__name__):
+            return stand_in
+        return _Module(value, source, self)
+
+    # --- functions ---
+
+    def function(self, value: FunctionType, source: str) -> FunctionType:
+        """A copy of a Python function that sees substituted globals and traced cells."""
+        if isinstance(value.__globals__, _Globals):
+            return value
+        if _is_foreign(value.__module__ or ""):
+            return self._same(value, source)  # type: ignore[no-any-return]
+        self.require(f"{source}.__code__ is {self.constant(value.__code__)}")
+        namespace = self._namespaces.get(id(value.__globals__))
+        if namespace is None:
+            namespace = _Globals(value.__globals__, f"{source}.__globals__", self)
+            self._namespaces[id(value.__globals__)] = namespace
+        closure = tuple(
+            self._cell(cell, f"{source}.__closure__[{position}].cell_contents")
+            for position, cell in enumerate(value.__closure__ or ())
+        )
+        copied = FunctionType(value.__code__, namespace, value.__name__, None, closure)
+        self._memo[id(value)] = (value, copied, source)
+        if value.__defaults__:
+            copied.__defaults__ = self.wrap(value.__defaults__, f"{source}.__defaults__")
+        if value.__kwdefaults__:
+            copied.__kwdefaults__ = self.wrap(value.__kwdefaults__, f"{source}.__kwdefaults__")
+        copied.__qualname__ = value.__qualname__
+        copied.__dict__.update({k: v for k, v in value.__dict__.items() if k != "__wrapped__"})
+        return copied
+
+    def _cell(self, cell: CellType, expression: str) -> CellType:
+        if id(cell) in self._cells:
+            return self._cells[id(cell)]
+        try:
+            contents = cell.cell_contents
+        except ValueError:
+            return cell
+        copied = CellType()
+        self._cells[id(cell)] = copied
+        copied.cell_contents = self.wrap(contents, expression)
+        return copied
+
+
+class _Globals(dict[str, Any]):
+    """A function's globals, wrapped as they are read."""
+
+    def __init__(self, original: dict[str, Any], source: str, capture: Capture) -> None:
+        super().__init__()
+        self._original = original
+        self._source = source
+        self._capture = capture
+        self["__builtins__"] = BUILTINS
+
+    def __missing__(self, name: str) -> Any:
+        value = self._original[name]
+        wrapped = self._capture.wrap(value, f"{self._source}[{name!r}]")
+        self[name] = wrapped
+        return wrapped
+
+
+class _Module:
+    """A module of the user's in traced code: its members wrapped as they are read."""
+
+    def __init__(self, module: ModuleType, source: str, capture: Capture) -> None:
+        self.__dict__["_graphc"] = (module, source, capture)
+
+    def __getattr__(self, name: str) -> Any:
+        module, source, capture = self.__dict__["_graphc"]
+        wrapped = capture.wrap(getattr(module, name), f"{source}.{name}")
+        self.__dict__[name] = wrapped
+        return wrapped
+
+
+_FOREIGN = {"numpy", "scipy", "graphc", "numba", "networkx", "jax", "torch", "matplotlib", "rich"}
+
+
+def _has_identity(value: Any) -> bool:
+    """Whether it matters that two sources give the same object (it may be written)."""
+    if isinstance(value, np.ndarray | dict | list | FunctionType | ModuleType):
+        return True
+    return _is_user_object(value) and not isinstance(value, (*STATIC_TYPES, tuple))
+
+
+def _is_foreign(module: str) -> bool:
+    """Whether a module's functions run as they are: Python's own, NumPy's, graphc's."""
+    top = module.split(".")[0]
+    return top in _FOREIGN or (top in sys.stdlib_module_names and top != "__main__")
+
+
+def _is_user_object(value: Any) -> bool:
+    return hasattr(value, "__dict__") and not _is_foreign(type(value).__module__)
+
+
+def supported_array(value: np.ndarray) -> np.dtype:
+    """The dtype of an argument array.
+
+    Raises:
+        DTypeError: a dtype that graphc does not have, or a masked array or matrix.
+    """
+    if isinstance(value, np.ma.MaskedArray | np.matrix):
+        raise DTypeError(
+            f"a {type(value).__name__} is not supported",
+            hint="Pass np.asarray(x), and a mask as an array of its own.",
+        )
+    if not value.dtype.isnative:
+        raise DTypeError(f"dtype {value.dtype} is not in native byte order")
+    return supported_dtype(value.dtype)
+
+
+def identity_source(capture: Capture, value: Any) -> Any:
+    """Wrap `value` as an object that the specialisation keeps."""
+    return capture.wrap(value, capture.constant(value))

@@ -1,0 +1,202 @@
+"""The state of one tracing: the user's lines, size hints and guards, effects, captured inputs."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache
+from types import CodeType
+from typing import Any
+
+import numpy as np
+
+from graphc.errors import GraphcError, Location
+from graphc.interp import extend
+from graphc.ir import Node, Note, Value
+from graphc.ops import token
+from graphc.types import Dim, Size, evaluate_size, symbols
+
+_OWN = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_NUMPY = os.path.dirname(os.path.abspath(np.__file__)) + os.sep
+
+
+class Respecialize(Exception):
+    """Tracing needs the numbers behind these symbolic sizes: start again with them static."""
+
+    def __init__(self, names: frozenset[str]) -> None:
+        self.names = names
+        super().__init__(f"sizes {sorted(names)} must be static")
+
+
+@dataclass(frozen=True, slots=True)
+class SizeGuard:
+    """A relation between sizes that held while tracing and must hold for the graph to be used."""
+
+    relation: str
+    left: Size
+    right: Size
+    outcome: bool
+
+
+@dataclass(slots=True, eq=False)
+class Trace:
+    """What one tracing has gathered so far.
+
+    Attributes:
+        hints: the numbers behind symbolic sizes in the call that is traced.
+        notes: the user's line for each node.
+        guards: what was assumed of the sizes.
+        token: the last effect.
+        values: in eager mode, the array behind each value; else None.
+    """
+
+    hints: dict[str, int] = field(default_factory=dict)
+    notes: dict[Node, Note] = field(default_factory=dict)
+    guards: list[SizeGuard] = field(default_factory=list)
+    token: Value | None = None
+    values: dict[Value, Any] | None = None
+    namespaces: dict[int, Any] = field(default_factory=dict)
+    copies: dict[int, Any] = field(default_factory=dict)
+    capture: Any = None
+
+    def hint(self, size: Size) -> int:
+        """The number behind `size` in the call that is traced."""
+        return evaluate_size(size, self.hints)
+
+    def static(self, size: Size) -> int:
+        """`size` as a number.
+
+        Raises:
+            Respecialize: it is symbolic.
+        """
+        if isinstance(size, Dim):
+            raise Respecialize(symbols(size))
+        return size
+
+    def holds(self, relation: str, left: Size, right: Size) -> bool:
+        """Whether ``left relation right`` holds; remembered as a guard where sizes are symbolic."""
+        if relation == "==" and left == right:
+            return True
+        if relation in ("<=", ">=") and left == right:
+            return True
+        a, b = self.hint(left), self.hint(right)
+        outcome = {"==": a == b, "<": a < b, "<=": a <= b, ">": a > b, ">=": a >= b}[relation]
+        if isinstance(left, Dim) or isinstance(right, Dim):
+            guard = SizeGuard(relation, left, right, outcome)
+            if guard not in self.guards:
+                self.guards.append(guard)
+        return outcome
+
+    def same(self, left: Size, right: Size) -> bool:
+        """Whether two sizes are equal, in a way that types agree: static where it is by chance.
+
+        Raises:
+            Respecialize: the sizes are equal in this call, but not as expressions.
+        """
+        if left == right:
+            return True
+        if self.hint(left) != self.hint(right):
+            if isinstance(left, Dim) or isinstance(right, Dim):
+                self.holds("==", left, right)
+            return False
+        raise Respecialize(symbols(left) | symbols(right))
+
+    def note(self, *values: Value) -> None:
+        """Give the user's current line to the new nodes above `values`."""
+        stack = [value.node for value in values if value.node not in self.notes]
+        if not stack:
+            return
+        note = Note(user_location())
+        while stack:
+            node = stack.pop()
+            if node not in self.notes:
+                self.notes[node] = note
+                stack.extend(value.node for value in node.inputs)
+
+    def effect(self) -> Value:
+        """The token that the next effect takes."""
+        return self.token if self.token is not None else token()
+
+    def concrete(self, value: Value) -> Any:
+        """The array behind `value`, in eager mode."""
+        assert self.values is not None
+        extend(self.values, [value], self.hints)
+        return self.values[value]
+
+
+class _State(threading.local):
+    stack: list[Trace]
+
+    def __init__(self) -> None:
+        self.stack = []
+
+
+_state = _State()
+
+
+def current() -> Trace | None:
+    """The tracing under way in this thread, or None."""
+    return _state.stack[-1] if _state.stack else None
+
+
+def active() -> Trace:
+    """The tracing under way in this thread.
+
+    Raises:
+        RuntimeError: there is none: a traced value outlived its tracing.
+    """
+    if not _state.stack:
+        raise RuntimeError("a traced value is used after its tracing has ended")
+    return _state.stack[-1]
+
+
+@contextmanager
+def tracing(trace: Trace) -> Iterator[Trace]:
+    """Make `trace` the current one."""
+    _state.stack.append(trace)
+    try:
+        yield trace
+    finally:
+        _state.stack.pop()
+
+
+def _is_internal(file: str) -> bool:
+    return file.startswith((_OWN, _NUMPY)) or file.startswith("<frozen")
+
+
+@lru_cache(maxsize=4096)
+def _positions(code: CodeType) -> tuple[tuple[int | None, ...], ...]:
+    return tuple(code.co_positions())
+
+
+@lru_cache(maxsize=65536)
+def _location(code: CodeType, instruction: int) -> Location:
+    line, end_line, column, end_column = _positions(code)[instruction // 2]
+    if column is None or end_column is None or end_line != line:
+        end_column = -1
+    return Location(
+        code.co_filename,
+        line or code.co_firstlineno,
+        -1 if column is None else column,
+        end_column,
+        code.co_qualname,
+    )
+
+
+def user_location() -> Location | None:
+    """The innermost line of the call stack that is neither graphc's nor NumPy's."""
+    frame = sys._getframe(1)
+    while frame is not None and _is_internal(frame.f_code.co_filename):
+        frame = frame.f_back  # type: ignore[assignment]
+    return None if frame is None else _location(frame.f_code, frame.f_lasti)
+
+
+def located(error: GraphcError) -> GraphcError:
+    """`error` with the user's current line, if it had none."""
+    if error.location is None:
+        error.location = user_location()
+    return error

@@ -1,0 +1,127 @@
+"""Objects with attributes (``self``, a model) in traced code: reads are captured, writes recorded."""
+
+from __future__ import annotations
+
+from functools import cache
+from types import FunctionType, MethodType
+from typing import Any
+
+import numpy as np
+
+from graphc.errors import TraceError
+from graphc.trace.context import user_location
+from graphc.trace.convert import holds_traced
+
+_NOT_FORWARDED = {
+    "__new__",
+    "__init__",
+    "__init_subclass__",
+    "__class_getitem__",
+    "__getattribute__",
+    "__getattr__",
+    "__setattr__",
+    "__delattr__",
+    "__del__",
+    "__reduce__",
+    "__reduce_ex__",
+    "__getstate__",
+    "__setstate__",
+}
+
+
+class ObjectProxy:
+    """Stands for an object; `written` holds the attributes that traced code has set."""
+
+    __slots__ = (
+        "_graphc_capture",
+        "_graphc_object",
+        "_graphc_read",
+        "_graphc_source",
+        "_graphc_written",
+    )
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
+        return type(object.__getattribute__(self, "_graphc_object"))
+
+    def __getattr__(self, name: str) -> Any:
+        written = self._graphc_written
+        if name in written:
+            return written[name]
+        read = self._graphc_read
+        if name not in read:
+            read[name] = _attribute(self, name)
+        return read[name]
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        before = self._graphc_written.get(name, self._graphc_read.get(name, self))
+        if before is value:
+            return
+        if not _holds_arrays(value):
+            raise TraceError(
+                f"self.{name} = {value!r} changes a static attribute inside a compiled call",
+                location=user_location(),
+                hint=f"Keep it in a 0-d array, self.{name} = np.array({value!r}), made outside, "
+                f"and write self.{name}[...] = ....",
+            )
+        self._graphc_written[name] = value
+
+
+def _holds_arrays(value: Any) -> bool:
+    if isinstance(value, np.ndarray | np.generic | float) or holds_traced(value):
+        return True
+    return isinstance(value, list | tuple) and any(_holds_arrays(item) for item in value)
+
+
+def _attribute(proxy: ObjectProxy, name: str) -> Any:
+    owner, source, capture = proxy._graphc_object, proxy._graphc_source, proxy._graphc_capture
+    if name not in getattr(owner, "__dict__", {}):
+        for kind in type(owner).__mro__:
+            if name in vars(kind):
+                member = vars(kind)[name]
+                if isinstance(member, property):
+                    getter = capture.wrap(member.fget, capture.constant(member.fget))
+                    return getter(proxy)
+                if isinstance(member, FunctionType):
+                    return MethodType(_method(capture, member), proxy)
+                if isinstance(member, classmethod):
+                    return MethodType(_method(capture, member.__func__), type(owner))
+                break
+    return capture.wrap(getattr(owner, name), f"{source}.{name}")
+
+
+def _method(capture: Any, function: FunctionType) -> Any:
+    return capture.wrap(function, capture.constant(function))
+
+
+@cache
+def _proxy_type(kind: type) -> type[ObjectProxy]:
+    """A proxy class with the special methods that `kind` defines in Python."""
+
+    def forward(function: FunctionType) -> Any:
+        def method(self: ObjectProxy, *args: Any, **kwargs: Any) -> Any:
+            return _method(self._graphc_capture, function)(self, *args, **kwargs)
+
+        return method
+
+    members: dict[str, Any] = {"__slots__": ()}
+    for base in reversed(kind.__mro__):
+        for name, member in vars(base).items():
+            special = name.startswith("__") and name.endswith("__")
+            if special and name not in _NOT_FORWARDED and isinstance(member, FunctionType):
+                members[name] = forward(member)
+    return type(kind.__name__, (ObjectProxy,), members)
+
+
+def object_proxy(value: Any, source: str, capture: Any) -> ObjectProxy:
+    """The stand-in for `value`, which a call finds by `source`."""
+    proxy = object.__new__(_proxy_type(type(value)))
+    for name, content in (
+        ("_graphc_object", value),
+        ("_graphc_source", source),
+        ("_graphc_capture", capture),
+        ("_graphc_read", {}),
+        ("_graphc_written", {}),
+    ):
+        object.__setattr__(proxy, name, content)
+    return proxy

@@ -1,0 +1,405 @@
+"""A Python function as a graph, with the call code that feeds it and delivers its results.
+
+    Program := graph, inputs, call source
+
+The call code is generated Python: it fetches what the function read, checks the guards (and returns
+``MISS`` when one fails, before anything has happened), runs the graph, and builds the result: new
+arrays, views of the caller's arrays, scalars, numbers, containers, attributes that were assigned.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import linecache
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from graphc.errors import TraceError
+from graphc.ir import Graph, Value, close, topological
+from graphc.trace.capture import Block, Capture, Input, Policy
+from graphc.trace.context import SizeGuard, Trace, tracing
+from graphc.trace.objects import ObjectProxy
+from graphc.trace.sizes import TracedSize
+from graphc.trace.values import TracedArray, TracedNumber, TracedScalar, is_traced
+from graphc.trace.views import PickStep, StridedStep
+from graphc.types import Size, evaluate_size
+
+
+class _Miss:
+    """The call code's answer when the specialisation does not fit the call."""
+
+    def __repr__(self) -> str:
+        return "MISS"
+
+
+MISS: Any = _Miss()
+CallCode = Callable[[Any, tuple[Any, ...], dict[str, Any], list[Any], Any], Any]
+
+
+@dataclass(slots=True, eq=False)
+class Program:
+    """A traced function: its graph, what feeds it, and the source of its call code.
+
+    Attributes:
+        graph: closed; inputs in the order of `inputs`.
+        inputs: the graph's inputs; a trailing token input has none.
+        layouts: ``C`` or ``strided``, for each input.
+        constants: the objects that the call code names ``k[...]``.
+        source: of the function ``call(fn, args, kwargs, k, run)``.
+        sizes: the integers met (axes and Python ints), by source, which may become symbolic.
+        symbolic: the names of symbolic sizes, with their values in the traced call.
+        guards: relations between sizes.
+        written: positions in `inputs` of arrays that are written.
+        trace: the tracing (in eager mode it holds the values).
+    """
+
+    graph: Graph
+    inputs: list[Input]
+    layouts: tuple[str, ...]
+    constants: list[Any]
+    source: str
+    sizes: dict[tuple[str, int | None], int]
+    symbolic: dict[str, int]
+    guards: list[SizeGuard]
+    written: tuple[int, ...]
+    trace: Trace
+    outputs: list[Value]
+
+
+def trace_program(
+    fn: Any,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    policy: Policy,
+    blocks: Sequence[Block] = (),
+    names: Sequence[str] = (),
+    eager: bool = False,
+) -> Program:
+    """Trace ``fn(*args, **kwargs)``.
+
+    Args:
+        names: the parameters' names, for error messages.
+        eager: tracers carry their values, so that a branch on one works.
+
+    Raises:
+        Respecialize: a symbolic size must be static.
+        GraphcError: what can't be traced.
+    """
+    trace = Trace(values={} if eager else None)
+    with tracing(trace):
+        capture = Capture(trace, policy, list(blocks))
+        trace.capture = capture
+        function = capture.wrap(fn, "fn")
+        capture.require(f"len(args) == {len(args)}")
+        wrapped = [
+            capture.wrap(arg, f"args[{k}]", f"argument {names[k]!r}" if k < len(names) else "")
+            for k, arg in enumerate(args)
+        ]
+        named = {}
+        if kwargs:
+            capture.require(f"tuple(kwargs) == {capture.constant(tuple(kwargs))}")
+            named = {
+                key: capture.wrap(item, f"kwargs[{key!r}]", f"argument {key!r}")
+                for key, item in kwargs.items()
+            }
+        else:
+            capture.require("not kwargs")
+        result = function(*wrapped, **named)
+        return _Builder(trace, capture).build(result)
+
+
+class _Builder:
+    """Writes the call code for one tracing."""
+
+    def __init__(self, trace: Trace, capture: Capture) -> None:
+        self.trace = trace
+        self.capture = capture
+        self.outputs: list[Value] = []
+        self.positions: dict[Value, int] = {}
+        self.storages: dict[int, int] = {}
+        self.delivery: list[str] = []
+        self.memo: dict[int, tuple[Any, str]] = {}
+        self.written: list[int | None] = []
+
+    def build(self, result: Any) -> Program:
+        inputs = self.capture.inputs
+        for position, item in enumerate(inputs):
+            if item.storage is not None and item.storage.version:
+                self.outputs.append(item.storage.value)
+                self.written.append(position)
+        stores = self._stores()
+        delivered = self._deliver(result)
+        if self.trace.token is not None:
+            self.outputs.append(self.trace.token)
+            self.written.append(None)
+        self.written += [None] * (len(self.outputs) - len(self.written))
+        keep = self._needed()
+        graph = close(
+            [inputs[k].value for k in keep],
+            self.outputs,
+            written=[None if w is None else keep.index(w) for w in self.written],
+            names=[self._name(inputs[k]) for k in keep],
+            notes=self.trace.notes,
+        )
+        kept = [inputs[k] for k in keep]
+        return Program(
+            graph=graph,
+            inputs=kept,
+            layouts=tuple(item.layout for item in kept),
+            constants=self.capture.constants,
+            source=self._source(kept, stores, delivered),
+            sizes=self.capture.sizes,
+            symbolic=dict(self.trace.hints),
+            guards=self.trace.guards,
+            written=tuple(w for w in graph.written if w is not None),
+            trace=self.trace,
+            outputs=self.outputs,
+        )
+
+    def _needed(self) -> list[int]:
+        """Positions of the inputs that an output depends on, is written to, or gives a size."""
+        used = {node for node in topological(self.outputs)}
+        return [
+            k
+            for k, item in enumerate(self.capture.inputs)
+            if item.value.node in used or k in self.written
+        ]
+
+    def _name(self, item: Input) -> str:
+        return self._readable(item.source)
+
+    def _readable(self, source: str) -> str:
+        """A name for an input from the chain of fetches that leads to it."""
+        fetches = dict(line.split(" = ", 1) for line in self.capture.statements if " = " in line)
+        text, parts = source, []
+        while text in fetches:
+            expression = fetches[text]
+            head, dot, attribute = expression.rpartition(".")
+            if expression.endswith("]"):
+                head, _, key = expression.rpartition("[")
+                parts.append(key[:-1].strip("'\""))
+            elif dot:
+                parts.append(attribute)
+            else:
+                break
+            if head in ("args", "kwargs"):
+                break
+            text = head.removesuffix(".__globals__")
+        label = ".".join(part for part in reversed(parts) if not part.startswith("__"))
+        return label or source
+
+    # --- results ---
+
+    def _output(self, value: Value) -> str:
+        if value not in self.positions:
+            self.positions[value] = len(self.outputs)
+            self.outputs.append(value)
+        return f"o[{self.positions[value]}]"
+
+    def _local(self, expression: str) -> str:
+        name = f"r{len(self.delivery)}"
+        self.delivery.append(f"{name} = {expression}")
+        return name
+
+    def _deliver(self, value: Any) -> str:
+        """An expression for `value`, a result of the traced function, in the call code."""
+        if id(value) in self.memo:
+            return self.memo[id(value)][1]
+        expression = self._expression(value)
+        if is_traced(value) or isinstance(value, dict | list):
+            expression = self._local(expression)
+            self.memo[id(value)] = (value, expression)
+        return expression
+
+    def _expression(self, value: Any) -> str:
+        kind = type(value)
+        if kind is TracedArray:
+            return self._array(value)
+        if kind is TracedScalar:
+            return f"{self._output(value.value)}[()]"
+        if kind is TracedNumber:
+            return f"{self._output(value.value)}.item()"
+        if kind is TracedSize:
+            return f"resolve({self.capture.constant(value.dim)})"
+        if isinstance(value, np.ndarray):
+            return f"{self.capture.constant(value)}.copy()"
+        if kind is ObjectProxy or issubclass(kind, ObjectProxy):
+            return str(value._graphc_source)
+        for container in self.capture.containers:
+            if container.copy is value:
+                return container.source
+        if isinstance(value, dict):
+            keys = [(self.capture.constant(key), item) for key, item in value.items()]
+            body = ", ".join(f"{key}: {self._deliver(item)}" for key, item in keys)
+            text = f"{{{body}}}"
+            return text if kind is dict else f"{self.capture.constant(kind)}({text})"
+        if isinstance(value, tuple) and hasattr(kind, "_fields"):
+            body = ", ".join(self._deliver(item) for item in value)
+            return f"{self.capture.constant(kind)}({body})"
+        if isinstance(value, list | tuple):
+            body = ", ".join(self._deliver(item) for item in value)
+            return f"[{body}]" if isinstance(value, list) else f"({body}{',' if value else ''})"
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            held = self.capture.constant(kind)
+            fields = ", ".join(
+                f"{item.name!r}: {self._deliver(getattr(value, item.name))}"
+                for item in dataclasses.fields(value)
+            )
+            return f"make_instance({held}, {{{fields}}})"
+        if hasattr(value, "__next__"):
+            raise TraceError(
+                f"the function returns a {kind.__name__}, whose values exist only while tracing",
+                hint="Return a list or a tuple.",
+            )
+        return self.capture.constant(value)
+
+    def _array(self, value: TracedArray) -> str:
+        storage, path = value.storage, value.path
+        if storage.source is not None and path and isinstance(path[0], StridedStep):
+            original = self._block_source(value)
+            if original is not None:
+                return original
+        if any(isinstance(step, PickStep | StridedStep) for step in path):
+            return self._output(value.value)
+        base = storage.source
+        if base is None:
+            if id(storage) not in self.storages:
+                self.storages[id(storage)] = len(self.outputs)
+                self.outputs.append(storage.value)
+                self.memo[id(storage)] = (storage, "")
+            base = f"o[{self.storages[id(storage)]}]"
+        if not path:
+            return str(base)
+        return f"replay({base}, {self.capture.constant(path)}, resolve)"
+
+    def _block_source(self, value: TracedArray) -> str | None:
+        """The caller's own array, when a whole argument that shares memory is returned."""
+        for item, wrapped, source in self.capture._memo.values():
+            if wrapped is value and isinstance(item, np.ndarray):
+                return source
+        return None
+
+    def _stores(self) -> list[str]:
+        """Statements that put back what traced code assigned: entries, fields, attributes."""
+        lines: list[str] = []
+        for container in self.capture.containers:
+            attribute = container.kind == "attribute"
+            current = vars(container.copy) if attribute else container.copy
+            items = current.items() if isinstance(current, dict) else enumerate(current)
+            after = dict(items)
+            for key, item in after.items():
+                if key in container.before and container.before[key] is item:
+                    continue
+                target = f".{key}" if attribute else f"[{self.capture.constant(key)}]"
+                if isinstance(container.copy, list) and key not in container.before:
+                    lines.append(f"{container.source}.append({self._deliver(item)})")
+                else:
+                    lines.append(f"{container.source}{target} = {self._deliver(item)}")
+            for key in container.before:
+                if key not in after and not attribute:
+                    where = "-1" if isinstance(container.copy, list) else self.capture.constant(key)
+                    lines.append(f"del {container.source}[{where}]")
+        for proxy in self.capture.objects:
+            for name, item in proxy._graphc_written.items():
+                lines.append(f"{proxy._graphc_source}.{name} = {self._deliver(item)}")
+        return lines
+
+    # --- the call code ---
+
+    def _source(self, kept: Sequence[Input], stores: Sequence[str], result: str) -> str:
+        lines = ["def call(fn, args, kwargs, k, run):", "    try:"]
+        lines += [f"        {line}" for line in self.capture.statements]
+        lines += [f"        {name} = {e}" for name, e in self.capture.size_sources.items()]
+        for guard in self.trace.guards:
+            test = f"({size_text(guard.left)}) {guard.relation} ({size_text(guard.right)})"
+            wanted = "" if guard.outcome else "not "
+            lines.append(f"        if not ({wanted}({test})): return MISS")
+        lines += ["    except (AttributeError, IndexError, KeyError, TypeError, ValueError):"]
+        lines += ["        return MISS"]
+        sizes = ", ".join(f"{name!r}: {name}" for name in self.capture.size_sources)
+        arrays = "".join(f"{self._argument(item)}, " for item in kept)
+        lines.append(f"    sizes = {{{sizes}}}")
+        lines.append(f"    o = run(({arrays}), sizes)")
+        lines.append("    if o is MISS: return MISS")
+        if any("resolve" in line for line in [*self.delivery, *stores, result]):
+            lines.append("    resolve = resolver(sizes)")
+        lines += [f"    {line}" for line in self.delivery]
+        lines += [f"    {line}" for line in stores]
+        lines.append(f"    return {result}")
+        return "\n".join(lines) + "\n"
+
+    def _argument(self, item: Input) -> str:
+        if item.kind in ("array", "block"):
+            return item.source
+        dtype = item.value.dtype
+        return f"asarray({item.source}, {self.capture.constant(dtype)})"
+
+
+def size_text(size: Size) -> str:
+    """A size as a Python expression of its symbols."""
+    return str(size)
+
+
+def flat_block(members: tuple[np.ndarray, ...], layout: tuple[Any, ...]) -> np.ndarray | None:
+    """The flat array that `members` lie in, if they lie as `layout` says; else None."""
+    dtype, count, offsets, shapes, strides = layout
+    starts = [_lowest(member) for member in members]
+    base = min(starts)
+    size = dtype.itemsize
+    for member, offset, shape, steps in zip(members, offsets, shapes, strides, strict=True):
+        if type(member) is not np.ndarray or member.dtype != dtype or member.shape != shape:
+            return None
+        if tuple(step * size for step in steps) != member.strides:
+            return None
+        if member.__array_interface__["data"][0] - base != offset * size:
+            return None
+    lowest = members[starts.index(base)]
+    corner = lowest[tuple(slice(None, None, -1 if s < 0 else 1) for s in lowest.strides)]
+    flat: np.ndarray = np.lib.stride_tricks.as_strided(corner, (count,), (size,))
+    return flat
+
+
+def _lowest(array: np.ndarray) -> int:
+    bounds: int = np.lib.array_utils.byte_bounds(array)[0]
+    return bounds
+
+
+def replay(array: np.ndarray, path: Sequence[Any], resolve: Any) -> np.ndarray:
+    """The view of `array` that the steps of `path` take."""
+    for step in path:
+        array = step.replay(array, resolve)
+    return array
+
+
+def resolver(sizes: Mapping[str, int]) -> Callable[[Size], int]:
+    """A function that gives the number behind a size."""
+    return lambda size: evaluate_size(size, sizes)
+
+
+def make_instance(kind: type, fields: Mapping[str, Any]) -> Any:
+    """A dataclass instance with the given fields, made without its ``__init__``."""
+    instance = object.__new__(kind)
+    for name, value in fields.items():
+        object.__setattr__(instance, name, value)
+    return instance
+
+
+def compile_call(program: Program, label: str) -> CallCode:
+    """The call code as a Python function; its source shows in tracebacks."""
+    file = f"<graphc call {label} {id(program):x}>"
+    namespace: dict[str, Any] = {
+        "MISS": MISS,
+        "asarray": np.asarray,
+        "flat_block": flat_block,
+        "make_instance": make_instance,
+        "ndarray": np.ndarray,
+        "replay": replay,
+        "resolver": resolver,
+    }
+    exec(compile(program.source, file, "exec"), namespace)
+    linecache.cache[file] = (len(program.source), None, program.source.splitlines(True), file)
+    call: CallCode = namespace["call"]
+    return call

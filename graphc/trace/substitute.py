@@ -1,0 +1,312 @@
+"""The namespaces that user code sees while it is traced: graphc's NumPy, ``math`` and builtins.
+
+NumPy's protocols reach only calls that are given a traced value. These stand-ins also catch
+``np.zeros(3)`` (a buffer to be filled), ``np.array([a, b])``, ``np.float32(x)``, ``float(x)`` and
+``len(x)``; NumPy itself is never patched.
+"""
+
+from __future__ import annotations
+
+import builtins
+import math
+from functools import cache
+from types import BuiltinFunctionType, FunctionType, ModuleType
+from typing import Any
+
+import numpy as np
+
+from graphc import ops
+from graphc.errors import GraphcError, TraceError
+from graphc.trace.context import located, user_location
+from graphc.trace.convert import array_like, holds_traced, value_of
+from graphc.trace.dispatch import FUNCTIONS, call_function
+from graphc.trace.sizes import TracedSize, wrap_size
+from graphc.trace.values import (
+    Traced,
+    TracedArray,
+    fresh_array,
+    is_traced,
+    number,
+    scalar,
+    unsupported_function,
+)
+from graphc.types import DTYPES, is_inexact
+
+ALWAYS_TRACED: set[Any] = set()
+"""Functions that make arrays: graphc's are called even without a traced argument."""
+
+
+def imported(result: Any) -> Any:
+    """A result of NumPy on static arguments: its arrays become arrays of the trace."""
+    if type(result) is np.ndarray:
+        return fresh_array(ops.constant(result)) if result.dtype.kind in "biufc" else result
+    if type(result) in (tuple, list):
+        return type(result)(imported(item) for item in result)
+    return result
+
+
+@cache
+def _function(function: Any) -> Any:
+    def traced(*args: Any, **kwargs: Any) -> Any:
+        if function in ALWAYS_TRACED or holds_traced(args, kwargs):
+            if function not in FUNCTIONS:
+                raise unsupported_function(function)
+            return call_function(function, args, kwargs)
+        return imported(function(*args, **kwargs))
+
+    traced.__name__ = traced.__qualname__ = function.__name__
+    traced.__module__ = "numpy"
+    traced.__wrapped__ = function  # type: ignore[attr-defined]
+    return traced
+
+
+class TracedUfunc:
+    """A ufunc in traced code; its methods and attributes are the ufunc's."""
+
+    def __init__(self, ufunc: Any) -> None:
+        self.__wrapped__ = ufunc
+        self.__name__ = ufunc.__name__
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return imported(self.__wrapped__(*args, **kwargs))
+
+    def __getattr__(self, name: str) -> Any:
+        attribute = getattr(self.__wrapped__, name)
+        if callable(attribute):
+            return lambda *args, **kwargs: imported(attribute(*args, **kwargs))
+        return attribute
+
+
+class _TypeMeta(type):
+    """Makes a stand-in answer ``isinstance``, ``==`` and calls like the type it stands for."""
+
+    actual: type
+    convert: Any
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return isinstance(instance, cls.actual)
+
+    def __subclasscheck__(cls, other: type) -> bool:
+        return issubclass(getattr(other, "actual", other), cls.actual)
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        if args and is_traced(args[0]):
+            try:
+                return cls.convert(*args, **kwargs)
+            except GraphcError as error:
+                raise located(error) from None
+        return cls.actual(*args, **kwargs)
+
+    def __eq__(cls, other: object) -> bool:
+        return cls is other or cls.actual is other
+
+    def __hash__(cls) -> int:
+        return hash(cls.actual)
+
+    def __getattr__(cls, name: str) -> Any:
+        return getattr(cls.actual, name)
+
+    def __repr__(cls) -> str:
+        return repr(cls.actual)
+
+
+@cache
+def _scalar_type(actual: type) -> Any:
+    dtype = np.dtype(actual)
+
+    def convert(x: Any) -> Any:
+        value = ops.cast(value_of(x), dtype)
+        return scalar(value) if value.ndim == 0 else fresh_array(value)
+
+    return _TypeMeta(
+        actual.__name__, (), {"actual": actual, "convert": staticmethod(convert), "dtype": dtype}
+    )
+
+
+def _python_number(kind: type, dtype: np.dtype) -> Any:
+    def convert(x: Any) -> Any:
+        if type(x) is TracedSize:
+            return x if kind is int else (x != 0 if kind is bool else x.number * 1.0)
+        value = array_like(x).value if not hasattr(x, "python_type") else x.value
+        if x.trace.values is not None:
+            return kind(x.trace.concrete(value).item())
+        if kind in (int, bool):
+            raise TraceError(
+                f"{kind.__name__}() needs the value of a traced {x.description}, which is known "
+                "only when the compiled code runs",
+                location=user_location(),
+                hint=f"Use x.astype(np.{'int64' if kind is int else 'bool'}) for an array of it.",
+            )
+        if value.ndim:
+            raise TypeError("only 0-dimensional arrays can be converted to Python scalars")
+        return number(ops.cast(value, dtype), kind)
+
+    return _TypeMeta(
+        kind.__name__, (), {"actual": kind, "convert": staticmethod(convert), "dtype": dtype}
+    )
+
+
+def _length(x: Any) -> Any:
+    if type(x) is TracedArray and x.ndim > 0:
+        return wrap_size(x.value.shape[0], x.trace)
+    return len(x)
+
+
+BUILTINS: dict[str, Any] = {
+    **vars(builtins),
+    "float": _python_number(float, DTYPES["float64"]),
+    "complex": _python_number(complex, DTYPES["complex128"]),
+    "int": _python_number(int, DTYPES["int64"]),
+    "bool": _python_number(bool, DTYPES["bool"]),
+    "len": _length,
+}
+
+
+class _Random:
+    """``np.random`` in traced code: a sample taken while tracing would be baked in."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise TraceError(
+            f"np.random.{name} inside a compiled function would draw one sample while tracing and "
+            "use it for ever",
+            location=user_location(),
+            hint="Draw outside and pass the numbers in, or use graphc.random with a key.",
+        )
+
+
+RANDOM = _Random()
+
+
+class Namespace:
+    """A NumPy module in traced code."""
+
+    def __init__(self, module: ModuleType) -> None:
+        self.__wrapped__ = module
+        self.__name__ = module.__name__
+
+    def __getattr__(self, name: str) -> Any:
+        value = substitute(getattr(self.__wrapped__, name))
+        self.__dict__[name] = value
+        return value
+
+
+_MATH = {
+    **{
+        name: getattr(np, name)
+        for name in ["exp", "expm1", "exp2", "log2", "log10", "log1p", "sqrt", "cbrt"]
+    },
+    **{
+        name: getattr(np, name)
+        for name in ["sin", "cos", "tan", "sinh", "cosh", "tanh", "hypot", "fabs"]
+    },
+    **{name: getattr(np, name) for name in ["copysign", "fmod", "isnan", "isinf", "isfinite"]},
+    **{
+        name: getattr(np, "arc" + name[1:])
+        for name in ["asin", "acos", "atan", "asinh", "acosh", "atanh"]
+    },
+    "atan2": np.arctan2,
+    "pow": np.float_power,
+    "degrees": np.degrees,
+    "radians": np.radians,
+    "log": np.log,
+}
+
+
+class _Math:
+    """``math`` in traced code: the ufunc of the same meaning for a traced value."""
+
+    def __getattr__(self, name: str) -> Any:
+        value = substitute(getattr(math, name))
+        self.__dict__[name] = value
+        return value
+
+
+MATH = _Math()
+_MATH_NAMES = {getattr(math, name): name for name in dir(math) if callable(getattr(math, name))}
+
+
+@cache
+def _math_function(function: Any) -> Any:
+    name = _MATH_NAMES[function]
+
+    def traced(*args: Any) -> Any:
+        if not holds_traced(args):
+            return function(*args)
+        if all(type(x) is TracedSize or not is_traced(x) for x in args) and name in (
+            "prod",
+            "gcd",
+            "floor",
+            "ceil",
+            "trunc",
+        ):
+            return function(*args)
+        if name not in _MATH:
+            raise unsupported_function(function)
+        operands = [_math_operand(x) for x in args]
+        result = _MATH[name](*operands[:1] if name == "log" else operands)
+        if name == "log" and len(operands) == 2:
+            result = result / np.log(operands[1])
+        return number(result.value, bool if name.startswith("is") else float)
+
+    traced.__name__ = name
+    return traced
+
+
+def _math_operand(x: Any) -> Any:
+    if not is_traced(x):
+        return np.float64(x)
+    value = x.number.value if type(x) is TracedSize else x.value
+    if value.ndim:
+        raise TypeError("only 0-dimensional arrays can be converted to Python scalars")
+    return scalar(ops.cast(value, DTYPES["float64"]))
+
+
+def is_numpy(value: Any) -> bool:
+    """Whether `value` is a function, ufunc or type that NumPy or ``math`` defines."""
+    if isinstance(value, np.ufunc):
+        return True
+    if isinstance(value, type):
+        return issubclass(value, np.generic)
+    module = getattr(value, "__module__", None) or ""
+    return callable(value) and (module.split(".")[0] == "numpy" or value in _MATH_NAMES)
+
+
+def substitute(value: Any) -> Any:
+    """What traced code sees in place of `value`, a member of NumPy, ``math`` or builtins."""
+    if isinstance(value, ModuleType):
+        if value is math:
+            return MATH
+        name = value.__name__
+        if name == "numpy.random" or name.startswith("numpy.random."):
+            return RANDOM
+        return Namespace(value) if name.split(".")[0] == "numpy" else value
+    if isinstance(type(value), type) and issubclass(type(value), Traced):
+        return value
+    if isinstance(value, np.ufunc):
+        return _ufunc(value)
+    if isinstance(value, type):
+        concrete = issubclass(value, np.number | np.bool_) and value.__name__ in DTYPES
+        return _scalar_type(value) if concrete else value
+    if isinstance(value, BuiltinFunctionType) and value in _MATH_NAMES:
+        return _math_function(value)
+    module = getattr(value, "__module__", None) or ""
+    if module.startswith("numpy.random"):
+        return getattr(RANDOM, value.__name__)
+    if callable(value) and isinstance(
+        value, FunctionType | BuiltinFunctionType | type(np.concatenate)
+    ):
+        return _function(value)
+    return value
+
+
+@cache
+def _ufunc(ufunc: Any) -> TracedUfunc:
+    return TracedUfunc(ufunc)
+
+
+NUMPY = Namespace(np)
+
+
+def inexact_leaf(value: Any) -> bool:
+    """Whether `value` is a traced array, scalar or number with a derivative."""
+    return is_traced(value) and type(value) is not TracedSize and is_inexact(value.value.dtype)

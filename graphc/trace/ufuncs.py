@@ -1,0 +1,308 @@
+"""NumPy's ufuncs and Python's operators on traced values.
+
+The dtypes of the loop are NumPy's own answer (``ufunc.resolve_dtypes``), so promotion is NumPy 2's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from graphc import ops
+from graphc.errors import DTypeError, ShapeError, UnsupportedError
+from graphc.ir import Value, make
+from graphc.ops import OPS
+from graphc.trace.context import user_location
+from graphc.trace.convert import (
+    PYTHON_NUMBERS,
+    array_like,
+    as_dtype,
+    broadcast_shapes,
+    is_weak,
+    python_type,
+    value_of,
+    weak_value,
+)
+from graphc.trace.dispatch import FUNCTIONS, call_function, handler
+from graphc.trace.values import (
+    TracedArray,
+    TracedNumber,
+    dtype_of_number,
+    fresh_array,
+    is_traced,
+    number,
+    scalar,
+    unsupported_function,
+)
+from graphc.types import DTYPES, supported_dtype
+
+OP_NAMES = {"psi": "digamma", "conj": "conjugate", "abs": "absolute"}
+_COMPARISONS = {"equal", "not_equal", "less", "less_equal", "greater", "greater_equal"}
+_REDUCTIONS = {
+    "add": np.sum,
+    "multiply": np.prod,
+    "maximum": np.max,
+    "minimum": np.min,
+    "logical_and": np.all,
+    "logical_or": np.any,
+}
+
+
+def _known(x: Any) -> bool:
+    """Whether an operator may take `x`; anything else is left to its own reflected operator."""
+    return is_traced(x) or isinstance(x, (*PYTHON_NUMBERS, np.ndarray, np.generic, list, tuple))
+
+
+@handler
+def operator(ufunc: Any, left: Any, right: Any) -> Any:
+    """``left ufunc right``: Python's arithmetic between Python numbers, else NumPy's."""
+    if not (_known(left) and _known(right)):
+        return NotImplemented
+    if is_weak(left) and is_weak(right):
+        return _python_operator(ufunc, left, right)
+    return apply_ufunc(ufunc, "__call__", (left, right), {})
+
+
+@handler
+def unary_operator(ufunc: Any, operand: Any) -> Any:
+    """A unary operator, or `numpy.real` and its like, on a traced value."""
+    if ufunc is np.positive:
+        return operand
+    if ufunc in (np.real, np.imag):
+        part = ops.real if ufunc is np.real else ops.imag
+        value = operand.value
+        if value.dtype.kind == "c":
+            return scalar(part(value))
+        return operand if ufunc is np.real else scalar(ops.full_like(value, 0))
+    result = apply_ufunc(ufunc, "__call__", (operand,), {})
+    if type(operand) is TracedNumber:
+        kind = operand.python_type
+        if kind is bool:
+            kind = int
+        return number(result.value, float if ufunc is np.absolute and kind is complex else kind)
+    return result
+
+
+def _python_operator(ufunc: Any, left: Any, right: Any) -> Any:
+    """Arithmetic of two Python numbers, one of them traced: the result is a Python number."""
+    kinds = {python_type(left), python_type(right)}
+    loop: type
+    result: type
+    kind: type = next(k for k in (complex, float, int, bool) if k in kinds)
+    name = ufunc.__name__
+    if name in _COMPARISONS:
+        loop, result = kind, bool
+    elif kind is bool and name.startswith("bitwise"):
+        loop = result = bool
+    else:
+        kind = int if kind is bool else kind
+        loop = result = float if name in ("divide", "true_divide") and kind is int else kind
+    if result is int and name == "power":
+        raise UnsupportedError(
+            "an int to a traced int power has no static type",
+            location=user_location(),
+            hint="Make one of them a float.",
+        )
+    dtype = dtype_of_number(loop)
+    operands = [weak_value(x, dtype) for x in (left, right)]
+    outputs = make(OPS[OP_NAMES.get(name, name)], operands).outputs
+    results = tuple(number(output, result) for output in outputs)
+    return results[0] if len(results) == 1 else results
+
+
+@handler
+def apply_ufunc(ufunc: Any, method: str, inputs: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+    """``ufunc.method(*inputs, **kwargs)`` on traced values."""
+    if ufunc in FUNCTIONS and method == "__call__":
+        return call_function(ufunc, inputs, kwargs)
+    if method == "reduce" and ufunc.__name__ in _REDUCTIONS:
+        return call_function(_REDUCTIONS[ufunc.__name__], inputs, {"axis": 0, **kwargs})
+    if method == "outer":
+        left, right = (array_like(x) for x in inputs)
+        column = fresh_array(ops.reshape(left.value, left.value.shape + (1,) * right.value.ndim))
+        return apply_ufunc(ufunc, "__call__", (column, right), kwargs)
+    if method != "__call__":
+        raise UnsupportedError(
+            f"np.{ufunc.__name__}.{method} is not covered for traced arrays",
+            location=user_location(),
+        )
+    return _call(ufunc, inputs, **kwargs)
+
+
+def _call(
+    ufunc: Any,
+    inputs: Sequence[Any],
+    out: Any = None,
+    where: Any = True,
+    dtype: Any = None,
+    casting: str = "same_kind",
+    order: str = "K",
+    subok: bool = True,
+    signature: Any = None,
+) -> Any:
+    name = OP_NAMES.get(ufunc.__name__, ufunc.__name__)
+    if ufunc is not np.positive and name not in OPS and ufunc.__name__ not in _COMPOSED:
+        raise unsupported_function(ufunc)
+    operands = [x if is_weak(x) else array_like(x) for x in inputs]
+    targets = out if isinstance(out, tuple) else (out,) * ufunc.nout
+    loop = loop_dtypes(ufunc, operands, dtype, casting)
+    values = [_cast_operand(x, t, name) for x, t in zip(operands, loop, strict=False)]
+    if name in _COMPARISONS:
+        values = _common(values)
+    shape = broadcast_shapes(*(value.shape for value in values))
+    values = [ops.broadcast_to(value, shape) for value in values]
+    results = compute(ufunc, values)
+    results = [
+        ops.cast(value, supported_dtype(t))
+        for value, t in zip(results, loop[ufunc.nin :], strict=True)
+    ]
+    is_array = any(type(x) is TracedArray and x.ndim > 0 for x in operands) or len(shape) > 0
+    finished = tuple(
+        _deliver(ufunc, value, target, where, is_array, operands)
+        for value, target in zip(results, targets, strict=True)
+    )
+    return finished[0] if len(finished) == 1 else finished
+
+
+def loop_dtypes(
+    ufunc: Any, operands: Sequence[Any], dtype: Any = None, casting: str = "same_kind"
+) -> tuple[np.dtype, ...]:
+    """The dtypes of the loop that NumPy would run: inputs, then outputs."""
+    given = tuple(python_type(x) if is_weak(x) else x.value.dtype for x in operands)
+    if all(isinstance(item, type) for item in given):
+        given = tuple(dtype_of_number(item) for item in given)
+    given = tuple(np.dtype(bool) if item is bool else item for item in given)
+    chosen: dict[str, Any] = {"casting": casting}
+    if dtype is not None:
+        chosen["signature"] = (None,) * ufunc.nin + (as_dtype(dtype),) * ufunc.nout
+    try:
+        loop: tuple[np.dtype, ...] = ufunc.resolve_dtypes(given + (None,) * ufunc.nout, **chosen)
+    except TypeError:
+        listed = ", ".join(item.__name__ if isinstance(item, type) else str(item) for item in given)
+        raise DTypeError(
+            f"np.{ufunc.__name__} does not take dtypes ({listed})",
+            hint="Convert with .astype(...) to a dtype that it takes.",
+        ) from None
+    return loop
+
+
+def _cast_operand(x: Any, dtype: np.dtype, name: str) -> Value:
+    supported_dtype(dtype)
+    if not is_weak(x):
+        return ops.cast(x.value, dtype)
+    try:
+        return weak_value(x, dtype)
+    except OverflowError:
+        if name not in _COMPARISONS:
+            raise
+        return weak_value(x, DTYPES["int64"])
+
+
+def _common(values: list[Value]) -> list[Value]:
+    """Operands of a comparison in one dtype (a Python int may lie outside the array's)."""
+    if len({value.dtype for value in values}) == 1:
+        return values
+    wide = DTYPES["float64"] if any(v.dtype.name == "uint64" for v in values) else DTYPES["int64"]
+    return [ops.cast(value, wide) for value in values]
+
+
+_COMPOSED = {"deg2rad", "radians", "rad2deg", "degrees", "positive", "fabs", "float_power"}
+
+
+def compute(ufunc: Any, values: Sequence[Value]) -> list[Value]:
+    """The results of `ufunc` on operands of its loop's dtypes and of one shape."""
+    name = OP_NAMES.get(ufunc.__name__, ufunc.__name__)
+    if name in OPS:
+        return list(make(OPS[name], values).outputs)
+    (x, *rest) = values
+    if name == "positive":
+        return [x]
+    if name == "fabs":
+        return [ops.absolute(x)]
+    if name == "float_power":
+        return [ops.power(x, *rest)]
+    factor = np.pi / 180 if name in ("deg2rad", "radians") else 180 / np.pi
+    return [ops.multiply(x, ops.full_like(x, factor))]
+
+
+def _deliver(
+    ufunc: Any, value: Value, target: Any, where: Any, is_array: bool, operands: Sequence[Any]
+) -> Any:
+    if where is not True:
+        base = value_of(target) if target is not None else ops.full_like(value, 0)
+        shape = broadcast_shapes(value.shape, array_like(where).value.shape)
+        mask = ops.broadcast_to(value_of(where, DTYPES["bool"]), shape)
+        value = ops.select(
+            mask,
+            ops.broadcast_to(value, shape),
+            ops.broadcast_to(ops.cast(base, value.dtype), shape),
+        )
+        is_array = is_array or bool(shape)
+    if target is None:
+        return shaped_like(value, operands) if is_array else scalar(value)
+    if type(target) is not TracedArray:
+        target = array_like(target)
+    if not np.can_cast(value.dtype, target.dtype, "same_kind"):
+        raise DTypeError(
+            f"Cannot cast ufunc '{ufunc.__name__}' output from {value.dtype!r} to "
+            f"{target.dtype!r} with casting rule 'same_kind'",
+            hint=f"Convert first: .astype(np.{target.dtype.name}).",
+        )
+    assign(target, fresh_array(value), exact=True)
+    return target
+
+
+def shaped_like(value: Value, operands: Sequence[Any]) -> TracedArray:
+    """A fresh array laid out as NumPy would: in Fortran order when every operand is so."""
+    arrays = [x for x in operands if type(x) is TracedArray and x.ndim == value.ndim]
+    result = fresh_array(value)
+    if value.ndim < 2 or not arrays:
+        return result
+    if all(_is_fortran(x) for x in arrays):
+        axes = tuple(reversed(range(value.ndim)))
+        return fresh_array(ops.transpose(value, axes)).transposed(axes)
+    return result
+
+
+def _is_fortran(x: TracedArray) -> bool:
+    shape, strides = x.shape_hint, x.strides
+    significant = [(size, stride) for size, stride in zip(shape, strides, strict=True) if size != 1]
+    if len(significant) < 2:
+        return False
+    step = 1
+    for size, stride in significant:
+        if stride != step:
+            return False
+        step *= size
+    return True
+
+
+@handler
+def assign(target: TracedArray, source: Any, exact: bool = False) -> None:
+    """``target[...] = source``, with NumPy's casting (unsafe) and broadcasting.
+
+    Args:
+        exact: the source must already have the target's shape, as for ``out=``.
+    """
+    if target.storage.readonly:
+        raise ValueError("assignment destination is read-only")
+    value = value_of(source, target.dtype)
+    shape = target.value.shape
+    surplus = value.ndim - len(shape)
+    if surplus > 0 and not exact and all(size == 1 for size in value.shape[:surplus]):
+        value = ops.reshape(value, value.shape[surplus:])
+    if value.shape != shape:
+        fits = value.ndim <= len(shape) and broadcast_shapes(value.shape, shape) == shape
+        if not fits or (exact and value.ndim != len(shape)):
+            raise ShapeError(
+                f"could not broadcast input array from shape {_text(value.shape)} "
+                f"into shape {_text(shape)}"
+            )
+        value = ops.broadcast_to(value, shape)
+    target.write(value)
+
+
+def _text(shape: Sequence[Any]) -> str:
+    return f"({','.join(map(str, shape))}{',' if len(shape) == 1 else ''})"

@@ -1,0 +1,272 @@
+"""Arrays that may be written: a storage holds a value, and a view is a path into it.
+
+Each step of a path is a lens: ``get`` reads through it, ``put`` gives the base with the part
+replaced, ``replay`` takes the same view of a NumPy array. A write through a view rebinds the
+storage's value, so every other view of it sees the write, as in NumPy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from graphc import ops
+from graphc.ir import Value
+from graphc.ops.shape import inverse
+from graphc.types import Shape, Size, product
+
+Resolve: TypeAlias = Callable[[Size], int]
+
+
+def _numbers(sizes: Shape, resolve: Resolve) -> tuple[int, ...]:
+    return tuple(resolve(size) for size in sizes)
+
+
+@dataclass(frozen=True, slots=True)
+class SliceStep:
+    """Elements ``start + step * i`` of each axis."""
+
+    start: Shape
+    size: Shape
+    step: tuple[int, ...]
+
+    def get(self, base: Value) -> Value:
+        return ops.slice_(base, self.start, self.size, self.step)
+
+    def put(self, base: Value, part: Value) -> Value:
+        return ops.update(base, part, self.start, self.step)
+
+    def strides(self, shape: Sequence[int], strides: Sequence[int]) -> tuple[int, ...]:
+        return tuple(stride * step for stride, step in zip(strides, self.step, strict=True))
+
+    def replay(self, array: np.ndarray, resolve: Resolve) -> np.ndarray:
+        slices = []
+        start, size = _numbers(self.start, resolve), _numbers(self.size, resolve)
+        for first, count, step in zip(start, size, self.step, strict=True):
+            stop = first + count * step
+            slices.append(slice(first, None if stop < 0 else stop, step) if count else slice(0, 0))
+        return array[tuple(slices)]
+
+
+@dataclass(frozen=True, slots=True)
+class TransposeStep:
+    """Axes permuted."""
+
+    axes: tuple[int, ...]
+
+    def get(self, base: Value) -> Value:
+        return ops.transpose(base, self.axes)
+
+    def put(self, base: Value, part: Value) -> Value:
+        return ops.transpose(part, inverse(self.axes))
+
+    def strides(self, shape: Sequence[int], strides: Sequence[int]) -> tuple[int, ...]:
+        return tuple(strides[axis] for axis in self.axes)
+
+    def replay(self, array: np.ndarray, resolve: Resolve) -> np.ndarray:
+        return array.transpose(self.axes)
+
+
+@dataclass(frozen=True, slots=True)
+class ReshapeStep:
+    """The same elements under another shape, where NumPy gives a view."""
+
+    shape: Shape
+    base_shape: Shape
+
+    def get(self, base: Value) -> Value:
+        return ops.reshape(base, self.shape)
+
+    def put(self, base: Value, part: Value) -> Value:
+        return ops.reshape(part, self.base_shape)
+
+    def strides(self, shape: Sequence[int], strides: Sequence[int]) -> tuple[int, ...]:
+        raise AssertionError("the strides of a reshape are found where it is decided")
+
+    def replay(self, array: np.ndarray, resolve: Resolve) -> np.ndarray:
+        return array.reshape(_numbers(self.shape, resolve))
+
+
+@dataclass(frozen=True, slots=True)
+class BroadcastStep:
+    """A read-only view with repeated elements."""
+
+    shape: Shape
+
+    def get(self, base: Value) -> Value:
+        return ops.broadcast_to(base, self.shape)
+
+    def put(self, base: Value, part: Value) -> Value:
+        raise ValueError("assignment destination is read-only")
+
+    def strides(self, shape: Sequence[int], strides: Sequence[int]) -> tuple[int, ...]:
+        lead = len(self.shape) - len(shape)
+        kept = [0 if size == 1 else stride for size, stride in zip(shape, strides, strict=True)]
+        return (0,) * lead + tuple(kept)
+
+    def replay(self, array: np.ndarray, resolve: Resolve) -> np.ndarray:
+        return np.broadcast_to(array, _numbers(self.shape, resolve))
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentStep:
+    """The real or the imaginary part of a complex array."""
+
+    part: str
+
+    def get(self, base: Value) -> Value:
+        return ops.real(base) if self.part == "real" else ops.imag(base)
+
+    def put(self, base: Value, part: Value) -> Value:
+        if self.part == "real":
+            return ops.complex_(part, ops.imag(base))
+        return ops.complex_(ops.real(base), part)
+
+    def strides(self, shape: Sequence[int], strides: Sequence[int]) -> tuple[int, ...]:
+        return tuple(2 * stride for stride in strides)
+
+    def replay(self, array: np.ndarray, resolve: Resolve) -> np.ndarray:
+        view: np.ndarray = getattr(array, self.part)
+        return view
+
+
+@dataclass(frozen=True, slots=True)
+class StridedStep:
+    """A strided view of a flat block: how arguments that share memory are seen.
+
+    `offset` and `element_strides` count elements.
+    """
+
+    offset: int
+    shape: tuple[int, ...]
+    element_strides: tuple[int, ...]
+
+    def _positions(self) -> Value:
+        shape = tuple(self.shape)
+        total = ops.full(ops.iota(product(shape)).tensor.with_shape(shape), self.offset)
+        for axis, stride in enumerate(self.element_strides):
+            line = ops.multiply(ops.iota(shape[axis]), ops.full_like(ops.iota(shape[axis]), stride))
+            spread = ops.reshape(line, (shape[axis],) + (1,) * (len(shape) - axis - 1))
+            total = ops.add(total, ops.broadcast_to(spread, shape))
+        return total
+
+    def get(self, base: Value) -> Value:
+        return ops.gather(base, (self._positions(),), (0,))
+
+    def put(self, base: Value, part: Value) -> Value:
+        return ops.scatter(base, part, (self._positions(),), (0,))
+
+    def strides(self, shape: Sequence[int], strides: Sequence[int]) -> tuple[int, ...]:
+        return self.element_strides
+
+    def replay(self, array: np.ndarray, resolve: Resolve) -> np.ndarray:
+        raise AssertionError("an argument's own view is the argument")
+
+
+@dataclass(frozen=True, slots=True)
+class PickStep:
+    """The part at a traced integer position on one axis; that axis is gone."""
+
+    axis: int
+    position: Value
+
+    def get(self, base: Value) -> Value:
+        return ops.gather(base, (self.position,), (self.axis,))
+
+    def put(self, base: Value, part: Value) -> Value:
+        return ops.scatter(base, part, (self.position,), (self.axis,))
+
+    def strides(self, shape: Sequence[int], strides: Sequence[int]) -> tuple[int, ...]:
+        return tuple(stride for axis, stride in enumerate(strides) if axis != self.axis)
+
+    def replay(self, array: np.ndarray, resolve: Resolve) -> np.ndarray:
+        raise AssertionError("a picked part is returned as a copy")
+
+
+Step: TypeAlias = (
+    SliceStep | TransposeStep | ReshapeStep | BroadcastStep | ComponentStep | StridedStep | PickStep
+)
+
+
+class Storage:
+    """Memory that traced arrays look into: a value that a write rebinds.
+
+    `source` is the argument or captured array it stands for, or None for a fresh array.
+    """
+
+    __slots__ = ("readonly", "source", "value", "version")
+
+    def __init__(self, value: Value, source: Any = None, readonly: bool = False) -> None:
+        self.value = value
+        self.source = source
+        self.readonly = readonly
+        self.version = 0
+
+    def read(self, path: tuple[Step, ...]) -> Value:
+        value = self.value
+        for step in path:
+            value = step.get(value)
+        return value
+
+    def write(self, path: tuple[Step, ...], part: Value) -> None:
+        """Replace what `path` sees by `part`, which has its type."""
+        if self.readonly:
+            raise ValueError("assignment destination is read-only")
+        bases = [self.value]
+        for step in path[:-1]:
+            bases.append(step.get(bases[-1]))
+        for step, base in zip(reversed(path), reversed(bases), strict=bool(path)):
+            part = step.put(base, part)
+        self.value = part
+        self.version += 1
+
+
+def contiguous_strides(shape: Sequence[int]) -> tuple[int, ...]:
+    """The strides, in elements, of a C-contiguous array."""
+    strides, step = [], 1
+    for size in reversed(shape):
+        strides.append(step)
+        step *= max(size, 1)
+    return tuple(reversed(strides))
+
+
+def reshaped_strides(
+    shape: Sequence[int], strides: Sequence[int], target: Sequence[int]
+) -> tuple[int, ...] | None:
+    """The strides of a reshape that is a view, or None where NumPy copies.
+
+    Runs of source and target axes with equal products are matched; within a run the source must be
+    stepped evenly.
+    """
+    if product(tuple(shape)) == 0:
+        return contiguous_strides(target)
+    source = [(size, stride) for size, stride in zip(shape, strides, strict=True) if size != 1]
+    result: list[int] = []
+    position = axis = 0
+    wanted = [size for size in target if size != 1]
+    while axis < len(wanted):
+        have, want = source[position][0], wanted[axis]
+        first, first_axis = position, axis
+        while have != want:
+            if have < want:
+                position += 1
+                have *= source[position][0]
+            else:
+                axis += 1
+                want *= wanted[axis]
+        run = source[first : position + 1]
+        for (_, stride), (size, inner) in pairwise(run):
+            if stride != size * inner:
+                return None
+        step, steps = run[-1][1], []
+        for size in reversed(wanted[first_axis : axis + 1]):
+            steps.append(step)
+            step *= size
+        result.extend(reversed(steps))
+        position, axis = position + 1, axis + 1
+    found = iter(result)
+    return tuple(next(found) if size != 1 else 1 for size in target)
