@@ -375,7 +375,7 @@ class _Sheet:
         return Arrangement(centres, routes, right - left, tops[-1] + heights[-1])
 
     def _middles(self, tops: Sequence[float], heights: Sequence[float]) -> list[float]:
-        """The y of each box in its layer: near what it is linked to, if that is on one side only."""
+        """The y of each box in its layer: near what it is linked to, if all that is on one side."""
         feeding = {link.source for link in self.links}
         fed = {link.target for link in self.links}
         middles = []
