@@ -54,6 +54,7 @@ class Op:
         effect: it takes a token as its last input and gives one as its last output.
         attributes: the name of each attribute and its kind, which files are read by: ``int``,
             ``bool``, ``str``, ``bytes``, ``dtype``, ``size``, ``sizes``, ``ints`` or ``shape``.
+        regions: how many regions a node has.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Op:
     lower: Lowering | None = None
     effect: bool = False
     attributes: Mapping[str, str] = field(default_factory=dict)
+    regions: int = 0
 
     def __repr__(self) -> str:
         return self.name

@@ -29,7 +29,7 @@ from graphc.loops import Elementwise, Template
 from graphc.ops.pointwise import add
 from graphc.ops.query import is_zero
 from graphc.ops.registry import register
-from graphc.ops.shape import zeros
+from graphc.ops.shape import only, zeros
 from graphc.types import TOKEN, Size, TensorType, TokenType, Type, is_inexact
 
 Types = tuple[Type, ...]
@@ -40,7 +40,7 @@ Attributes = dict[str, Any]
 MARK = register(
     Op(
         "mark",
-        lambda types, attrs, regions: types,
+        lambda types, attrs, regions: (only(types),),
         lambda driver, node, arrays: (arrays[0],),
         lambda driver, node, cotangents: cotangents,
         Elementwise((lambda node, operands: operands[0],)),
@@ -57,7 +57,7 @@ def mark(x: Value, number: int) -> Value:
 STOP_GRADIENT = register(
     Op(
         "stop_gradient",
-        lambda types, attrs, regions: types,
+        lambda types, attrs, regions: (only(types),),
         lambda driver, node, arrays: (arrays[0],),
         lambda driver, node, cotangents: (None,),
         Elementwise((lambda node, operands: operands[0],)),
@@ -130,6 +130,10 @@ def _with_lead(type_: Type, length: Size) -> TensorType:
 def _infer_scan(types: Types, attrs: Attributes, regions: tuple[Graph, ...]) -> Types:
     (body,) = regions
     n_carry, n_xs, length = attrs["n_carry"], attrs["n_xs"], attrs["length"]
+    if n_carry < 0 or n_xs < 0 or n_carry + n_xs > len(types):
+        raise ShapeError(f"scan: {n_carry} carries and {n_xs} xs, but {len(types)} operands")
+    if isinstance(length, int) and length < 0:
+        raise ShapeError(f"scan: the length is negative: {length}")
     carries, xs, constants = (
         types[:n_carry],
         types[n_carry : n_carry + n_xs],
@@ -146,7 +150,7 @@ def _infer_scan(types: Types, attrs: Attributes, regions: tuple[Graph, ...]) -> 
     for number, (carry, result) in enumerate(zip(carries, results, strict=False)):
         if carry != result:
             raise ShapeError(f"scan: carry {number} goes in as {carry} and comes out as {result}")
-    if len(results) < n_carry or len(carries) < n_carry:
+    if len(results) < n_carry:
         raise ShapeError(f"scan: {n_carry} carries, but the body gives {len(results)} results")
     return (*carries, *(_with_lead(type_, length) for type_ in results[n_carry:]))
 
@@ -286,6 +290,7 @@ SCAN = register(
         _scan_vjp,
         Template("scan"),
         attributes={"n_carry": "int", "n_xs": "int", "length": "size", "reverse": "bool"},
+        regions=1,
     )
 )
 

@@ -23,6 +23,8 @@ Attributes = dict[str, Any]
 
 def _infer_constant(types: Types, attrs: Attributes, regions: tuple[Graph, ...]) -> Types:
     dtype, shape = attrs["dtype"], attrs["shape"]
+    if types:
+        raise ShapeError(f"a constant takes no operands, not {len(types)}")
     if dtype not in DTYPES.values():
         raise DTypeError(f"a constant cannot have dtype {dtype}")
     if len(attrs["data"]) != dtype.itemsize * math.prod(shape):
@@ -63,10 +65,18 @@ def constant(array: Any, dtype: np.dtype | None = None) -> Value:
 
 # --- iota: the int64 positions 0, 1, ..., size - 1; attr size -------------------------------------
 
+
+def _infer_iota(types: Types, attrs: Attributes, regions: tuple[Graph, ...]) -> Types:
+    size = attrs["size"]
+    if types or (isinstance(size, int) and size < 0):
+        raise ShapeError(f"iota takes no operands, not {len(types)}, and no negative size: {size}")
+    return (TensorType(INT64, (size,)),)
+
+
 IOTA = register(
     Op(
         "iota",
-        infer=lambda types, attrs, regions: (TensorType(INT64, (attrs["size"],)),),
+        infer=_infer_iota,
         evaluate=lambda driver, node, arrays: (np.arange(node["size"], dtype=INT64),),
         vjp=lambda driver, node, cotangents: (),
         lower=Element(lambda node, index, read: Position(index[0], INT64), cheap=True),

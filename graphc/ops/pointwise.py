@@ -19,7 +19,7 @@ from graphc.ir import Cotangents, Driver, Node, Op, Value, make
 from graphc.loops import Apply, Cast, Const, Elementwise, Expr, Select
 from graphc.ops.registry import register
 from graphc.ops.scalar import apply, either, number
-from graphc.ops.shape import full_like
+from graphc.ops.shape import full_like, only
 from graphc.types import DTYPES, TensorType, Type
 
 BOOL = DTYPES["bool"]
@@ -263,7 +263,7 @@ def _evaluate_cast(driver: Driver, node: Node, arrays: list[Any]) -> tuple[np.nd
 CAST = register(
     Op(
         "cast",
-        lambda types, attrs, regions: (same_shape("cast", types).with_dtype(attrs["dtype"]),),
+        lambda types, attrs, regions: (only(types).with_dtype(attrs["dtype"]),),
         _evaluate_cast,
         _cast_vjp,
         Elementwise((lambda node, e: Cast(e[0], node["dtype"]),)),

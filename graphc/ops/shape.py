@@ -22,11 +22,15 @@ Types = tuple[Type, ...]
 Attributes = dict[str, Any]
 
 
-def tensor(types: Types, position: int = 0) -> TensorType:
-    """The type of an operand that is no token."""
-    type_ = types[position]
-    assert isinstance(type_, TensorType)
-    return type_
+def only(types: Types) -> TensorType:
+    """The type of the one operand, which is no token.
+
+    Raises:
+        ShapeError: there are other operands.
+    """
+    if len(types) != 1 or not isinstance(types[0], TensorType):
+        raise ShapeError(f"expected one array, not ({', '.join(map(str, types))})")
+    return types[0]
 
 
 # --- full: a broadcast constant -------------------------------------------------------------------
@@ -51,7 +55,7 @@ def full_like(x: Value, value: Any) -> Value:
 
 
 def _infer_broadcast(types: Types, attrs: Attributes, regions: tuple[Graph, ...]) -> Types:
-    operand, shape = tensor(types), attrs["shape"]
+    operand, shape = only(types), attrs["shape"]
     lead = len(shape) - operand.ndim
     fits = lead >= 0 and all(
         size in (1, target) for size, target in zip(operand.shape, shape[lead:], strict=True)
@@ -108,7 +112,7 @@ def broadcast_to(x: Value, shape: Shape) -> Value:
 
 def infer_reduction(types: Types, attrs: Attributes, regions: tuple[Graph, ...]) -> Types:
     """The operand's type without the axes in ``axes``."""
-    operand, axes = tensor(types), attrs["axes"]
+    operand, axes = only(types), attrs["axes"]
     if list(axes) != sorted(set(axes)) or not all(0 <= axis < operand.ndim for axis in axes):
         raise ShapeError(f"axes {axes} are not sorted axes of {operand}")
     kept = tuple(size for axis, size in enumerate(operand.shape) if axis not in axes)
@@ -150,7 +154,7 @@ def sum_(x: Value, axes: Sequence[int]) -> Value:
 
 
 def _infer_reshape(types: Types, attrs: Attributes, regions: tuple[Graph, ...]) -> Types:
-    operand, shape = tensor(types), attrs["shape"]
+    operand, shape = only(types), attrs["shape"]
     if product(operand.shape) != product(shape):
         raise ShapeError(f"cannot reshape {operand} into shape {shape_text(shape)}")
     return (operand.with_shape(shape),)
@@ -231,7 +235,7 @@ def inverse(axes: Sequence[int]) -> tuple[int, ...]:
 
 
 def _infer_transpose(types: Types, attrs: Attributes, regions: tuple[Graph, ...]) -> Types:
-    operand, axes = tensor(types), attrs["axes"]
+    operand, axes = only(types), attrs["axes"]
     if sorted(axes) != list(range(operand.ndim)):
         raise ShapeError(f"axes {axes} are not a permutation of the axes of {operand}")
     return (operand.with_shape(tuple(operand.shape[axis] for axis in axes)),)

@@ -14,7 +14,7 @@ from graphc.errors import DTypeError, ShapeError
 from graphc.ir import Cotangents, Driver, Graph, Node, Op, Value, make
 from graphc.loops import Const, Element, Expr, Index, IndexMap, Read, Select, compare
 from graphc.ops.registry import register
-from graphc.ops.shape import Attributes, Types, tensor
+from graphc.ops.shape import Attributes, Types, only
 from graphc.types import Shape, Size, TensorType, shape_text
 
 
@@ -36,7 +36,7 @@ def check_place(name: str, base: TensorType, attrs: Attributes) -> None:
 
 
 def _infer_slice(types: Types, attrs: Attributes, regions: tuple[Graph, ...]) -> Types:
-    operand = tensor(types)
+    operand = only(types)
     check_place("slice", operand, attrs)
     return (operand.with_shape(attrs["size"]),)
 
@@ -93,7 +93,7 @@ def flip(x: Value, axes: Sequence[int]) -> Value:
 
 
 def _infer_embed(types: Types, attrs: Attributes, regions: tuple[Graph, ...]) -> Types:
-    operand = tensor(types)
+    operand = only(types)
     result = operand.with_shape(attrs["shape"])
     check_place("embed", result, attrs)
     if operand.shape != attrs["size"]:
@@ -160,7 +160,7 @@ def embed(x: Value, shape: Shape, start: Shape, step: Sequence[int]) -> Value:
 
 
 def _infer_concatenate(types: Types, attrs: Attributes, regions: tuple[Graph, ...]) -> Types:
-    operands, axis = [tensor(types, k) for k in range(len(types))], attrs["axis"]
+    operands, axis = [only((type_,)) for type_ in types], attrs["axis"]
     if not operands or not 0 <= axis < operands[0].ndim:
         raise ShapeError(f"cannot concatenate {len(operands)} operands along axis {axis}")
     total: Size = 0

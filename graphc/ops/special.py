@@ -20,13 +20,12 @@ from graphc.ops.pointwise import (
     negative,
     pointwise,
     reciprocal,
-    same_shape,
     square,
     subtract,
 )
 from graphc.ops.registry import register
 from graphc.ops.scalar import apply, both, either, number
-from graphc.ops.shape import full_like
+from graphc.ops.shape import full_like, only
 from graphc.types import DTYPES, Type
 
 
@@ -208,7 +207,7 @@ digamma: Builder = pointwise(
 
 
 def _infer_polygamma(types: tuple[Type, ...], attrs: Any, regions: Any) -> tuple[Type, ...]:
-    operand = same_shape("polygamma", types)
+    operand = only(types)
     if operand.dtype.kind != "f" or attrs["order"] < 1:
         raise DTypeError(f"polygamma does not take order {attrs['order']} of {operand}")
     return (operand,)
