@@ -138,3 +138,13 @@ def test_mlp_digits(example, tmp_path, capsys):
     printed = capsys.readouterr().out
     assert f"accuracy: {100 * found['accuracy']:.1f} %" in printed
     assert "kernels per step:" in printed
+
+
+def test_the_example_in_the_readme_prints_what_it_says(tmp_path):
+    text = (EXAMPLES.parent / "README.md").read_text()
+    code = text.split("```python\n")[1].split("```")[0]
+    output = text.split("```text\n")[1].split("```")[0]
+    script = tmp_path / "readme.py"
+    script.write_text(code)
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True)
+    assert done.stdout == output, done.stderr
