@@ -103,8 +103,9 @@ def _logit_expression(x: Expr) -> Expr:
 
 def _log_expit_expression(x: Expr) -> Expr:
     """``-log(1 + exp(-x))`` without overflow."""
+    zero = number(0, x)
     tail = apply("log1p", apply("exp", apply("negative", apply("absolute", x))))
-    return apply("subtract", apply("minimum", x, number(0, x)), tail)
+    return apply("negative", apply("add", apply("maximum", apply("negative", x), zero), tail))
 
 
 logit: Builder = pointwise(
