@@ -14,6 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "graphc"
 ROOMS = (
     "errors",
     "config",
+    "options",
     "types",
     "ir",
     "loops",
@@ -21,6 +22,7 @@ ROOMS = (
     "verify",
     "adjoint",
     "interp",
+    "debug",
     "tangent",
     "batch",
     "trace",
@@ -38,6 +40,7 @@ ROOMS = (
     "cache",
     "pipeline",
     "runtime",
+    "specialize",
     "report",
     "api",
     "control",
