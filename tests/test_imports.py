@@ -28,6 +28,7 @@ ROOMS = (
     "trace",
     "syntax",
     "functions",
+    "transform",
     "rewrite",
     "simplify",
     "remat",
@@ -73,7 +74,9 @@ def room(module):
     if len(parts) == 1:
         return len(ROOMS)
     name = parts[1]
-    return ROOMS.index(name if name in ROOMS else name.split("_")[0])
+    name = name if name in ROOMS else name.split("_")[0]
+    assert name in ROOMS, f"{module} has no place in ROOMS yet: put it below all that it imports"
+    return ROOMS.index(name)
 
 
 def is_type_checking(node):
