@@ -60,9 +60,13 @@ class Input:
 
 @dataclass(slots=True)
 class Policy:
-    """Which sizes are symbolic, by source: ``(source, axis)``, axis None for a Python int."""
+    """Which sizes are symbolic: by source, ``(source, axis)``, axis None for a Python int.
+
+    `axes` names the axes of arrays that stand for a spec, by the arrays' ids.
+    """
 
     symbols: dict[tuple[str, int | None], str] = field(default_factory=dict)
+    axes: dict[int, tuple[int | str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,7 @@ class Capture:
         self.objects: list[Any] = []
         self.sizes: dict[tuple[str, int | None], int] = {}
         self.size_sources: dict[str, str] = {}
+        self.symbols: dict[tuple[str, int | None], str] = {}
         self._blocks = {
             id(member): (block, k) for block in blocks for k, member in enumerate(block.members)
         }
@@ -212,7 +217,10 @@ class Capture:
         dtype = supported_array(value)
         if id(value) in self._blocks:
             return self._block_member(value, source)
-        shape = tuple(self._axis(source, axis, size) for axis, size in enumerate(value.shape))
+        named = self.policy.axes.get(id(value), (None,) * value.ndim)
+        shape = tuple(
+            self._axis(source, axis, size, named[axis]) for axis, size in enumerate(value.shape)
+        )
         layout = "C" if value.flags.c_contiguous and value.flags.aligned else "strided"
         held = self.constant(dtype)
         contiguous = (
@@ -234,10 +242,13 @@ class Capture:
         strides = tuple(stride // value.itemsize for stride in value.strides)
         return TracedArray(storage, (), strides, self.trace)
 
-    def _axis(self, source: str, axis: int, size: int) -> Any:
+    def _axis(self, source: str, axis: int, size: int, named: int | str | None) -> Any:
         self.sizes[source, axis] = size
-        name = self.policy.symbols.get((source, axis))
-        return size if name is None else self._symbol(name, f"{source}.shape[{axis}]", size)
+        name = self.policy.symbols.get((source, axis)) if named is None else named
+        if name is None or isinstance(name, int):
+            return size
+        self.symbols[source, axis] = name
+        return self._symbol(name, f"{source}.shape[{axis}]", size)
 
     def _symbol(self, name: str, expression: str, size: int) -> Dim:
         if name in self.size_sources:
@@ -250,9 +261,8 @@ class Capture:
     def _symbolic_int(self, value: int, source: str) -> TracedSize:
         self.require(f"type({source}) is int")
         self.sizes[source, None] = value
-        return TracedSize(
-            self._symbol(self.policy.symbols[source, None], source, value), self.trace
-        )
+        name = self.symbols[source, None] = self.policy.symbols[source, None]
+        return TracedSize(self._symbol(name, source, value), self.trace)
 
     def _block_member(self, value: np.ndarray, source: str) -> TracedArray:
         block, member = self._blocks[id(value)]

@@ -25,10 +25,14 @@ _NUMPY = os.path.dirname(os.path.abspath(np.__file__)) + os.sep
 
 
 class Respecialize(Exception):
-    """Tracing needs the numbers behind these symbolic sizes: start again with them static."""
+    """Tracing needs the numbers behind these symbolic sizes: start again with them static.
 
-    def __init__(self, names: frozenset[str]) -> None:
+    `lasting`: the function uses them as numbers, and always will; else two sizes met by chance.
+    """
+
+    def __init__(self, names: frozenset[str], lasting: bool) -> None:
         self.names = names
+        self.lasting = lasting
         super().__init__(f"sizes {sorted(names)} must be static")
 
 
@@ -52,6 +56,8 @@ class Trace:
         guards: what was assumed of the sizes.
         token: the last effect.
         values: in eager mode, the array behind each value; else None.
+        capture: wraps what the function reads (a `graphc.trace.capture.Capture`).
+        write_log: storages written so far, with their values before.
     """
 
     hints: dict[str, int] = field(default_factory=dict)
@@ -59,22 +65,21 @@ class Trace:
     guards: list[SizeGuard] = field(default_factory=list)
     token: Value | None = None
     values: dict[Value, Any] | None = None
-    namespaces: dict[int, Any] = field(default_factory=dict)
-    copies: dict[int, Any] = field(default_factory=dict)
     capture: Any = None
+    write_log: dict[int, tuple[Any, Value]] = field(default_factory=dict)
 
     def hint(self, size: Size) -> int:
         """The number behind `size` in the call that is traced."""
         return evaluate_size(size, self.hints)
 
-    def static(self, size: Size) -> int:
+    def static(self, size: Size, lasting: bool = True) -> int:
         """`size` as a number.
 
         Raises:
             Respecialize: it is symbolic.
         """
         if isinstance(size, Dim):
-            raise Respecialize(symbols(size))
+            raise Respecialize(symbols(size), lasting)
         return size
 
     def holds(self, relation: str, left: Size, right: Size) -> bool:
@@ -103,7 +108,7 @@ class Trace:
             if isinstance(left, Dim) or isinstance(right, Dim):
                 self.holds("==", left, right)
             return False
-        raise Respecialize(symbols(left) | symbols(right))
+        raise Respecialize(symbols(left) | symbols(right), lasting=False)
 
     def note(self, *values: Value) -> None:
         """Give the user's current line to the new nodes above `values`."""

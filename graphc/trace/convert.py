@@ -149,7 +149,7 @@ def broadcast_shapes(*shapes: Shape) -> Shape:
                 trace = active()
                 if trace.hint(other) == 1 or trace.hint(size) == 1:
                     # Broadcasting by chance: the symbolic size that is 1 now must be static.
-                    trace.static(other if trace.hint(other) == 1 else size)
+                    trace.static(other if trace.hint(other) == 1 else size, lasting=False)
                 texts = " ".join(_plain(shape) for shape in shapes)
                 raise ShapeError(f"operands could not be broadcast together with shapes {texts}")
         result.append(size)
@@ -185,6 +185,11 @@ def as_shape(shape: Any) -> Shape:
         else:
             sizes.append(item.__index__())
     return tuple(sizes)
+
+
+def as_size_argument(value: Any) -> Size:
+    """An int argument, symbolic or not, as a size."""
+    return value.dim if type(value) is TracedSize else int(value.__index__())
 
 
 def normalized_axis(axis: Any, rank: int) -> int:

@@ -90,12 +90,12 @@ def _attribute(proxy: ObjectProxy, name: str) -> Any:
     return capture.wrap(getattr(owner, name), f"{source}.{name}")
 
 
-def _method(capture: Any, function: FunctionType) -> Any:
+def _method(capture: Any, function: Any) -> Any:
     return capture.wrap(function, capture.constant(function))
 
 
 @cache
-def _proxy_type(kind: type) -> type[ObjectProxy]:
+def _proxy_type(kind: Any) -> type[ObjectProxy]:
     """A proxy class with the special methods that `kind` defines in Python."""
 
     def forward(function: FunctionType) -> Any:

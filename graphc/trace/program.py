@@ -67,6 +67,48 @@ class Program:
     written: tuple[int, ...]
     trace: Trace
     outputs: list[Value]
+    symbols: dict[tuple[str, int | None], str]
+    fetches: list[str]
+    conditions: list[str]
+    arguments: str
+
+    def arrays_of(self, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The graph's input arrays for a call, or MISS where a guard fails; nothing is run."""
+        lines = [*self.conditions, f"return ({self.arguments})"]
+        return _run("fits", lines, self.constants, fn, args, kwargs)
+
+    def measure(
+        self, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> dict[tuple[str, int | None], int] | None:
+        """The sizes of a call at the sources in `sizes`; None where it has another structure."""
+        keys = list(self.sizes)
+        values = ", ".join(
+            source if axis is None else f"{source}.shape[{axis}]" for source, axis in keys
+        )
+        ranks: dict[str, int] = {}
+        for source, axis in keys:
+            ranks[source] = max(ranks.get(source, -1), -1 if axis is None else axis)
+        checks = [
+            f"if type({source}) is not int: return None"
+            if rank < 0
+            else f"if {source}.ndim != {rank + 1}: return None"
+            for source, rank in ranks.items()
+        ]
+        lines = [*self.fetches, *checks, f"return ({values}{',' if keys else ''})"]
+        found = _run("measure", lines, self.constants, fn, args, kwargs)
+        return None if found is None or found is MISS else dict(zip(keys, found, strict=True))
+
+
+def _run(name: str, lines: Sequence[str], constants: list[Any], *call: Any) -> Any:
+    body = "".join(f"        {line}\n" for line in lines)
+    source = (
+        f"def {name}(fn, args, kwargs, k):\n    try:\n{body}"
+        "    except (AttributeError, IndexError, KeyError, TypeError, ValueError):\n"
+        "        return MISS\n"
+    )
+    namespace = dict(_CALL_NAMES)
+    exec(compile(source, f"<graphc {name}>", "exec"), namespace)
+    return namespace[name](*call, constants)
 
 
 def trace_program(
@@ -108,14 +150,15 @@ def trace_program(
         else:
             capture.require("not kwargs")
         result = function(*wrapped, **named)
-        return _Builder(trace, capture).build(result)
+        return _Builder(trace, capture, names).build(result)
 
 
 class _Builder:
     """Writes the call code for one tracing."""
 
-    def __init__(self, trace: Trace, capture: Capture) -> None:
+    def __init__(self, trace: Trace, capture: Capture, names: Sequence[str]) -> None:
         self.trace = trace
+        self.names = names
         self.capture = capture
         self.outputs: list[Value] = []
         self.positions: dict[Value, int] = {}
@@ -127,7 +170,7 @@ class _Builder:
     def build(self, result: Any) -> Program:
         inputs = self.capture.inputs
         for position, item in enumerate(inputs):
-            if item.storage is not None and item.storage.version:
+            if item.storage is not None and item.storage.value != item.value:
                 self.outputs.append(item.storage.value)
                 self.written.append(position)
         stores = self._stores()
@@ -157,6 +200,10 @@ class _Builder:
             written=tuple(w for w in graph.written if w is not None),
             trace=self.trace,
             outputs=self.outputs,
+            symbols=self.capture.symbols,
+            fetches=[line for line in self.capture.statements if " = " in line[:12]],
+            conditions=self._conditions(),
+            arguments=self._arguments(kept),
         )
 
     def _needed(self) -> list[int]:
@@ -186,6 +233,8 @@ class _Builder:
             else:
                 break
             if head in ("args", "kwargs"):
+                if head == "args" and int(parts[-1]) < len(self.names):
+                    parts[-1] = self.names[int(parts[-1])]
                 break
             text = head.removesuffix(".__globals__")
         label = ".".join(part for part in reversed(parts) if not part.startswith("__"))
@@ -309,20 +358,26 @@ class _Builder:
 
     # --- the call code ---
 
+    def _conditions(self) -> list[str]:
+        lines = list(self.capture.statements)
+        lines += [f"{name} = {e}" for name, e in self.capture.size_sources.items()]
+        for guard in self.trace.guards:
+            test = f"({guard.left}) {guard.relation} ({guard.right})"
+            wanted = "" if guard.outcome else "not "
+            lines.append(f"if not ({wanted}({test})): return MISS")
+        return lines
+
+    def _arguments(self, kept: Sequence[Input]) -> str:
+        return "".join(f"{self._argument(item)}, " for item in kept)
+
     def _source(self, kept: Sequence[Input], stores: Sequence[str], result: str) -> str:
         lines = ["def call(fn, args, kwargs, k, run):", "    try:"]
-        lines += [f"        {line}" for line in self.capture.statements]
-        lines += [f"        {name} = {e}" for name, e in self.capture.size_sources.items()]
-        for guard in self.trace.guards:
-            test = f"({size_text(guard.left)}) {guard.relation} ({size_text(guard.right)})"
-            wanted = "" if guard.outcome else "not "
-            lines.append(f"        if not ({wanted}({test})): return MISS")
+        lines += [f"        {line}" for line in self._conditions()]
         lines += ["    except (AttributeError, IndexError, KeyError, TypeError, ValueError):"]
         lines += ["        return MISS"]
         sizes = ", ".join(f"{name!r}: {name}" for name in self.capture.size_sources)
-        arrays = "".join(f"{self._argument(item)}, " for item in kept)
         lines.append(f"    sizes = {{{sizes}}}")
-        lines.append(f"    o = run(({arrays}), sizes)")
+        lines.append(f"    o = run(({self._arguments(kept)}), sizes)")
         lines.append("    if o is MISS: return MISS")
         if any("resolve" in line for line in [*self.delivery, *stores, result]):
             lines.append("    resolve = resolver(sizes)")
@@ -336,11 +391,6 @@ class _Builder:
             return item.source
         dtype = item.value.dtype
         return f"asarray({item.source}, {self.capture.constant(dtype)})"
-
-
-def size_text(size: Size) -> str:
-    """A size as a Python expression of its symbols."""
-    return str(size)
 
 
 def flat_block(members: tuple[np.ndarray, ...], layout: tuple[Any, ...]) -> np.ndarray | None:
@@ -381,7 +431,7 @@ def resolver(sizes: Mapping[str, int]) -> Callable[[Size], int]:
 
 def make_instance(kind: type, fields: Mapping[str, Any]) -> Any:
     """A dataclass instance with the given fields, made without its ``__init__``."""
-    instance = object.__new__(kind)
+    instance: Any = object.__new__(kind)
     for name, value in fields.items():
         object.__setattr__(instance, name, value)
     return instance
@@ -390,16 +440,20 @@ def make_instance(kind: type, fields: Mapping[str, Any]) -> Any:
 def compile_call(program: Program, label: str) -> CallCode:
     """The call code as a Python function; its source shows in tracebacks."""
     file = f"<graphc call {label} {id(program):x}>"
-    namespace: dict[str, Any] = {
-        "MISS": MISS,
-        "asarray": np.asarray,
-        "flat_block": flat_block,
-        "make_instance": make_instance,
-        "ndarray": np.ndarray,
-        "replay": replay,
-        "resolver": resolver,
-    }
+    namespace = dict(_CALL_NAMES)
     exec(compile(program.source, file, "exec"), namespace)
     linecache.cache[file] = (len(program.source), None, program.source.splitlines(True), file)
     call: CallCode = namespace["call"]
     return call
+
+
+_CALL_NAMES: dict[str, Any] = {
+    "MISS": MISS,
+    "asarray": np.asarray,
+    "flat_block": flat_block,
+    "make_instance": make_instance,
+    "ndarray": np.ndarray,
+    "replay": replay,
+    "resolver": resolver,
+}
+"""The globals of call code."""

@@ -260,13 +260,13 @@ def shaped_like(value: Value, operands: Sequence[Any]) -> TracedArray:
     result = fresh_array(value)
     if value.ndim < 2 or not arrays:
         return result
-    if all(_is_fortran(x) for x in arrays):
+    if all(is_fortran(x) for x in arrays):
         axes = tuple(reversed(range(value.ndim)))
         return fresh_array(ops.transpose(value, axes)).transposed(axes)
     return result
 
 
-def _is_fortran(x: TracedArray) -> bool:
+def is_fortran(x: TracedArray) -> bool:
     shape, strides = x.shape_hint, x.strides
     significant = [(size, stride) for size, stride in zip(shape, strides, strict=True) if size != 1]
     if len(significant) < 2:

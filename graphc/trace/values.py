@@ -42,8 +42,7 @@ def _needs_value(value: Traced, use: str, hint: str) -> TraceError:
 
 
 _BRANCH_HINT = (
-    "Choose between values with np.where(condition, a, b), or between functions with graphc.cond; "
-    "under graphc.eager() plain `if` works."
+    "Choose between values with np.where(condition, a, b); under graphc.eager() plain `if` works."
 )
 _VALUE_HINT = "Keep it an array, or compute this part outside the compiled function."
 

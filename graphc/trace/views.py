@@ -7,6 +7,7 @@ storage's value, so every other view of it sees the write, as in NumPy.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -17,6 +18,7 @@ import numpy as np
 from graphc import ops
 from graphc.ir import Value
 from graphc.ops.shape import inverse
+from graphc.trace.context import active
 from graphc.types import Shape, Size, product
 
 Resolve: TypeAlias = Callable[[Size], int]
@@ -195,16 +197,25 @@ Step: TypeAlias = (
 class Storage:
     """Memory that traced arrays look into: a value that a write rebinds.
 
-    `source` is the argument or captured array it stands for, or None for a fresh array.
+    `source` is the argument or captured array it stands for, or None for a fresh array. `version`
+    counts the writes; `serial` tells older storages from newer ones.
     """
 
-    __slots__ = ("readonly", "source", "value", "version")
+    __slots__ = ("readonly", "serial", "source", "value", "version")
+    _serials = itertools.count()
+    _last = 0
 
     def __init__(self, value: Value, source: Any = None, readonly: bool = False) -> None:
         self.value = value
         self.source = source
         self.readonly = readonly
         self.version = 0
+        self.serial = Storage._last = next(Storage._serials)
+
+    @staticmethod
+    def created() -> int:
+        """The serial of the newest storage."""
+        return Storage._last
 
     def read(self, path: tuple[Step, ...]) -> Value:
         value = self.value
@@ -217,11 +228,21 @@ class Storage:
         if self.readonly:
             raise ValueError("assignment destination is read-only")
         bases = [self.value]
-        for step in path[:-1]:
+        for step in path:
             bases.append(step.get(bases[-1]))
-        for step, base in zip(reversed(path), reversed(bases), strict=bool(path)):
+        for step, base in zip(reversed(path), reversed(bases[:-1]), strict=True):
             part = step.put(base, part)
-        self.value = part
+        self.assign(part)
+
+    def assign(self, value: Value) -> None:
+        """Replace the whole; the trace's log keeps what was there before its first write."""
+        log = active().write_log
+        log.setdefault(id(self), (self, self.value))
+        self.rebind(value)
+
+    def rebind(self, value: Value) -> None:
+        """Replace the whole without a trace of it."""
+        self.value = value
         self.version += 1
 
 

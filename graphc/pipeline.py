@@ -1,0 +1,55 @@
+"""The passes, top to bottom, from a traced graph to a native step."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import Any
+
+from graphc import config
+from graphc.ir import Graph
+from graphc.options import Options
+from graphc.simplify import simplify
+from graphc.verify import verify
+
+GRAPH_PASSES: tuple[tuple[str, Callable[[Graph], Graph]], ...] = (("simplify", simplify),)
+"""Graph -> Graph, in order. The adjoint is not among them: `grad` builds it while tracing."""
+
+
+def prepare(graph: Graph, stages: dict[str, float]) -> Graph:
+    """Run the graph passes; `stages` gains the seconds of each.
+
+    With ``GRAPHC_VERIFY=1`` (as in the tests) the verifier runs after each pass; with
+    ``GRAPHC_DEBUG=2`` each pass's IR is written to standard error.
+    """
+    checked = os.environ.get("GRAPHC_VERIFY", "") == "1"
+    if checked:
+        verify(graph, "trace")
+    for name, transform in GRAPH_PASSES:
+        started = time.perf_counter()
+        graph = transform(graph)
+        stages[name] = time.perf_counter() - started
+        if checked:
+            verify(graph, name)
+        if config.debug_level() >= 2:
+            print(f"--- after {name} ---\n{graph}", file=sys.stderr)
+    return graph
+
+
+def compile_graph(
+    graph: Graph,
+    layouts: Sequence[str],
+    name: str,
+    options: Options,
+    stages: dict[str, float],
+) -> Any:
+    """A native step for `graph`: a `graphc.runtime.Executable`.
+
+    The rooms below (fuse, lower, memory, codegen, runtime) are loaded on first need, so that
+    ``import graphc`` stays light.
+    """
+    runtime = import_module("graphc.runtime")
+    return runtime.build(prepare(graph, stages), tuple(layouts), name=name, stages=stages)

@@ -1,0 +1,388 @@
+"""Specialisations: the compiled forms of one function, and the choice among them at each call."""
+
+from __future__ import annotations
+
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from types import FunctionType, MethodType
+from typing import Any
+
+import numpy as np
+
+from graphc import config, pipeline
+from graphc.debug import check_finite, verify_outputs
+from graphc.errors import DTypeError
+from graphc.options import Options
+from graphc.trace.capture import Block, Input, Policy
+from graphc.trace.context import Respecialize
+from graphc.trace.program import MISS, CallCode, Program, compile_call, trace_program
+
+MANY = 8
+
+
+class _Mode(threading.local):
+    """Whether this thread runs compiled functions as plain NumPy."""
+
+    eager: bool = config.disabled()
+
+
+_mode = _Mode()
+
+
+def is_eager() -> bool:
+    """Whether compiled functions run as plain NumPy now."""
+    return _mode.eager
+
+
+@contextmanager
+def eager(enabled: bool = True) -> Iterator[None]:
+    """Within the block nothing is compiled: decorated functions run as plain NumPy.
+
+    Transformations such as `graphc.grad` work on tracers that carry their values, so ``print``,
+    ``pdb``, ``float()`` and ``if`` work. ``GRAPHC_DISABLE=1`` does the same for a whole process.
+
+    >>> import numpy as np, graphc
+    >>> with graphc.eager():
+    ...     float(graphc.grad(lambda x: x * x if x > 0 else -x)(3.0))
+    6.0
+    """
+    before = _mode.eager
+    _mode.eager = enabled
+    try:
+        yield
+    finally:
+        _mode.eager = before
+
+
+@dataclass(slots=True, eq=False)
+class Specialization:
+    """One compiled form of a function: for some types, layouts and static values."""
+
+    program: Program
+    executable: Any
+    call: CallCode
+    stages: dict[str, float]
+    options: Options
+    disjoint: set[tuple[int, ...]] = field(default_factory=set)
+
+    def __call__(self, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return self.call(fn, args, kwargs, self.program.constants, self.run)
+
+    def fits(self, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """Whether a call would run this form."""
+        arrays = self.program.arrays_of(fn, args, kwargs)
+        return arrays is not MISS and not overlapping(arrays, self.program.written)
+
+    def run(self, arrays: tuple[Any, ...], sizes: dict[str, int]) -> Any:
+        """The graph's outputs, or MISS where an array that is written overlaps another."""
+        program = self.program
+        if program.written and not self._disjoint(arrays):
+            return MISS
+        if self.options.debug == "nan":
+            check_finite(program.graph, arrays, sizes)
+        if self.options.verify:
+            return verify_outputs(program.graph, self.executable, arrays, sizes)
+        return self.executable.run(arrays, sizes)
+
+    def _disjoint(self, arrays: tuple[Any, ...]) -> bool:
+        key = tuple(array.__array_interface__["data"][0] for array in arrays)
+        if key in self.disjoint:
+            return True
+        if overlapping(arrays, self.program.written):
+            return False
+        if len(self.disjoint) < 64:
+            self.disjoint.add(key)
+        return True
+
+    def __repr__(self) -> str:
+        types = ", ".join(str(value.type) for value in self.program.graph.inputs)
+        return f"Specialization({types})"
+
+
+def overlapping(arrays: Sequence[Any], written: Sequence[int]) -> list[tuple[int, int]]:
+    """Pairs of positions of arrays that share bytes, one of them written."""
+    bounds = [np.lib.array_utils.byte_bounds(a) if a.size else (0, 0) for a in arrays]
+    order = sorted(range(len(arrays)), key=lambda k: bounds[k])
+    pairs = []
+    marked = set(written)
+    for place, first in enumerate(order):
+        for second in order[place + 1 :]:
+            if bounds[second][0] >= bounds[first][1]:
+                break
+            if first in marked or second in marked:
+                pairs.append((first, second))
+    return pairs
+
+
+@dataclass(slots=True, eq=False)
+class Specializations:
+    """All compiled forms of one function under one set of options."""
+
+    name: str
+    options: Options
+    entries: list[Specialization] = field(default_factory=list)
+    lock: Any = field(default_factory=threading.RLock)
+    pinned: set[tuple[str, int | None]] = field(default_factory=set)
+    warned: bool = False
+
+    def call(
+        self, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any], names: Sequence[str]
+    ) -> Any:
+        """Run the form that fits the call; make it first if there is none."""
+        for entry in self.entries:
+            result = entry(fn, args, kwargs)
+            if result is not MISS:
+                return result
+        entry = self.find(fn, args, kwargs, names)
+        result = entry(fn, args, kwargs)
+        if result is MISS:
+            raise AssertionError(
+                f"the new specialisation of {self.name} does not fit the call it was made for:\n"
+                f"{entry.program.source}"
+            )
+        return result
+
+    def find(
+        self,
+        fn: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        names: Sequence[str],
+        axes: Mapping[int, tuple[int | str, ...]] | None = None,
+    ) -> Specialization:
+        """The form for a call: an existing one, or a new one, traced, compiled, put in front.
+
+        Args:
+            axes: names of the axes of arrays that stand for a `spec`, by the arrays' ids.
+        """
+        with self.lock:
+            if axes is None:
+                for entry in self.entries:
+                    if entry.fits(fn, args, kwargs):
+                        return entry
+            entry = self._make(fn, args, kwargs, names, axes or {})
+            if axes is None:
+                self.adopt(entry)
+            return entry
+
+    def adopt(self, entry: Specialization) -> None:
+        """Put a form in front of the others."""
+        with self.lock:
+            if entry not in self.entries:
+                self._warn(entry)
+                self.entries.insert(0, entry)
+
+    def _make(
+        self,
+        fn: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        names: Sequence[str],
+        axes: Mapping[int, tuple[int | str, ...]],
+    ) -> Specialization:
+        started = time.perf_counter()
+        program = self._trace(fn, args, kwargs, names, axes)
+        stages = {"trace": time.perf_counter() - started}
+        executable = pipeline.compile_graph(
+            program.graph, program.layouts, self.name, self.options, stages
+        )
+        started = time.perf_counter()
+        call = compile_call(program, self.name)
+        stages["call code"] = time.perf_counter() - started
+        return Specialization(program, executable, call, stages, self.options)
+
+    def _trace(
+        self,
+        fn: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        names: Sequence[str],
+        axes: Mapping[int, tuple[int | str, ...]],
+    ) -> Program:
+        """The program for a call: sizes that vary symbolic, arguments that share memory joined."""
+        chosen = self._varying(fn, args, kwargs)
+        blocks: list[Block] = []
+        while True:
+            policy = Policy(chosen, dict(axes))
+            try:
+                program = trace_program(fn, args, kwargs, policy, blocks, names)
+            except Respecialize as request:
+                stuck = {key for key, name in chosen.items() if name in request.names}
+                if request.lasting:
+                    self.pinned |= stuck
+                chosen = {key: name for key, name in chosen.items() if key not in stuck}
+                axes = _without(axes, request.names)
+                continue
+            found = _shared_blocks(program)
+            if not found:
+                return program
+            blocks += found
+
+    def _varying(
+        self, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> dict[tuple[str, int | None], str]:
+        """Names for the sizes that differ from those of the form used last."""
+        if not self.entries:
+            return {}
+        last = self.entries[0].program
+        now = measured(last, fn, args, kwargs)
+        if now is None:
+            return {}
+        names: dict[int, str] = {}
+        chosen: dict[tuple[str, int | None], str] = {}
+        symbolic = set(last.symbols)
+        for key, size in last.sizes.items():
+            if key in self.pinned or (now[key] == size and key not in symbolic):
+                continue
+            chosen[key] = names.setdefault(now[key], f"n{len(names)}")
+        return chosen
+
+    def _warn(self, entry: Specialization) -> None:
+        if self.warned or len(self.entries) < MANY:
+            return
+        self.warned = True
+        previous = self.entries[0].program
+        before = set(previous.source.splitlines())
+        changed = [
+            line.strip().removesuffix(": return MISS").removeprefix("if not ")
+            for line in entry.program.source.splitlines()
+            if line not in before and "return MISS" in line
+        ]
+        detail = "; ".join(changed[:3]) or "the values of static arguments"
+        warnings.warn(
+            f"{self.name} has been compiled {len(self.entries) + 1} times. What changed last: "
+            f"{detail}. Pass what varies as an array or a float, or name its axes with graphc.spec.",
+            RuntimeWarning,
+            stacklevel=5,
+        )
+
+
+def _without(
+    axes: Mapping[int, tuple[int | str, ...]], names: frozenset[str]
+) -> dict[int, tuple[int | str, ...]]:
+    """`axes` where the sizes called `names` are static after all (-1: as the array has it)."""
+    return {
+        key: tuple(-1 if size in names else size for size in shape) for key, shape in axes.items()
+    }
+
+
+def measured(
+    program: Program, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> dict[tuple[str, int | None], int] | None:
+    """The sizes of a call at the sources of `program`; None if it has another structure."""
+    try:
+        return program.measure(fn, args, kwargs)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+        return None
+
+
+def _shared_blocks(program: Program) -> list[Block]:
+    """The groups of input arrays that share memory where one of them is written.
+
+    Raises:
+        DTypeError: they have different dtypes.
+    """
+    inputs = [item for item in program.inputs if item.kind == "array"]
+    positions = {id(item): k for k, item in enumerate(inputs)}
+    written = [
+        positions[id(program.inputs[k])]
+        for k in program.written
+        if id(program.inputs[k]) in positions
+    ]
+    pairs = overlapping([item.original for item in inputs], written)
+    groups: list[set[int]] = []
+    for pair in pairs:
+        joined = set(pair)
+        for group in [group for group in groups if group & joined]:
+            joined |= group
+            groups.remove(group)
+        groups.append(joined)
+    return [_block([inputs[k] for k in sorted(group)]) for group in groups]
+
+
+def _block(members: Sequence[Input]) -> Block:
+    arrays = [item.original for item in members]
+    dtype = arrays[0].dtype
+    bounds = [np.lib.array_utils.byte_bounds(array) for array in arrays]
+    low, high = min(b[0] for b in bounds), max(b[1] for b in bounds)
+    size = dtype.itemsize
+    starts = [array.__array_interface__["data"][0] - low for array in arrays]
+    steps = [stride for array in arrays for stride in array.strides]
+    if any(a.dtype != dtype for a in arrays) or any(n % size for n in [*starts, *steps]):
+        raise DTypeError(
+            "arguments that share memory have different dtypes or do not line up",
+            hint="Pass a copy of one of them.",
+        )
+    lowest = arrays[[b[0] for b in bounds].index(low)]
+    corner = lowest[tuple(slice(None, None, -1 if s < 0 else 1) for s in lowest.strides)]
+    flat = np.lib.stride_tricks.as_strided(corner, ((high - low) // size,), (size,))
+    return Block(
+        tuple(arrays),
+        tuple(start // size for start in starts),
+        tuple(tuple(step // size for step in array.strides) for array in arrays),
+        flat,
+    )
+
+
+def run_eagerly(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Call `fn` on tracers that carry their values; nothing is compiled."""
+    program = trace_program(fn, args, kwargs, Policy(), eager=True)
+
+    def run(arrays: tuple[Any, ...], sizes: dict[str, int]) -> list[Any]:
+        outputs: list[Any] = []
+        for value, target in zip(program.outputs, program.graph.written, strict=True):
+            result = np.array(program.trace.concrete(value))
+            if target is not None:
+                arrays[target][...] = result
+                result = arrays[target]
+            outputs.append(result)
+        return outputs
+
+    return compile_call(program, "eager")(fn, args, kwargs, program.constants, run)
+
+
+# --- which functions share their specialisations --------------------------------------------------
+
+_registry: dict[Any, Specializations] = {}
+_registry_lock = threading.Lock()
+
+
+def fingerprint(fn: Any) -> Any:
+    """What decides the compiled code of a callable: its code, not the object made from it."""
+    if isinstance(fn, FunctionType):
+        return (fn.__code__, fn.__module__)
+    if isinstance(fn, MethodType):
+        return ("method", fingerprint(fn.__func__))
+    if isinstance(fn, partial):
+        return ("partial", fingerprint(fn.func), len(fn.args), tuple(fn.keywords))
+    own: Callable[[], Any] | None = getattr(fn, "__graphc_fingerprint__", None)
+    if own is not None:
+        return own()
+    return ("object", _Identity(fn))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Identity:
+    """A key that is equal for the same object only, and keeps it alive."""
+
+    target: Any
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Identity) and self.target is other.target
+
+    def __hash__(self) -> int:
+        return id(self.target)
+
+
+def specializations_of(fn: Any, name: str, options: Options) -> Specializations:
+    """The compiled forms of `fn`, shared by all functions with its code."""
+    key = (fingerprint(fn), options)
+    with _registry_lock:
+        if key not in _registry:
+            _registry[key] = Specializations(name, options)
+        return _registry[key]

@@ -1,0 +1,97 @@
+"""Pytrees: nested dicts, lists, tuples, namedtuples, dataclasses and None, with values as leaves.
+
+Our own rather than optree's, for dataclasses need no registration here, dicts keep their order, and
+objects of the user's are leaves.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+from graphc.errors import ShapeError
+from graphc.trace.values import is_traced
+
+
+def _is_dataclass(tree: Any) -> bool:
+    return dataclasses.is_dataclass(tree) and not isinstance(tree, type)
+
+
+def is_container(tree: Any) -> bool:
+    """Whether `tree` has children."""
+    if is_traced(tree):
+        return False
+    return isinstance(tree, dict | list | tuple) or _is_dataclass(tree)
+
+
+def children(tree: Any) -> list[tuple[Any, Any]]:
+    """The (key, child) pairs of a container."""
+    if isinstance(tree, dict):
+        return list(tree.items())
+    if isinstance(tree, list | tuple):
+        return list(enumerate(tree))
+    return [(item.name, getattr(tree, item.name)) for item in dataclasses.fields(tree)]
+
+
+def with_children(tree: Any, items: list[Any]) -> Any:
+    """A container like `tree` with other children, in the same order."""
+    if isinstance(tree, dict):
+        made = type(tree)() if type(tree) is dict else tree.copy()
+        made.update(zip(tree, items, strict=True))
+        return made
+    if isinstance(tree, tuple) and hasattr(type(tree), "_make"):
+        return type(tree)(*items)
+    if isinstance(tree, list | tuple):
+        return type(tree)(items)
+    made = object.__new__(type(tree))
+    for (name, _), item in zip(children(tree), items, strict=True):
+        object.__setattr__(made, name, item)
+    return made
+
+
+def leaves(tree: Any) -> list[Any]:
+    """The leaves, in order; None has none."""
+    if tree is None:
+        return []
+    if not is_container(tree):
+        return [tree]
+    return [leaf for _, child in children(tree) for leaf in leaves(child)]
+
+
+def tree_map(function: Callable[[Any], Any], tree: Any) -> Any:
+    """`tree` with each leaf replaced by ``function(leaf)``."""
+    if tree is None:
+        return None
+    if not is_container(tree):
+        return function(tree)
+    return with_children(tree, [tree_map(function, child) for _, child in children(tree)])
+
+
+def unflatten(tree: Any, items: list[Any]) -> Any:
+    """`tree` with its leaves replaced by `items`, in order."""
+    source = iter(items)
+    return tree_map(lambda _: next(source), tree)
+
+
+def check_same_structure(tree: Any, other: Any, what: str) -> None:
+    """Refuse two trees of different structure.
+
+    Raises:
+        ShapeError: says where they first differ.
+    """
+
+    def describe(item: Any) -> str:
+        return type(item).__name__ if is_container(item) or item is None else "a leaf"
+
+    if is_container(tree) != is_container(other) or (tree is None) != (other is None):
+        raise ShapeError(f"{what}: {describe(tree)} became {describe(other)}")
+    if not is_container(tree):
+        return
+    first, second = children(tree), children(other)
+    if type(tree) is not type(other) or [k for k, _ in first] != [k for k, _ in second]:
+        raise ShapeError(
+            f"{what}: a {describe(tree)} of {len(first)} became a {describe(other)} of {len(second)}"
+        )
+    for (_, left), (_, right) in zip(first, second, strict=True):
+        check_same_structure(left, right, what)
