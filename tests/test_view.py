@@ -238,6 +238,17 @@ def test_large_graphs_are_drawn_with_a_box_a_kernel(tmp_path):
     assert 3 * heights[0] < heights[1]
 
 
+def test_a_graph_too_large_for_a_picture_is_refused_but_written_as_dot(tmp_path):
+    x = fresh_input(TensorType(FLOAT, (3,)))
+    value = x
+    for _ in range(20_000):
+        value = ops.negative(value)
+    graph = close([x], [ops.exp(value)], names=["x"])
+    with pytest.raises(UnsupportedError, match="20003 boxes"):
+        view.draw(graph, tmp_path / "f.png")
+    assert view.dot(graph).count(" -> ") == 20_002
+
+
 def test_without_matplotlib_the_error_says_what_to_install(tmp_path, monkeypatch):
     real = builtins.__import__
 

@@ -48,7 +48,8 @@ TITLE_SIZE, LINE_SIZE, HEADING_SIZE, LEGEND_SIZE = 10.5, 8.2, 13.0, 8.2
 _PADDING = (9.0, 6.0)
 _FRAME_PADDING = 11.0
 _MARGIN = 18.0
-_LONGEST_SIDE = 6000  # pixels
+_LONGEST_SIDE = 6000  # pixels, unless text would be too small to read
+_RESOLUTION = (60.0, 180.0)  # least and most, dots per inch
 
 
 @dataclass(slots=True)
@@ -301,7 +302,8 @@ class Painter:
     def save(self, path: str) -> None:
         """Write the picture; the suffix of `path` says in which format."""
         inches = max(self.width, self.height) / 72
-        dpi = min(180.0, _LONGEST_SIDE / inches)
+        least, most = _RESOLUTION
+        dpi = max(least, min(most, _LONGEST_SIDE / inches))
         self.figure.savefig(path, dpi=dpi, facecolor="white")
 
     def _text(

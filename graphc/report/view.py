@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from graphc.errors import UnsupportedError
 from graphc.ir import Graph, Value
 from graphc.report.diagram import Box, KernelLike, describe
 from graphc.report.diagram import evaluations as evaluations
@@ -19,6 +20,8 @@ from graphc.report.paint import FRAMES, PALETTE, STYLES, Painter, compose
 
 MOST_NODES = 80
 """With more nodes than this, `draw` shows kernels as boxes that list their operations."""
+MOST_BOXES = 400
+"""More than this make no legible picture: `draw` refuses."""
 
 
 def draw(
@@ -45,13 +48,18 @@ def draw(
         most_nodes: a graph of more nodes is drawn with one box a kernel, where there are kernels.
 
     Raises:
-        UnsupportedError: Matplotlib is not installed.
+        UnsupportedError: Matplotlib is not installed, or there are more boxes than `MOST_BOXES`.
         ValueError: Matplotlib does not write the format that the suffix names.
     """
     target = Path(path)
     diagram = describe(graph, values=values, gradients=gradients, kernels=kernels, results=results)
     if kernels and len(diagram.boxes) > most_nodes:
         diagram = describe(graph, kernels=kernels, results=results, whole_kernels=True)
+    if len(diagram.boxes) > MOST_BOXES:
+        raise UnsupportedError(
+            f"{len(diagram.boxes)} boxes make no legible picture (at most {MOST_BOXES})",
+            hint="Pass the kernels, or write DOT text with view.dot(graph).",
+        )
     picture = Painter(diagram, compose(diagram), title)
     target.parent.mkdir(parents=True, exist_ok=True)
     picture.save(str(target))
