@@ -228,6 +228,16 @@ def _masked_multiply(node: Node) -> Value | None:
     return ops.multiply(g, d) if _always_finite(d) else None
 
 
+def _absorbing_multiply(node: Node) -> Value | None:
+    for x, y in (node.inputs, node.inputs[::-1]):
+        known = uniform(x)
+        if known is not None and known == 0:
+            return ops.zeros(x.tensor)
+        if known is not None and np.isfinite(known):
+            return ops.multiply(x, y)
+    return None
+
+
 def _select(node: Node) -> Value | None:
     condition, then, otherwise = node.inputs
     known = uniform(condition)
@@ -290,6 +300,7 @@ RULES = (
             ("conjugate", _undone),
             ("absolute", _absolute),
             ("masked_multiply", _masked_multiply),
+            ("absorbing_multiply", _absorbing_multiply),
             ("select", _select),
             ("cast", _cast),
             ("real", _part_of_complex),

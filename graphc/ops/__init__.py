@@ -80,6 +80,9 @@ from graphc.ops.linalg import (
     matrix_transpose,
 )
 from graphc.ops.pointwise import (
+    absorbing_multiply as absorbing_multiply,
+)
+from graphc.ops.pointwise import (
     add,
     cast,
     divide,
@@ -179,6 +182,7 @@ from graphc.ops.trigonometric import (
 __all__ = [
     "OPS",
     "absolute",
+    "absorbing_multiply",
     "add",
     "all_",
     "angle",

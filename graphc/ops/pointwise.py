@@ -16,7 +16,7 @@ import numpy as np
 
 from graphc.errors import DTypeError, ShapeError
 from graphc.ir import Cotangents, Driver, Node, Op, Value, make
-from graphc.loops import Apply, Cast, Const, Elementwise, Expr, Select
+from graphc.loops import Apply, Cast, Elementwise, Expr, Select
 from graphc.ops.registry import register
 from graphc.ops.scalar import apply, either, number
 from graphc.ops.shape import full_like, only
@@ -136,19 +136,36 @@ masked_multiply: Builder = pointwise(
     lambda g, d: np.where(g == 0, np.zeros((), g.dtype), g * d),
     arity=2,
     kinds="fc",
-    vjp=lambda g, d, y, cotangent: (masked_multiply(cotangent, d), masked_multiply(cotangent, g)),
-    expression=lambda g, d: Select(
-        Apply("equal", (g, Const(0, g.dtype)), BOOL),
-        Const(0, g.dtype),
-        Apply("multiply", (g, d), g.dtype),
-        g.dtype,
+    vjp=lambda g, d, out, cotangent: (
+        masked_multiply(cotangent, d),
+        absorbing_multiply(cotangent, g),
     ),
+    expression=lambda g, d: _zero_where_zero(g, apply("multiply", g, d)),
 )
 """``g * d``, but 0 where g is 0 even if d is NaN or inf.
 
 Derivative rules use it for ``cotangent * derivative``, so that the branch that ``where`` did not
-take sends no NaN back, at any depth of differentiation.
+take sends no NaN back. Its own derivative by d is a multiple of g, and so 0 with g whatever the
+cotangent is: that keeps the promise at any depth of differentiation.
 """
+
+absorbing_multiply: Builder = pointwise(
+    "absorbing_multiply",
+    lambda x, y: np.where((x == 0) | (y == 0), np.zeros((), x.dtype), x * y),
+    arity=2,
+    kinds="fc",
+    vjp=lambda x, y, out, cotangent: (
+        absorbing_multiply(cotangent, y),
+        absorbing_multiply(cotangent, x),
+    ),
+    expression=lambda x, y: _zero_where_zero(x, _zero_where_zero(y, apply("multiply", x, y))),
+)
+"""``x * y``, but 0 where either is 0 even if the other is NaN or inf."""
+
+
+def _zero_where_zero(x: Expr, product: Expr) -> Expr:
+    return either(apply("equal", x, number(0, x)), number(0, x), product)
+
 
 # --- arithmetic -----------------------------------------------------------------------------------
 

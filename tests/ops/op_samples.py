@@ -46,6 +46,10 @@ def masked(g, d):
     return np.where(g == 0, np.zeros_like(g), g * d)
 
 
+def absorbed(x, y):
+    return np.where((x == 0) | (y == 0), np.zeros_like(x), x * y)
+
+
 POINTWISE = {
     "add": p(np.add, "biufc", ANYWHERE, ANYWHERE),
     "subtract": p(np.subtract, "iufc", ANYWHERE, ANYWHERE),
@@ -55,6 +59,7 @@ POINTWISE = {
     "reciprocal": p(np.reciprocal, "iufc", POSITIVE),
     "square": p(np.square, "iufc", ANYWHERE),
     "masked_multiply": p(masked, "fc", POSITIVE, ANYWHERE),
+    "absorbing_multiply": p(absorbed, "fc", ANYWHERE, ANYWHERE),
     "power": p(np.power, "ufc", POSITIVE, ANYWHERE),
     "floor_divide": p(np.floor_divide, "iuf", (5.1, 5.4), (1.2, 1.25)),
     "remainder": p(np.remainder, "iuf", (5.1, 5.4), (-1.25, -1.2)),

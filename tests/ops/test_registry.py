@@ -29,7 +29,14 @@ DTYPES_TESTED = [
     for kind in entry.kinds
     for dtype in DTYPES_OF[kind]
 ]
-ZERO_OF_EITHER_SIGN = {"masked_multiply", "maximum", "minimum", "fmax", "fmin"}
+ZERO_OF_EITHER_SIGN = {
+    "masked_multiply",
+    "absorbing_multiply",
+    "maximum",
+    "minimum",
+    "fmax",
+    "fmin",
+}
 POSITIVE_OPERANDS = {"left_shift", "right_shift"}
 
 
@@ -118,7 +125,7 @@ def test_the_scalar_expression_means_the_same(name, dtype):
         if actual.dtype.kind in "fc":
             tolerance = 8 * np.finfo(actual.dtype).eps
             np.testing.assert_allclose(actual, wanted, rtol=tolerance, atol=0)
-            if actual.dtype.kind == "f" and name != "masked_multiply":
+            if actual.dtype.kind == "f" and name not in ZERO_OF_EITHER_SIGN:
                 zero = wanted == 0
                 np.testing.assert_array_equal(np.signbit(actual[zero]), np.signbit(wanted[zero]))
         else:
