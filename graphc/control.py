@@ -9,7 +9,7 @@ from graphc import ops, specialize
 from graphc.options import Options
 from graphc.trace.context import current
 from graphc.trace.convert import array_like
-from graphc.trace.dispatch import call
+from graphc.trace.loop import traced_scan
 
 
 def scan(
@@ -40,7 +40,7 @@ def scan(
     (array(6.), array([0., 1., 3.]))
     """
     if current() is not None:
-        return call("traced_scan", body, init, xs, length, reverse)  # type: ignore[no-any-return]
+        return traced_scan(body, init, xs, length, reverse)
     if specialize.is_eager():
         return specialize.run_eagerly(  # type: ignore[no-any-return]
             scan, (body, init, xs, length, reverse), {}

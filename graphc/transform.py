@@ -9,7 +9,7 @@ from typing import Any
 from graphc import specialize
 from graphc.options import Options
 from graphc.trace.context import current
-from graphc.trace.dispatch import call
+from graphc.trace.derivative import traced_gradient
 
 
 class Transform:
@@ -74,8 +74,8 @@ class Gradient(Transform):
         return Gradient(function, self.argnums, self.has_aux, self.with_value)
 
     def traced(self, *args: Any, **kwargs: Any) -> Any:
-        result, gradients = call(
-            "traced_gradient", self.__wrapped__, self.argnums, self.has_aux, args, kwargs
+        result, gradients = traced_gradient(
+            self.__wrapped__, self.argnums, self.has_aux, args, kwargs
         )
         if self.with_value:
             return result, gradients

@@ -170,7 +170,7 @@ def tracing(trace: Trace) -> Iterator[Trace]:
 
 
 def _is_internal(file: str) -> bool:
-    return file.startswith((_OWN, _NUMPY)) or file.startswith("<frozen")
+    return file.startswith((_OWN, _NUMPY, "<frozen"))
 
 
 @lru_cache(maxsize=4096)

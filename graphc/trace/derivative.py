@@ -14,7 +14,7 @@ from graphc.errors import DTypeError, ShapeError, TraceError
 from graphc.ir import Value
 from graphc.trace.context import active
 from graphc.trace.convert import array_like, is_weak
-from graphc.trace.dispatch import handler
+from graphc.trace.dispatch import locates
 from graphc.trace.sizes import TracedSize
 from graphc.trace.trees import children, is_container, leaves, unflatten, with_children
 from graphc.trace.values import (
@@ -51,9 +51,7 @@ class _Marked:
         return self._leaf(tree)
 
     def _leaf(self, leaf: Any) -> Any:
-        if isinstance(leaf, np.ndarray) and not is_traced(leaf):
-            leaf = array_like(leaf)
-        elif isinstance(leaf, np.generic) and not is_traced(leaf):
+        if isinstance(leaf, np.ndarray | np.generic) and not is_traced(leaf):
             leaf = array_like(leaf)
         elif type(leaf) in (float, complex):
             leaf = number(array_like(leaf).value, type(leaf))
@@ -123,7 +121,7 @@ def _like(leaf: Any, value: Value) -> Any:
     return fresh_array(value)
 
 
-@handler
+@locates
 def traced_gradient(
     function: Any,
     argnums: int | Sequence[int],

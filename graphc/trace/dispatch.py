@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 from graphc.errors import GraphcError
 from graphc.trace.context import located
@@ -28,6 +29,19 @@ def call(name: str, *args: Any, **kwargs: Any) -> Any:
         return _HANDLERS[name](*args, **kwargs)
     except GraphcError as error:
         raise located(error) from None
+
+
+def locates(function: _Function) -> _Function:
+    """Make the errors of `function` name the user's line."""
+
+    @wraps(function)
+    def located_function(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except GraphcError as error:
+            raise located(error) from None
+
+    return cast(_Function, located_function)
 
 
 def implements(*functions: Any) -> Callable[[_Function], _Function]:

@@ -24,7 +24,7 @@ INT64 = DTYPES["int64"]
 
 @dataclass(slots=True)
 class _Advanced:
-    """An integer array that indexes `axis` of the basic view; `position` is its place in the key."""
+    """An integer array that indexes `axis` of the view; `position` is its place in the key."""
 
     axis: int
     position: int
@@ -162,7 +162,7 @@ def _parse(array: TracedArray, key: Any) -> _Parsed:
     if tuple(shape) != view.value.shape:
         view = view.reshaped(tuple(shape))
     elif view is array:
-        view = TracedArray(array.storage, array.path, array.strides, array.trace)
+        view = TracedArray(array.storage, array.path, array.strides, array.origin)
     for dropped, (pick_axis, value) in enumerate(picks):
         view = view.view(PickStep(pick_axis - dropped, value))
     return _Parsed(view, advanced, all_integers and not advanced)
@@ -177,9 +177,8 @@ def _prepare(item: Any) -> Any:
             "indexing with a bool needs a shape that depends on data",
             hint="Use np.where(condition, x, other).",
         )
-    if type(item) is int or (isinstance(item, np.integer) and isinstance(item, np.generic)):
-        if type(item) is int or type(item).__module__ == "numpy":
-            return int(item)
+    if type(item) is int or issubclass(type(item), np.integer):
+        return int(item)
     if type(item) is TracedNumber:
         if item.python_type is not int:
             raise OutOfBoundsError(_BAD_INDEX)
@@ -274,7 +273,7 @@ def _resolve_slice(item: slice, extent: Size) -> tuple[Size, Size, int]:
 
 
 def _placement(parsed: _Parsed) -> int:
-    """Where NumPy puts the axes of the index arrays: in place when they are adjacent, else first."""
+    """Where NumPy puts the index arrays' axes: in place when they are adjacent, else first."""
     positions = [item.position for item in parsed.advanced]
     adjacent = positions == list(range(positions[0], positions[0] + len(positions)))
     return parsed.advanced[0].axis if adjacent else 0

@@ -10,7 +10,7 @@ from graphc.errors import DTypeError, ShapeError
 from graphc.ir import Node, Value, close, fresh_input, topological
 from graphc.trace.context import Trace, active
 from graphc.trace.convert import array_like, as_size_argument, value_of
-from graphc.trace.dispatch import handler
+from graphc.trace.dispatch import locates
 from graphc.trace.trees import check_same_structure, leaves, unflatten
 from graphc.trace.values import (
     TracedArray,
@@ -45,7 +45,7 @@ def _rewrap(like: Any, value: Value) -> Any:
     return fresh_array(value)
 
 
-@handler
+@locates
 def traced_scan(
     body: Any, init: Any, xs: Any = None, length: Any = None, reverse: bool = False
 ) -> tuple[Any, Any]:

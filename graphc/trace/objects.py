@@ -1,4 +1,4 @@
-"""Objects with attributes (``self``, a model) in traced code: reads are captured, writes recorded."""
+"""Objects with attributes in traced code: reads are captured, writes recorded."""
 
 from __future__ import annotations
 
@@ -115,7 +115,8 @@ def _proxy_type(kind: Any) -> type[ObjectProxy]:
 
 def object_proxy(value: Any, source: str, capture: Any) -> ObjectProxy:
     """The stand-in for `value`, which a call finds by `source`."""
-    proxy = object.__new__(_proxy_type(type(value)))
+    kind: Any = type(value)
+    proxy = object.__new__(_proxy_type(kind))
     for name, content in (
         ("_graphc_object", value),
         ("_graphc_source", source),

@@ -208,7 +208,7 @@ class _Builder:
 
     def _needed(self) -> list[int]:
         """Positions of the inputs that an output depends on, is written to, or gives a size."""
-        used = {node for node in topological(self.outputs)}
+        used = set(topological(self.outputs))
         return [
             k
             for k, item in enumerate(self.capture.inputs)

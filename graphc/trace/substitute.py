@@ -128,8 +128,8 @@ def _python_number(kind: type, dtype: np.dtype) -> Any:
         if type(x) is TracedSize:
             return x if kind is int else (x != 0 if kind is bool else x.number * 1.0)
         value = array_like(x).value if not hasattr(x, "python_type") else x.value
-        if x.trace.values is not None:
-            return kind(x.trace.concrete(value).item())
+        if x.origin.values is not None:
+            return kind(x.origin.concrete(value).item())
         if kind in (int, bool):
             raise TraceError(
                 f"{kind.__name__}() needs the value of a traced {x.description}, which is known "
@@ -148,7 +148,7 @@ def _python_number(kind: type, dtype: np.dtype) -> Any:
 
 def _length(x: Any) -> Any:
     if type(x) is TracedArray and x.ndim > 0:
-        return wrap_size(x.value.shape[0], x.trace)
+        return wrap_size(x.value.shape[0], x.origin)
     return len(x)
 
 

@@ -91,7 +91,8 @@ def check_same_structure(tree: Any, other: Any, what: str) -> None:
     first, second = children(tree), children(other)
     if type(tree) is not type(other) or [k for k, _ in first] != [k for k, _ in second]:
         raise ShapeError(
-            f"{what}: a {describe(tree)} of {len(first)} became a {describe(other)} of {len(second)}"
+            f"{what}: a {describe(tree)} of {len(first)} became "
+            f"a {describe(other)} of {len(second)}"
         )
     for (_, left), (_, right) in zip(first, second, strict=True):
         check_same_structure(left, right, what)

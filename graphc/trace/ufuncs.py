@@ -267,6 +267,8 @@ def shaped_like(value: Value, operands: Sequence[Any]) -> TracedArray:
 
 
 def is_fortran(x: TracedArray) -> bool:
+    """Whether `x` lies in Fortran order, and not also in C order."""
+    """Whether the elements lie in Fortran order without gaps, and not in C order."""
     shape, strides = x.shape_hint, x.strides
     significant = [(size, stride) for size, stride in zip(shape, strides, strict=True) if size != 1]
     if len(significant) < 2:

@@ -62,9 +62,9 @@ def unsupported_function(function: Any) -> UnsupportedError:
 class Traced:
     """What all traced values share: protocols, operators, and refusal of what needs a number."""
 
-    __slots__ = ("trace",)
+    __slots__ = ("origin",)
     __array_priority__ = 1000.0
-    trace: Trace
+    origin: Trace
 
     @property
     def value(self) -> Value:
@@ -86,8 +86,8 @@ class Traced:
         return call_function(function, args, kwargs)
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
-        if self.trace.values is not None:
-            return np.array(self.trace.concrete(self.value), dtype=dtype)
+        if self.origin.values is not None:
+            return np.array(self.origin.concrete(self.value), dtype=dtype)
         raise _needs_value(
             self,
             "a function that is not traced (a C extension, or NumPy outside `np.`)",
@@ -97,9 +97,9 @@ class Traced:
     # --- what needs a number ---
 
     def _number(self, use: str, hint: str) -> Any:
-        if self.trace.values is None:
+        if self.origin.values is None:
             raise _needs_value(self, use, hint)
-        return self.trace.concrete(self.value)
+        return self.origin.concrete(self.value)
 
     def __bool__(self) -> bool:
         return bool(self._number("a branch (`if`, `while`, `and`, `or`, `not`)", _BRANCH_HINT))
@@ -117,18 +117,20 @@ class Traced:
         return complex(self._number("complex()", _VALUE_HINT))
 
     def __format__(self, spec: str) -> str:
-        if self.trace.values is None:
+        if self.origin.values is None:
             return repr(self) if not spec else str(self._number("a format", _VALUE_HINT))
-        number = self.trace.concrete(self.value)
+        number = self.origin.concrete(self.value)
         return format(number.item() if number.ndim == 0 else number, spec)
 
     def __repr__(self) -> str:
-        if self.trace.values is not None:
-            return repr(self.trace.concrete(self.value))
+        if self.origin.values is not None:
+            return repr(self.origin.concrete(self.value))
         return f"<traced {self.value.type}>"
 
     def __str__(self) -> str:
-        return str(self.trace.concrete(self.value)) if self.trace.values is not None else repr(self)
+        return (
+            str(self.origin.concrete(self.value)) if self.origin.values is not None else repr(self)
+        )
 
     def __reduce__(self) -> Any:
         raise TraceError(f"a traced {self.description} can't be pickled", location=user_location())
@@ -173,7 +175,7 @@ class TracedNumber(Traced):
     def __init__(self, value: Value, python_type: type, trace: Trace) -> None:
         self._value = value
         self.python_type = python_type
-        self.trace = trace
+        self.origin = trace
 
     @property
     def value(self) -> Value:
@@ -198,8 +200,8 @@ class TracedNumber(Traced):
         return self._part(ops.imag(self.value))
 
     def _part(self, value: Value) -> TracedNumber:
-        self.trace.note(value)
-        return TracedNumber(value, float, self.trace)
+        self.origin.note(value)
+        return TracedNumber(value, float, self.origin)
 
     def conjugate(self) -> Any:
         return call("unary_operator", np.conjugate, self)
@@ -212,7 +214,7 @@ class TracedScalar(Traced):
 
     def __init__(self, value: Value, trace: Trace) -> None:
         self._value = value
-        self.trace = trace
+        self.origin = trace
 
     @property
     def value(self) -> Value:
@@ -257,7 +259,7 @@ class TracedArray(Traced):
         self.storage = storage
         self.path = path
         self.strides = strides
-        self.trace = trace
+        self.origin = trace
         self._version = -1
         self._cached: Value | None = None
 
@@ -266,7 +268,7 @@ class TracedArray(Traced):
         if self._version != self.storage.version or self._cached is None:
             self._cached = self.storage.read(self.path)
             self._version = self.storage.version
-            self.trace.note(self._cached)
+            self.origin.note(self._cached)
         return self._cached
 
     @property  # type: ignore[misc]
@@ -287,7 +289,7 @@ class TracedArray(Traced):
 
     @property
     def shape(self) -> tuple[Any, ...]:
-        return tuple(wrap_size(size, self.trace) for size in self.value.shape)
+        return tuple(wrap_size(size, self.origin) for size in self.value.shape)
 
     @property
     def ndim(self) -> int:
@@ -295,7 +297,7 @@ class TracedArray(Traced):
 
     @property
     def size(self) -> Any:
-        return wrap_size(self.value.tensor.size, self.trace)
+        return wrap_size(self.value.tensor.size, self.origin)
 
     @property
     def itemsize(self) -> int:
@@ -337,11 +339,11 @@ class TracedArray(Traced):
         """The array seen through one more step of the path."""
         if strides is None:
             strides = step.strides(self.shape_hint, self.strides)
-        return TracedArray(self.storage, (*self.path, step), strides, self.trace)
+        return TracedArray(self.storage, (*self.path, step), strides, self.origin)
 
     @property
     def shape_hint(self) -> tuple[int, ...]:
-        return tuple(self.trace.hint(size) for size in self.value.shape)
+        return tuple(self.origin.hint(size) for size in self.value.shape)
 
     def transposed(self, axes: tuple[int, ...]) -> TracedArray:
         """The view with axes permuted."""
@@ -349,7 +351,7 @@ class TracedArray(Traced):
 
     def reshaped(self, shape: Shape) -> TracedArray:
         """The array under another shape: a view where NumPy gives one, else a copy."""
-        target = tuple(self.trace.hint(size) for size in shape)
+        target = tuple(self.origin.hint(size) for size in shape)
         strides = reshaped_strides(self.shape_hint, self.strides, target)
         if strides is None:
             return fresh_array(ops.reshape(self.value, shape))
@@ -362,12 +364,12 @@ class TracedArray(Traced):
     def write(self, value: Value) -> None:
         """Replace the elements by `value`, of the same type."""
         self.storage.write(self.path, value)
-        self.trace.note(self.storage.value)
+        self.origin.note(self.storage.value)
 
     def __len__(self) -> int:
         if self.ndim == 0:
             raise TypeError("len() of unsized object")
-        return self.trace.static(self.value.shape[0])
+        return self.origin.static(self.value.shape[0])
 
     def __iter__(self) -> Iterator[Any]:
         if self.ndim == 0:
