@@ -1,7 +1,13 @@
 """The Loop IR: how it is computed. One `Kernel` per fused group, the same for every target.
 
+    Kernel   := name, buffers, body, sites             # sites: the checks that can stop it
+    Buffer   := name, role, dtype, shape, strides      # strides in elements
+    Stmt     := For(index, start, stop, step, Stmt*) | If(condition, Stmt*, Stmt*)
+              | Let(name, Expr) | Assign(name, Expr) | Check(name, Expr, extent, site)
+              | Store(buffer, index, Expr) | Accumulate(buffer, index, combine, Expr)
+              | Combine(name, combine, Expr) | Tile(template, operands, sizes) | Comment(text)
     Expr     := Load(buffer, index) | Const(value) | Position(index) | Apply(function, Expr*)
-              | Select(condition, Expr, Expr) | Cast(Expr)              # each has a dtype
+              | Select(condition, Expr, Expr) | Cast(Expr) | Local(name)   # each has a dtype
     Lowering := Elementwise | IndexMap | Element | Reduction | Region   # the rule that an op carries
 
 Indices are `graphc.types.Size` polynomials over loop variables, sizes and loaded values, so index
@@ -11,12 +17,12 @@ arithmetic is in normal form before it is printed.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from graphc.types import DTYPES, Size
+from graphc.types import DTYPES, Shape, Size, shape_text
 
 if TYPE_CHECKING:
     from graphc.ir import Node
@@ -169,7 +175,24 @@ are the results of ``frexp``. ``complex(re, im)`` makes a complex, exactly: no a
 """
 
 
-Expr: TypeAlias = Const | Load | Position | Apply | Select | Cast
+@dataclass(frozen=True, slots=True)
+class Local:
+    """The value of a variable that a statement has set."""
+
+    name: str
+    dtype: np.dtype
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """The element of a graph value at `index`, not yet lowered: only between fuse and lower."""
+
+    value: Any
+    index: Index
+    dtype: np.dtype
+
+
+Expr: TypeAlias = Const | Load | Position | Apply | Select | Cast | Local | Deferred
 
 
 def compare(relation: str, left: Size, right: Size) -> Expr:
@@ -248,3 +271,227 @@ class Checked:
 
     def __str__(self) -> str:
         return f"checked[{self.extent}]({self.value})"
+
+
+# --- kernels and statements -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Buffer:
+    """A block of memory that a kernel reads or writes.
+
+    `key` is what the memory planner knows it by: a graph value, ``("output", k)`` or
+    ``("row", value)`` for a scratch row. `role` is ``read``, ``write`` (each element is set before it is read) or ``update``.
+    """
+
+    name: str
+    key: Any
+    role: str
+    dtype: np.dtype
+    shape: Shape
+    strides: Shape
+
+
+@dataclass(frozen=True, slots=True)
+class For:
+    """``for index in range(start, stop, step)``."""
+
+    index: str
+    start: Size
+    stop: Size
+    body: tuple[Stmt, ...]
+    step: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class If:
+    """A branch."""
+
+    condition: Expr
+    then: tuple[Stmt, ...]
+    otherwise: tuple[Stmt, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Let:
+    """A variable that is set once."""
+
+    name: str
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Assign:
+    """A variable that is set again."""
+
+    name: str
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """``name`` is the integer `value`, negative from the end; outside `extent` stops the kernel."""
+
+    name: str
+    value: Expr
+    extent: Size
+    site: int
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Sets one element of a buffer."""
+
+    buffer: Buffer
+    index: Index
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Accumulate:
+    """Combines a value into one element of a buffer."""
+
+    buffer: Buffer
+    index: Index
+    combine: str
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Combine:
+    """Combines a value into a variable; sums and products may be reassociated."""
+
+    name: str
+    combine: str
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A template that is no plain loop nest: matrix product, copy of memory, callback.
+
+    Each operand is a buffer and an offset in elements; `sizes` and `options` are the template's.
+    """
+
+    template: str
+    operands: tuple[tuple[Buffer, Size], ...]
+    sizes: tuple[Size, ...] = ()
+    options: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Comment:
+    """A line for the reader."""
+
+    text: str
+
+
+Stmt: TypeAlias = For | If | Let | Assign | Check | Store | Accumulate | Combine | Tile | Comment
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A check in a kernel: the node that it belongs to and the axis size that it holds to."""
+
+    node: Any
+    extent: Size
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """One fused loop nest, or one template."""
+
+    name: str
+    buffers: tuple[Buffer, ...]
+    body: tuple[Stmt, ...]
+    nodes: tuple[Node, ...] = ()
+    sites: tuple[Site, ...] = ()
+    flops: Size = 0
+    notes: tuple[str, ...] = field(default=(), compare=False)
+
+    @property
+    def nbytes(self) -> Size:
+        """The bytes of its buffers, each counted once."""
+        total: Size = 0
+        for buffer in self.buffers:
+            size: Size = buffer.dtype.itemsize
+            for extent in buffer.shape:
+                size = size * extent
+            total = total + size
+        return total
+
+    def __str__(self) -> str:
+        return format_kernel(self)
+
+
+def format_kernel(kernel: Kernel) -> str:
+    """The kernel as text."""
+    lines = [f"kernel {kernel.name}"]
+    for buffer in kernel.buffers:
+        shape = shape_text(buffer.shape)
+        lines.append(f"  {buffer.role} {buffer.name}: {buffer.dtype.name}{shape}")
+    _format_body(kernel.body, "  ", lines)
+    return "\n".join(lines)
+
+
+def _format_body(body: tuple[Stmt, ...], indent: str, lines: list[str]) -> None:
+    for stmt in body:
+        match stmt:
+            case For():
+                step = f" step {stmt.step}" if stmt.step != 1 else ""
+                lines.append(f"{indent}for {stmt.index} in {stmt.start} .. {stmt.stop}{step}:")
+                _format_body(stmt.body, indent + "  ", lines)
+            case If():
+                lines.append(f"{indent}if {format_expr(stmt.condition)}:")
+                _format_body(stmt.then, indent + "  ", lines)
+                if stmt.otherwise:
+                    lines.append(f"{indent}else:")
+                    _format_body(stmt.otherwise, indent + "  ", lines)
+            case Let() | Assign():
+                sign = "=" if isinstance(stmt, Let) else ":="
+                lines.append(f"{indent}{stmt.name} {sign} {format_expr(stmt.value)}")
+            case Check():
+                value = format_expr(stmt.value)
+                lines.append(f"{indent}{stmt.name} = check({value} within {stmt.extent})")
+            case Store():
+                place = f"{stmt.buffer.name}{_index_text(stmt.index)}"
+                lines.append(f"{indent}{place} = {format_expr(stmt.value)}")
+            case Accumulate():
+                place = f"{stmt.buffer.name}{_index_text(stmt.index)}"
+                lines.append(f"{indent}{place} {stmt.combine}= {format_expr(stmt.value)}")
+            case Combine():
+                lines.append(f"{indent}{stmt.name} {stmt.combine}= {format_expr(stmt.value)}")
+            case Tile():
+                operands = ", ".join(
+                    f"{b.name} + {o}" if o != 0 else b.name for b, o in stmt.operands
+                )
+                sizes = ", ".join(map(str, stmt.sizes))
+                lines.append(f"{indent}{stmt.template}({operands}; {sizes})")
+            case Comment():
+                lines.append(f"{indent}# {stmt.text}")
+
+
+def _index_text(index: Index) -> str:
+    return f"[{', '.join(map(str, index))}]"
+
+
+def format_expr(expr: Expr) -> str:
+    """An expression as text."""
+    match expr:
+        case Const():
+            return str(expr.value)
+        case Local():
+            return expr.name
+        case Load():
+            return f"{expr.buffer.name}{_index_text(expr.index)}"
+        case Position():
+            return f"({expr.index})"
+        case Apply():
+            return f"{expr.function}({', '.join(map(format_expr, expr.arguments))})"
+        case Select():
+            parts = (expr.condition, expr.then, expr.otherwise)
+            return f"select({', '.join(map(format_expr, parts))})"
+        case Cast():
+            return f"{expr.dtype.name}({format_expr(expr.operand)})"
+        case Deferred():
+            return f"{expr.value!r}{_index_text(expr.index)}"

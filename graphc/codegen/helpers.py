@@ -1,0 +1,244 @@
+"""Scalar functions of several instructions, compiled when a generated module first uses them."""
+
+from __future__ import annotations
+
+import cmath
+import math
+from typing import Any
+
+import numpy as np
+from numba.extending import register_jitable
+
+from graphc.codegen.instructions import (
+    bits_of,
+    c_exp,
+    c_fmod,
+    c_hypot,
+    c_pow,
+    copysign,
+    floor,
+    integer_floor_divide,
+    integer_remainder,
+    special_gamma,
+)
+
+
+@register_jitable
+def float_remainder(x: Any, y: Any) -> Any:
+    """Python's ``x % y``; NaN by zero. After NumPy's npy_divmod."""
+    rest = c_fmod(x, y)
+    if y == 0:
+        return rest
+    if rest != 0:
+        if (y < 0) != (rest < 0):
+            rest = rest + y
+    else:
+        rest = copysign(rest, y)
+    return rest
+
+
+@register_jitable
+def float_floor_divide(x: Any, y: Any) -> Any:
+    """Python's ``x // y``; ``x / y`` by zero. After NumPy's npy_floor_divide."""
+    if y == 0:
+        return x / y
+    rest = c_fmod(x, y)
+    quotient = (x - rest) / y
+    if rest != 0 and (y < 0) != (rest < 0):
+        quotient = quotient - 1
+    if quotient == 0:
+        return copysign(quotient * 0, x / y)
+    whole = floor(quotient)
+    if quotient - whole > 0.5:
+        whole = whole + 1
+    return whole
+
+
+@register_jitable
+def integer_power(base: Any, exponent: Any) -> Any:
+    """``base ** exponent`` of integers of one type, wrapping; a negative exponent counts as 0."""
+    result = base ^ base | True
+    while exponent > 0:
+        if exponent & 1:
+            result = result * base
+        base = base * base
+        exponent = exponent >> 1
+    return result
+
+
+@register_jitable
+def greatest_common_divisor(x: Any, y: Any) -> Any:
+    """The greatest common divisor, not negative."""
+    x, y = abs(x), abs(y)
+    while y != 0:
+        x, y = y, integer_remainder(x, y)
+    return abs(x)
+
+
+@register_jitable
+def least_common_multiple(x: Any, y: Any) -> Any:
+    """The least common multiple, not negative; 0 if one is 0."""
+    divisor = greatest_common_divisor(x, y)
+    if divisor == 0:
+        return divisor
+    return abs(integer_floor_divide(x, divisor) * y)
+
+
+@register_jitable
+def expit64(x: Any) -> Any:
+    """``1 / (1 + exp(-x))`` in float64."""
+    return 1.0 / (1.0 + c_exp(-x))
+
+
+@register_jitable
+def expit32(x: Any) -> Any:
+    """``1 / (1 + exp(-x))`` in float32."""
+    return np.float32(1) / (np.float32(1) + c_exp(-x))
+
+
+@register_jitable
+def spacing64(x: Any) -> Any:
+    """The distance to the next float64 away from zero, with the sign of x."""
+    if x == np.inf or x == -np.inf or x != x:
+        return np.nan
+    away = np.inf if bits_of(x) >= 0 else -np.inf
+    return np.nextafter(x, away) - x
+
+
+@register_jitable
+def spacing32(x: Any) -> Any:
+    """The distance to the next float32 away from zero, with the sign of x."""
+    if x == np.inf or x == -np.inf or x != x:
+        return np.float32(np.nan)
+    away = np.float32(np.inf) if bits_of(x) >= 0 else np.float32(-np.inf)
+    return np.nextafter(x, away) - x
+
+
+@register_jitable
+def frexp_mantissa(x: Any) -> Any:
+    """The mantissa of a float, in [0.5, 1)."""
+    return math.frexp(x)[0]
+
+
+@register_jitable
+def frexp_exponent(x: Any) -> Any:
+    """The exponent of a float; 0 for 0, NaN and inf."""
+    if x == np.inf or x == -np.inf or x != x:
+        return np.int32(0)
+    return np.int32(math.frexp(x)[1])
+
+
+@register_jitable
+def scale(x: Any, exponent: Any) -> Any:
+    """``x * 2 ** exponent``."""
+    if exponent > 100000:
+        exponent = 100000
+    elif exponent < -100000:
+        exponent = -100000
+    return math.ldexp(x, np.int32(exponent))
+
+
+@register_jitable
+def complex_divide(x: Any, y: Any) -> Any:
+    """``x / y`` by Smith's method, as NumPy does it (R. L. Smith, CACM 5, 1962)."""
+    a, b, c, d = x.real, x.imag, y.real, y.imag
+    if abs(c) >= abs(d):
+        if c == 0 and d == 0:
+            return complex(a / abs(c), b / abs(c))
+        ratio = d / c
+        factor = 1.0 / (c + d * ratio)
+        return complex((a + b * ratio) * factor, (b - a * ratio) * factor)
+    ratio = c / d
+    factor = 1.0 / (d + c * ratio)
+    return complex((a * ratio + b) * factor, (b * ratio - a) * factor)
+
+
+@register_jitable
+def complex_multiply(x: Any, y: Any) -> Any:
+    """``x * y`` by the schoolbook formula, as NumPy does it."""
+    return complex(x.real * y.real - x.imag * y.imag, x.real * y.imag + x.imag * y.real)
+
+
+@register_jitable
+def complex_absolute(x: Any) -> Any:
+    """The modulus."""
+    return c_hypot(x.real, x.imag)
+
+
+@register_jitable
+def complex_power(x: Any, y: Any) -> Any:
+    """``x ** y``, exact for small whole y, as NumPy does it."""
+    if y.real == 0 and y.imag == 0:
+        return complex(1.0, 0.0)
+    if x.real == 0 and x.imag == 0:
+        if y.real > 0 and y.imag == 0:
+            return complex(0.0, 0.0)
+        return complex(np.nan, np.nan)
+    if y.imag == 0 and -100 < y.real < 100 and y.real == math.floor(y.real):
+        count = abs(int(y.real))
+        factor = complex(x.real, x.imag)
+        result = complex(1.0, 0.0)
+        while count > 0:
+            if count & 1:
+                result = complex_multiply(result, factor)
+            factor = complex_multiply(factor, factor)
+            count >>= 1
+        if y.real < 0:
+            return complex_divide(complex(1.0, 0.0), result)
+        return result
+    return cmath.exp(complex_multiply(complex(y.real, y.imag), cmath.log(x)))
+
+
+@register_jitable
+def hurwitz_zeta(s: Any, a: Any) -> Any:
+    """The Hurwitz zeta function for s > 1 and a > 0, by Euler and Maclaurin.
+
+    The first terms are added up to a + n >= 12, the rest is the asymptotic series with the
+    Bernoulli numbers up to B_24 (NIST Handbook of Mathematical Functions, 25.11.5).
+    """
+    total = 0.0
+    while a < 12.0:
+        total += c_pow(a, -s)
+        a += 1.0
+    power = c_pow(a, -s)
+    total += a * power / (s - 1.0) + 0.5 * power
+    factor = s * power / a
+    square = a * a
+    coefficients = (
+        1.0 / 12.0,
+        -1.0 / 720.0,
+        1.0 / 30240.0,
+        -1.0 / 1209600.0,
+        1.0 / 47900160.0,
+        -691.0 / 1307674368000.0,
+        1.0 / 74724249600.0,
+        -3617.0 / 10670622842880000.0,
+        43867.0 / 5109094217170944000.0,
+    )
+    order = 1.0
+    for coefficient in coefficients:
+        total += coefficient * factor
+        factor *= (s + order) * (s + order + 1.0) / square
+        order += 2.0
+    return total
+
+
+@register_jitable
+def polygamma(order: Any, x: Any) -> Any:
+    """The `order`-th derivative of digamma, order at least 1.
+
+    For x <= 0 by the recurrence to positive arguments; NaN or inf at the poles.
+    """
+    if x != x:
+        return x
+    count = float(order)
+    sign = 1.0 if order % 2 == 1 else -1.0
+    scale_ = special_gamma(count + 1.0)
+    total = 0.0
+    if x <= 0.0:
+        if x == math.floor(x):
+            return np.inf if order % 2 == 1 else np.nan
+        while x < 0.0:
+            total += c_pow(x, -count - 1.0)
+            x += 1.0
+    return sign * scale_ * (total + hurwitz_zeta(count + 1.0, x))

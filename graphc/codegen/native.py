@@ -1,0 +1,339 @@
+"""The vocabulary of generated modules: what they import to reach memory and machine instructions.
+
+Imports Numba, so this module is itself imported on the first compile only.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.core.typing.templates import AbstractTemplate, infer_global, signature
+from numba.extending import intrinsic, lower_builtin, models, register_jitable, register_model
+
+I8 = ir.IntType(8)
+I32 = ir.IntType(32)
+I64 = ir.IntType(64)
+I8P = I8.as_pointer()
+I8PP = I8P.as_pointer()
+
+POINTERS = types.CPointer(types.voidptr)
+INTEGERS = types.CPointer(types.int64)
+KERNEL = types.int32(POINTERS, INTEGERS, types.int64, types.int64)
+STEP = types.int32(POINTERS, POINTERS, INTEGERS)
+ENTRY = types.int32(types.uintp, types.uintp, types.uintp, types.uintp)
+WIDE_VECTORS = '"prefer-vector-width"="512"'
+
+
+class Buffer(types.Type):  # type: ignore[misc]
+    """A pointer to elements; buffers of one kernel with different slots never overlap."""
+
+    def __init__(self, dtype: Any, slot: int, count: int) -> None:
+        self.dtype, self.slot, self.count = dtype, slot, count
+        super().__init__(f"Buffer({dtype}, {slot} of {count})")
+
+
+@register_model(Buffer)
+class _BufferModel(models.PrimitiveModel):  # type: ignore[misc]
+    def __init__(self, manager: Any, buffer: Any) -> None:
+        super().__init__(manager, buffer, I8P)
+
+
+@infer_global(operator.getitem)
+class _GetItem(AbstractTemplate):  # type: ignore[misc]
+    def generic(self, args: Any, kws: Any) -> Any:
+        if isinstance(args[0], Buffer):
+            return signature(args[0].dtype, args[0], types.int64)
+        return None
+
+
+@infer_global(operator.setitem)
+class _SetItem(AbstractTemplate):  # type: ignore[misc]
+    def generic(self, args: Any, kws: Any) -> Any:
+        if isinstance(args[0], Buffer):
+            return signature(types.none, args[0], types.int64, args[0].dtype)
+        return None
+
+
+def _mark(builder: Any, buffer: Buffer, instruction: Any) -> None:
+    """Tell LLVM which other buffers this access can't touch."""
+    if buffer.count < 2:
+        return
+    module = builder.module
+    domain = module.add_metadata(["graphc kernel"])
+
+    def scope(slot: int) -> Any:
+        return module.add_metadata([f"slot {slot}", domain])
+
+    others = [scope(slot) for slot in range(buffer.count) if slot != buffer.slot]
+    instruction.set_metadata("alias.scope", module.add_metadata([scope(buffer.slot)]))
+    instruction.set_metadata("noalias", module.add_metadata(others))
+
+
+def _element(context: Any, builder: Any, buffer: Buffer, pointer: Any, index: Any) -> Any:
+    data = context.data_model_manager[buffer.dtype].get_data_type()
+    return builder.gep(builder.bitcast(pointer, data.as_pointer()), [index], inbounds=True)
+
+
+@lower_builtin(operator.getitem, Buffer, types.int64)
+def _load(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    buffer = sig.args[0]
+    loaded = builder.load(_element(context, builder, buffer, *args))
+    _mark(builder, buffer, loaded)
+    return context.data_model_manager[buffer.dtype].from_data(builder, loaded)
+
+
+@lower_builtin(operator.setitem, Buffer, types.int64, types.Any)
+def _store(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    buffer = sig.args[0]
+    pointer, index, value = args
+    data = context.data_model_manager[buffer.dtype].as_data(builder, value)
+    stored = builder.store(data, _element(context, builder, buffer, pointer, index))
+    _mark(builder, buffer, stored)
+    return context.get_dummy_value()
+
+
+@intrinsic(prefer_literal=True)
+def buffer(typingctx: Any, table: Any, slot: Any, count: Any, dtype: Any) -> Any:
+    """``buffer(table, slot, count, dtype)``: the slot's pointer, one of `count` distinct ones."""
+    made = Buffer(dtype.dtype, slot.literal_value, count.literal_value)
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        # LLVM prefers 256-bit vectors on many CPUs that are faster with 512.
+        attributes = builder.function.attributes
+        if WIDE_VECTORS not in attributes:
+            attributes._known = attributes._known | {WIDE_VECTORS}
+            attributes.add(WIDE_VECTORS)
+        place = builder.gep(
+            builder.bitcast(args[0], I8PP), [ir.Constant(I64, made.slot)], inbounds=True
+        )
+        return builder.load(place)
+
+    return made(table, slot, count, dtype), codegen
+
+
+@intrinsic
+def at(typingctx: Any, pointer: Any, offset: Any) -> Any:
+    """The pointer `offset` bytes further."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.gep(builder.bitcast(args[0], I8P), [args[1]])
+
+    return types.voidptr(types.voidptr, types.int64), codegen
+
+
+@intrinsic
+def address(typingctx: Any, held: Any, offset: Any) -> Any:
+    """The buffer's pointer, `offset` elements further."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        pointer = _element(context, builder, sig.args[0], *args)
+        return builder.bitcast(pointer, I8P)
+
+    return types.voidptr(held, types.int64), codegen
+
+
+def _array(typingctx: Any, count: Any, element: Any, result: Any) -> Any:
+    size = count.literal_value
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        made = cgutils.alloca_once(builder, element, size=ir.Constant(I64, max(size, 1)))
+        return builder.bitcast(made, context.get_value_type(result))
+
+    return result(count), codegen
+
+
+@intrinsic(prefer_literal=True)
+def pointers(typingctx: Any, count: Any) -> Any:
+    """An array of pointers on the stack."""
+    return _array(typingctx, count, I8P, POINTERS)
+
+
+@intrinsic(prefer_literal=True)
+def integers(typingctx: Any, count: Any) -> Any:
+    """An array of int64 on the stack."""
+    return _array(typingctx, count, I64, INTEGERS)
+
+
+@intrinsic
+def as_pointers(typingctx: Any, number: Any) -> Any:
+    """An address as an array of pointers."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.inttoptr(args[0], context.get_value_type(POINTERS))
+
+    return POINTERS(types.uintp), codegen
+
+
+@intrinsic
+def as_integers(typingctx: Any, number: Any) -> Any:
+    """An address as an array of int64."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.inttoptr(args[0], context.get_value_type(INTEGERS))
+
+    return INTEGERS(types.uintp), codegen
+
+
+@intrinsic
+def as_pointer(typingctx: Any, number: Any) -> Any:
+    """An address as a pointer."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.inttoptr(args[0], I8P)
+
+    return types.voidptr(types.uintp), codegen
+
+
+@intrinsic
+def address_of(typingctx: Any, pointer: Any) -> Any:
+    """A pointer as a number."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.ptrtoint(args[0], I64)
+
+    return types.int64(types.voidptr), codegen
+
+
+@intrinsic
+def array_data(typingctx: Any, items: Any, index: Any) -> Any:
+    """The data pointer of the `index`-th NumPy array in the tuple at address `items`.
+
+    A tuple's items begin after three words; an array's data pointer comes after two (the stable
+    layouts of CPython's PyTupleObject and of NumPy's PyArrayObject_fields).
+    """
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        first = builder.inttoptr(builder.add(args[0], ir.Constant(I64, 24)), I8PP)
+        array = builder.load(builder.gep(first, [args[1]]))
+        data = builder.gep(array, [ir.Constant(I64, 16)])
+        return builder.load(builder.bitcast(data, I8PP))
+
+    return types.voidptr(types.uintp, types.int64), codegen
+
+
+@intrinsic
+def launch(typingctx: Any, function: Any, table: Any, sizes: Any, lo: Any, hi: Any) -> Any:
+    """Call the kernel at a pointer: Numba's convention, ``i32 f(result*, error**, arguments)``."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        taken = [I32.as_pointer(), I8PP, *(value.type for value in args[1:])]
+        kernel = builder.bitcast(args[0], ir.FunctionType(I32, taken).as_pointer())
+        result = cgutils.alloca_once(builder, I32)
+        error = cgutils.alloca_once(builder, I8P)
+        builder.call(kernel, [result, error, *args[1:]])
+        return builder.load(result)
+
+    return types.int32(types.voidptr, POINTERS, INTEGERS, types.int64, types.int64), codegen
+
+
+@intrinsic
+def call_print(typingctx: Any, function: Any, number: Any, table: Any, sizes: Any) -> Any:
+    """Call back into Python: ``int32 f(int64 number, void **values, int64 *sizes)``."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        taken = [I64, args[2].type, args[3].type]
+        routine = builder.bitcast(args[0], ir.FunctionType(I32, taken).as_pointer())
+        return builder.call(routine, list(args[1:]))
+
+    return types.int32(types.voidptr, types.int64, POINTERS, INTEGERS), codegen
+
+
+@intrinsic
+def copy_bytes(typingctx: Any, target: Any, source: Any, count: Any) -> Any:
+    """Copy `count` bytes between buffers that do not overlap."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        cgutils.raw_memcpy(builder, args[0], args[1], args[2], ir.Constant(I64, 1))
+        return context.get_dummy_value()
+
+    return types.none(types.voidptr, types.voidptr, types.int64), codegen
+
+
+@intrinsic(prefer_literal=True)
+def gemm(
+    typingctx: Any,
+    routine: Any,
+    dtype: Any,
+    transpose_a: Any,
+    transpose_b: Any,
+    m: Any,
+    n: Any,
+    k: Any,
+    a: Any,
+    lda: Any,
+    b: Any,
+    ldb: Any,
+    c: Any,
+) -> Any:
+    """``c = a @ b`` of row-major matrices, by the Fortran BLAS routine at a pointer.
+
+    Row-major C = A B is column-major C' = B' A': the operands change places.
+    """
+    element = dtype.dtype
+    flag_a, flag_b = transpose_a.literal_value, transpose_b.literal_value
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        data = context.data_model_manager[element].get_data_type()
+        (function, _, _, _, m_, n_, k_, a_, lda_, b_, ldb_, c_) = args
+
+        def cell(value: Any, type_: Any) -> Any:
+            place = cgutils.alloca_once(builder, type_)
+            builder.store(value, place)
+            return builder.bitcast(place, I8P)
+
+        def int32(value: Any) -> Any:
+            return cell(builder.trunc(value, I32), I32)
+
+        def number(value: float) -> Any:
+            made = context.get_constant_generic(
+                builder, element, complex(value) if element in types.complex_domain else value
+            )
+            return cell(context.data_model_manager[element].as_data(builder, made), data)
+
+        def flag(transposed: bool) -> Any:
+            return cell(ir.Constant(I8, ord("T" if transposed else "N")), I8)
+
+        one = ir.Constant(I64, 1)
+
+        def leading(value: Any) -> Any:
+            return int32(builder.select(builder.icmp_signed(">", value, one), value, one))
+
+        taken = [
+            flag(flag_b),
+            flag(flag_a),
+            int32(n_),
+            int32(m_),
+            int32(k_),
+            number(1.0),
+            b_,
+            leading(ldb_),
+            a_,
+            leading(lda_),
+            number(0.0),
+            c_,
+            leading(n_),
+        ]
+        type_ = ir.FunctionType(ir.VoidType(), [I8P] * len(taken))
+        builder.call(builder.bitcast(function, type_.as_pointer()), taken)
+        return context.get_dummy_value()
+
+    void, int64 = types.voidptr, types.int64
+    taken = (void, dtype, transpose_a, transpose_b, int64, int64, int64)
+    return types.none(*taken, void, int64, void, int64, void), codegen
+
+
+@register_jitable
+def any_overlap(table: Any, extents: Any, written: Any, count: Any) -> Any:
+    """Whether the bytes of the input `written` overlap those of another input."""
+    start = address_of(table[2 + written])
+    stop = start + extents[written]
+    for other in range(count):
+        other_start = address_of(table[2 + other])
+        meets = start < other_start + extents[other] and other_start < stop
+        if other != written and meets:
+            return True
+    return False

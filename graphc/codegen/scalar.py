@@ -1,0 +1,312 @@
+"""Loop IR expressions as Python source for Numba, with NumPy's meaning at every edge."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from graphc.errors import UnsupportedError
+from graphc.loops import Apply, Cast, Const, Expr, Load, Local, Position, Select
+from graphc.types import Dim, FloorDiv, Mod, Size, real_dtype
+
+_BINARY = {
+    "add": "+",
+    "subtract": "-",
+    "multiply": "*",
+    "divide": "/",
+    "equal": "==",
+    "not_equal": "!=",
+    "less": "<",
+    "less_equal": "<=",
+    "greater": ">",
+    "greater_equal": ">=",
+    "bitwise_and": "&",
+    "bitwise_or": "|",
+    "bitwise_xor": "^",
+}
+_COMPARISONS = {"equal", "not_equal", "less", "less_equal", "greater", "greater_equal"}
+
+_FLOAT_CALLS = {
+    "floor_divide": "float_floor_divide",
+    "remainder": "float_remainder",
+    "fmod": "c_fmod",
+    "power": "c_pow",
+    "absolute": "float_absolute",
+    "maximum": "maximum",
+    "minimum": "minimum",
+    "sqrt": "square_root",
+    "cbrt": "c_cbrt",
+    "exp": "c_exp",
+    "exp2": "c_exp2",
+    "expm1": "c_expm1",
+    "log": "c_log",
+    "log2": "c_log2",
+    "log10": "c_log10",
+    "log1p": "c_log1p",
+    "sin": "c_sin",
+    "cos": "c_cos",
+    "tan": "c_tan",
+    "arcsin": "c_asin",
+    "arccos": "c_acos",
+    "arctan": "c_atan",
+    "arctan2": "c_atan2",
+    "hypot": "c_hypot",
+    "sinh": "c_sinh",
+    "cosh": "c_cosh",
+    "tanh": "c_tanh",
+    "arcsinh": "c_asinh",
+    "arccosh": "c_acosh",
+    "arctanh": "c_atanh",
+    "rint": "rint",
+    "floor": "floor",
+    "ceil": "ceil",
+    "trunc": "trunc",
+    "copysign": "copysign",
+    "nextafter": "c_nextafter",
+    "ldexp": "scale",
+    "frexp_mantissa": "frexp_mantissa",
+    "frexp_exponent": "frexp_exponent",
+    "signbit": "signbit",
+    "erf": "c_erf",
+    "erfc": "c_erfc",
+    "complex": "make_complex",
+}
+_INTEGER_CALLS = {
+    "floor_divide": "integer_floor_divide",
+    "remainder": "integer_remainder",
+    "fmod": "integer_fmod",
+    "power": "integer_power",
+    "maximum": "maximum",
+    "minimum": "minimum",
+    "left_shift": "shift_left",
+    "right_shift": "shift_right",
+    "bitwise_count": "count_ones",
+    "gcd": "greatest_common_divisor",
+    "lcm": "least_common_multiple",
+    "absolute": "abs",
+}
+_COMPLEX_CALLS = {
+    "multiply": "complex_multiply",
+    "divide": "complex_divide",
+    "absolute": "complex_absolute",
+    "power": "complex_power",
+    **{name: f"cmath.{name}" for name in ("sqrt", "exp", "log", "sin", "cos", "tan", "sinh")},
+    "cosh": "cmath.cosh",
+    "tanh": "cmath.tanh",
+}
+_DOUBLE_CALLS = {
+    "gamma": "special_gamma",
+    "gammaln": "special_gammaln",
+    "digamma": "special_digamma",
+    "erfinv": "special_erfinv",
+    "polygamma": "polygamma",
+}
+
+HELPERS = (
+    frozenset(
+        name
+        for table in (_FLOAT_CALLS, _INTEGER_CALLS, _COMPLEX_CALLS, _DOUBLE_CALLS)
+        for name in table.values()
+        if "." not in name and name != "abs"
+    )
+    | {"add_reassociated", "multiply_reassociated", "float_to_integer", "expit32", "expit64"}
+    | {
+        "spacing32",
+        "spacing64",
+    }
+)
+"""Every function of `graphc.codegen` that an expression may call."""
+
+
+def type_name(dtype: np.dtype) -> str:
+    """The name of `dtype` in generated modules."""
+    return "boolean" if dtype.kind == "b" else dtype.name
+
+
+def size_text(size: Size) -> str:
+    """A size as Python source; // and % round down as Python's do."""
+    if isinstance(size, int):
+        return str(size)
+    text = ""
+    for monomial, coefficient in size.terms:
+        factors = [_atom_text(atom) for atom in monomial]
+        magnitude = abs(coefficient)
+        if magnitude != 1 or not factors:
+            factors.insert(0, str(magnitude))
+        product = " * ".join(factors)
+        if not text:
+            text = f"-{product}" if coefficient < 0 else product
+        else:
+            text += f" {'-' if coefficient < 0 else '+'} {product}"
+    return text
+
+
+def _atom_text(atom: object) -> str:
+    match atom:
+        case str():
+            return atom
+        case FloorDiv():
+            return f"(({size_text(atom.numerator)}) // {_grouped(atom.denominator)})"
+        case Mod():
+            return f"(({size_text(atom.numerator)}) % {_grouped(atom.denominator)})"
+    raise AssertionError(f"{atom} is left in an index")
+
+
+def _grouped(size: Size) -> str:
+    text = size_text(size)
+    return f"({text})" if isinstance(size, Dim) and len(size.terms) > 1 else text
+
+
+def constant_text(value: bool | int | float | complex, dtype: np.dtype) -> str:
+    """A constant of `dtype`, exactly."""
+    if dtype.kind == "b":
+        return str(bool(value))
+    if dtype.kind == "c":
+        number = complex(value)
+        part = real_dtype(dtype)
+        parts = (constant_text(number.real, part), constant_text(number.imag, part))
+        return f"make_complex({', '.join(parts)})"
+    if dtype.kind == "f":
+        number = float(value.real if isinstance(value, complex) else value)
+        text = repr(number)
+        if math.isnan(number):
+            text = "-math.nan" if math.copysign(1.0, number) < 0 else "math.nan"
+        elif math.isinf(number):
+            text = "math.inf" if number > 0 else "-math.inf"
+        return text if dtype.name == "float64" else f"{dtype.name}({text})"
+    whole = int(value.real if isinstance(value, complex) else value)
+    return f"{dtype.name}({whole})"
+
+
+class ExpressionWriter:
+    """Writes expressions; `used` collects the helpers that they call."""
+
+    def __init__(self) -> None:
+        self.used: set[str] = set()
+
+    def call(self, name: str, *arguments: str) -> str:
+        self.used.add(name.split(".")[0])
+        return f"{name}({', '.join(arguments)})"
+
+    def cast_name(self, dtype: np.dtype) -> str:
+        name = type_name(dtype)
+        self.used.add(name)
+        return name
+
+    def constant(self, value: bool | int | float | complex, dtype: np.dtype) -> str:
+        text = constant_text(value, dtype)
+        for name in ("math", "make_complex", "float32", "float64", type_name(dtype)):
+            if name in text:
+                self.used.add(name)
+        return text
+
+    def write(self, expr: Expr) -> str:
+        """The expression as source; binary operations are in parentheses."""
+        match expr:
+            case Const():
+                return self.constant(expr.value, expr.dtype)
+            case Local():
+                return expr.name
+            case Load():
+                (offset,) = expr.index
+                return f"{expr.buffer.name}[{size_text(offset)}]"
+            case Position():
+                return f"({size_text(expr.index)})"
+            case Select():
+                parts = map(self.write, (expr.then, expr.condition, expr.otherwise))
+                then, condition, otherwise = parts
+                return f"({then} if {condition} else {otherwise})"
+            case Cast():
+                return self.cast(expr)
+            case Apply():
+                return self.apply(expr)
+        raise AssertionError(f"{expr} is not lowered")
+
+    def cast(self, expr: Cast) -> str:
+        source, target = expr.operand.dtype, expr.dtype
+        text = self.write(expr.operand)
+        if source == target:
+            return text
+        if source.kind == "c":
+            if target.kind == "c":
+                return self.call(self.cast_name(target), text)
+            if target.kind == "b":
+                return f"({text} != {self.constant(0, source)})"
+            part = Cast(Local(f"{text}.real", real_dtype(source)), target)
+            return self.cast(part) if part.operand.dtype != target else f"{text}.real"
+        if target.kind == "b":
+            return f"({text} != 0)"
+        if target.kind == "c":
+            part_ = real_dtype(target)
+            real = self.call(self.cast_name(part_), text) if source != part_ else text
+            return self.call("make_complex", real, self.constant(0, part_))
+        if source.kind == "f" and target.kind in "iu":
+            return self.call("float_to_integer", text, self.cast_name(target))
+        return self.call(self.cast_name(target), text)
+
+    def apply(self, expr: Apply) -> str:
+        name, arguments = expr.function, expr.arguments
+        kind = arguments[0].dtype.kind
+        texts = [self.write(argument) for argument in arguments]
+        dtype = expr.dtype
+        if kind == "c":
+            return self.complex_apply(expr, texts)
+        if name == "negative":
+            return self.negative(texts[0], dtype)
+        if name == "invert":
+            return f"(not {texts[0]})" if kind == "b" else self.narrow(f"(~{texts[0]})", dtype)
+        if kind == "b" and name in _COMPARISONS and name not in ("equal", "not_equal"):
+            self.used.add("int8")
+            texts = [f"int8({text})" for text in texts]
+        if name == "absolute" and kind == "u":
+            return texts[0]
+        if name in _BINARY:
+            text = f"({texts[0]} {_BINARY[name]} {texts[1]})"
+            return self.narrow(text, dtype) if name not in _COMPARISONS else text
+        if name in _DOUBLE_CALLS:
+            return self.double_call(expr, texts)
+        if name in ("expit", "spacing"):
+            return self.call(f"{name}{8 * arguments[0].dtype.itemsize}", *texts)
+        table = _FLOAT_CALLS if kind == "f" else _INTEGER_CALLS
+        if name not in table:
+            raise UnsupportedError(f"{name} of {arguments[0].dtype.name} can't be compiled")
+        text = self.call(table[name], *texts)
+        wrapping = kind in "iu" and name in ("power", "gcd", "lcm", "absolute")
+        return self.call(self.cast_name(dtype), text) if wrapping else text
+
+    def negative(self, text: str, dtype: np.dtype) -> str:
+        if dtype.kind == "u":
+            return self.narrow(f"({self.constant(0, dtype)} - {text})", dtype)
+        return self.narrow(f"(-{text})", dtype)
+
+    def narrow(self, text: str, dtype: np.dtype) -> str:
+        """Numba computes with narrow integers in 64 bits: wrap as NumPy does."""
+        if dtype.kind in "iu" and dtype.itemsize < 8:
+            return self.call(self.cast_name(dtype), text[1:-1] if text[0] == "(" else text)
+        return text
+
+    def double_call(self, expr: Apply, texts: list[str]) -> str:
+        """A special function, computed in float64."""
+        name = _DOUBLE_CALLS[expr.function]
+        if expr.dtype.name == "float32":
+            texts[-1] = self.call(self.cast_name(np.dtype("float64")), texts[-1])
+            return self.call(self.cast_name(expr.dtype), self.call(name, *texts))
+        return self.call(name, *texts)
+
+    def complex_apply(self, expr: Apply, texts: list[str]) -> str:
+        name, dtype = expr.function, expr.dtype
+        operand = expr.arguments[0].dtype
+        if name in ("real", "imag"):
+            return f"{texts[0]}.{name}"
+        if name == "conjugate":
+            return f"{texts[0]}.conjugate()"
+        if name == "negative":
+            return f"(-{texts[0]})"
+        if name in ("add", "subtract", "equal", "not_equal"):
+            return f"({texts[0]} {_BINARY[name]} {texts[1]})"
+        if name not in _COMPLEX_CALLS:
+            raise UnsupportedError(f"{name} of {operand.name} can't be compiled")
+        text = self.call(_COMPLEX_CALLS[name], *texts)
+        narrow = operand.name == "complex64" and name != "absolute"
+        return self.call(self.cast_name(dtype), text) if narrow else text

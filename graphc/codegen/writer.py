@@ -1,0 +1,262 @@
+"""Kernels -> Python source: readable, formatted, commented with the user's lines."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from graphc.codegen.scalar import ExpressionWriter, size_text, type_name
+from graphc.indexing import atoms, map_index
+from graphc.ir import Graph, Node
+from graphc.loops import (
+    Accumulate,
+    Assign,
+    Buffer,
+    Check,
+    Combine,
+    Comment,
+    Expr,
+    For,
+    If,
+    Kernel,
+    Let,
+    Local,
+    Stmt,
+    Store,
+    Tile,
+)
+from graphc.lower.collapse import statement_sizes
+from graphc.lower.reduction import combined
+from graphc.types import Size
+
+WIDTH = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """One generated function: its source, and what it needs passed.
+
+    `sizes` are the names of the symbolic sizes, in the order of the kernel's ``sizes`` array;
+    `slots` the buffers, in the order of its table.
+    """
+
+    name: str
+    text: str
+    used: frozenset[str]
+    sizes: tuple[str, ...]
+    slots: tuple[Buffer, ...]
+
+
+def sort_key(name: str) -> tuple[str, int]:
+    """Names in order of their letters, then their number."""
+    match = re.search(r"\d+$", name)
+    return (name[: match.start()], int(match.group())) if match else (name, -1)
+
+
+class KernelWriter:
+    """Writes one kernel; `slot_of` says which buffers share memory."""
+
+    def __init__(self, kernel: Kernel, name: str, slot_of: dict[str, int]) -> None:
+        self.kernel = kernel
+        self.name = name
+        self.slot_of = slot_of
+        self.expressions = ExpressionWriter()
+        self.lines: list[str] = []
+        self.bound: set[str] = set()
+
+    def write(self, print_numbers: dict[Node, int]) -> Function:
+        self.print_numbers = print_numbers
+        sizes = self.size_names()
+        self.line(0, f"def {self.name}(table, sizes, lo, hi):")
+        for number, name in enumerate(sizes):
+            self.line(1, f"{name} = sizes[{number}]")
+        count = len(set(self.slot_of.values()))
+        slots: dict[int, Buffer] = {}
+        for buffer in self.kernel.buffers:
+            slot = self.slot_of[buffer.name]
+            slots.setdefault(slot, buffer)
+            if buffer.role == "function":
+                self.line(1, f"{buffer.name} = table[{slot}]")
+                continue
+            dtype = self.expressions.cast_name(buffer.dtype)
+            self.line(1, f"{buffer.name} = buffer(table, {slot}, {count}, {dtype})")
+        if self.kernel.sites:
+            self.line(1, f"error = buffer(table, {count}, {count + 1}, int64)")
+            self.expressions.used.add("int64")
+        self.body(self.kernel.body, 1)
+        self.line(1, "return 0")
+        ordered = tuple(slots[slot] for slot in sorted(slots))
+        text = "\n".join(self.lines) + "\n"
+        return Function(self.name, text, frozenset(self.expressions.used), sizes, ordered)
+
+    def size_names(self) -> tuple[str, ...]:
+        """The symbolic sizes that the body uses and no statement sets."""
+        used: set[str] = set()
+        bound: set[str] = set()
+        for stmt in _all(self.kernel.body):
+            for size in _sizes(stmt):
+                used |= {atom for atom in atoms(size) if isinstance(atom, str)}
+            if isinstance(stmt, For):
+                bound.add(stmt.index)
+            elif isinstance(stmt, Let | Assign | Check):
+                bound.add(stmt.name)
+        return tuple(sorted(used - bound, key=sort_key))
+
+    def line(self, depth: int, text: str) -> None:
+        self.lines.append("    " * depth + text)
+
+    def body(self, body: tuple[Stmt, ...], depth: int) -> None:
+        for stmt in body:
+            self.statement(stmt, depth)
+
+    def expr(self, expr: Expr) -> str:
+        text = self.expressions.write(expr)
+        return text[1:-1] if _wrapped(text) else text
+
+    def statement(self, stmt: Stmt, depth: int) -> None:
+        match stmt:
+            case For():
+                bounds = size_text(stmt.stop)
+                if stmt.start != 0 or stmt.step != 1:
+                    bounds = f"{size_text(stmt.start)}, {bounds}"
+                if stmt.step != 1:
+                    bounds += f", {stmt.step}"
+                self.line(depth, f"for {stmt.index} in range({bounds}):")
+                self.body(stmt.body, depth + 1)
+            case If():
+                self.line(depth, f"if {self.expr(stmt.condition)}:")
+                self.body(stmt.then, depth + 1)
+                if stmt.otherwise:
+                    self.line(depth, "else:")
+                    self.body(stmt.otherwise, depth + 1)
+            case Let() | Assign():
+                self.line(depth, f"{stmt.name} = {self.expr(stmt.value)}")
+            case Check():
+                self.check(stmt, depth)
+            case Store():
+                (offset,) = stmt.index
+                place = f"{stmt.buffer.name}[{size_text(offset)}]"
+                self.line(depth, f"{place} = {self.expr(stmt.value)}")
+            case Accumulate():
+                self.accumulate(stmt, depth)
+            case Combine():
+                self.combine(stmt, depth)
+            case Tile():
+                self.tile(stmt, depth)
+            case Comment():
+                self.line(depth, f"# {stmt.text}")
+
+    def check(self, stmt: Check, depth: int) -> None:
+        extent = size_text(stmt.extent)
+        self.line(depth, f"{stmt.name} = {self.expr(stmt.value)}")
+        self.line(depth, f"if {stmt.name} < 0:")
+        self.line(depth + 1, f"{stmt.name} += {extent}")
+        self.line(depth, f"if {stmt.name} < 0 or {stmt.name} >= {extent}:")
+        self.line(depth + 1, f"error[0] = {self.expr(stmt.value)}")
+        self.line(depth + 1, f"error[1] = {extent}")
+        self.line(depth + 1, f"return {stmt.site + 1}")
+
+    def accumulate(self, stmt: Accumulate, depth: int) -> None:
+        (offset,) = stmt.index
+        place = f"{stmt.buffer.name}[{size_text(offset)}]"
+        current = Local(place, stmt.buffer.dtype)
+        self.line(depth, f"{place} = {self.expr(combined(stmt.combine, current, stmt.value))}")
+
+    def combine(self, stmt: Combine, depth: int) -> None:
+        current = Local(stmt.name, stmt.value.dtype)
+        free = {"add": "add_reassociated", "multiply": "multiply_reassociated"}
+        if stmt.value.dtype.kind == "f" and stmt.combine in free:
+            value = self.expr(stmt.value)
+            text = self.expressions.call(free[stmt.combine], stmt.name, value)
+        else:
+            text = self.expr(combined(stmt.combine, current, stmt.value))
+        self.line(depth, f"{stmt.name} = {text}")
+
+    def tile(self, stmt: Tile, depth: int) -> None:
+        if stmt.template == "print":
+            *values, (routine, _) = stmt.operands
+            self.expressions.used |= {"pointers", "address", "call_print"}
+            self.line(depth, f"values = pointers({len(values)})")
+            for number, (buffer, offset) in enumerate(values):
+                place = f"address({buffer.name}, {size_text(offset)})"
+                self.line(depth, f"values[{number}] = {place}")
+            self.expressions.used.add("integers")
+            self.line(depth, f"extents = integers({len(stmt.sizes)})")
+            for number, size in enumerate(stmt.sizes):
+                self.line(depth, f"extents[{number}] = {size_text(size)}")
+            number = self.print_numbers[stmt.options[0]]
+            self.line(depth, f"if call_print({routine.name}, {number}, values, extents) != 0:")
+            self.line(depth + 1, "return 255")
+            return
+        (a, a_offset), (b, b_offset), (c, c_offset), (routine, _) = stmt.operands
+        m, n, k, lead_a, lead_b = map(size_text, stmt.sizes)
+        transpose_a, transpose_b, dtype = stmt.options
+        self.expressions.used |= {"gemm", "address", dtype}
+        head = f"gemm({routine.name}, {dtype}, {transpose_a}, {transpose_b}, {m}, {n}, {k},"
+        self.line(depth, head)
+        self.line(depth, f"     address({a.name}, {size_text(a_offset)}), {lead_a},")
+        self.line(depth, f"     address({b.name}, {size_text(b_offset)}), {lead_b},")
+        self.line(depth, f"     address({c.name}, {size_text(c_offset)}))")
+
+
+def _wrapped(text: str) -> bool:
+    """Whether one pair of parentheses encloses the whole text."""
+    if not text.startswith("("):
+        return False
+    level = 0
+    for position, character in enumerate(text):
+        level += (character == "(") - (character == ")")
+        if level == 0:
+            return position == len(text) - 1
+    return False
+
+
+def _all(body: tuple[Stmt, ...]) -> list[Stmt]:
+    """Every statement, nested ones included."""
+    found: list[Stmt] = []
+    for stmt in body:
+        found.append(stmt)
+        if isinstance(stmt, For):
+            found += _all(stmt.body)
+        elif isinstance(stmt, If):
+            found += _all(stmt.then) + _all(stmt.otherwise)
+    return found
+
+
+def _sizes(stmt: Stmt) -> list[Size]:
+    if isinstance(stmt, For):
+        return [stmt.start, stmt.stop]
+    if isinstance(stmt, If):
+        found: list[Size] = []
+
+        def note(size: Size) -> Size:
+            found.append(size)
+            return size
+
+        map_index(stmt.condition, note)
+        return found
+    return statement_sizes(stmt)
+
+
+def describe(graph: Graph, kernel: Kernel) -> list[str]:
+    """Comment lines for a kernel: the nodes in it and the user's lines that they came from."""
+    lines: list[str] = []
+    names = [node.op.name for node in kernel.nodes]
+    head = ", ".join(names) if names else kernel.name
+    while len(head) > WIDTH - 2:
+        cut = head.rfind(", ", 0, WIDTH - 2)
+        if cut < 0:
+            break
+        lines.append(f"# {head[: cut + 1]}")
+        head = head[cut + 2 :]
+    lines.append(f"# {head}")
+    seen: dict[str, None] = {}
+    for node in kernel.nodes:
+        location = graph.location(node)
+        if location is not None:
+            file = location.file.replace("\\", "/").rsplit("/", 1)[-1]
+            seen[f"#   {file}:{location.line}: {location.text.strip()}"] = None
+    return lines + list(seen)
+
+
+__all__ = ["Function", "KernelWriter", "describe", "type_name"]

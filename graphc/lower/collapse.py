@@ -1,0 +1,156 @@
+"""Nested loops over contiguous elements become one loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from graphc.indexing import atoms, linear, map_index, replace_atoms, split_linear
+from graphc.loops import (
+    Accumulate,
+    Apply,
+    Assign,
+    Buffer,
+    Cast,
+    Check,
+    Combine,
+    Expr,
+    For,
+    If,
+    Let,
+    Load,
+    Position,
+    Select,
+    Stmt,
+    Store,
+    Tile,
+)
+from graphc.types import Size
+
+
+def collapse(body: Sequence[Stmt]) -> list[Stmt]:
+    """`body` with buffers indexed by one offset, and loops joined where the offsets allow it."""
+    flat = [_flatten(stmt) for stmt in body]
+    return [_collapse(stmt) for stmt in flat]
+
+
+def _flatten(stmt: Stmt) -> Stmt:
+    """Index every buffer by its offset in elements."""
+
+    def change(buffer: Buffer, index: tuple[Size, ...]) -> tuple[Size, ...]:
+        return (linear(index, buffer.strides),)
+
+    return map_statement(stmt, lambda expr: _flat_expr(expr), change)
+
+
+def _flat_expr(expr: Expr) -> Expr:
+    match expr:
+        case Load():
+            return replace(expr, index=(linear(expr.index, expr.buffer.strides),))
+        case Apply():
+            return replace(expr, arguments=tuple(map(_flat_expr, expr.arguments)))
+        case Select():
+            parts = map(_flat_expr, (expr.condition, expr.then, expr.otherwise))
+            return Select(*parts, expr.dtype)
+        case Cast():
+            return replace(expr, operand=_flat_expr(expr.operand))
+    return expr
+
+
+def map_statement(
+    stmt: Stmt,
+    change: Callable[[Expr], Expr],
+    place: Callable[[Buffer, tuple[Size, ...]], tuple[Size, ...]],
+) -> Stmt:
+    """`stmt` with `change` applied to its expressions and `place` to the indices it stores at."""
+
+    def many(body: tuple[Stmt, ...]) -> tuple[Stmt, ...]:
+        return tuple(map_statement(inner, change, place) for inner in body)
+
+    match stmt:
+        case For():
+            return replace(stmt, body=many(stmt.body))
+        case If():
+            return If(change(stmt.condition), many(stmt.then), many(stmt.otherwise))
+        case Let() | Assign() | Combine() | Check():
+            return replace(stmt, value=change(stmt.value))
+        case Store() | Accumulate():
+            return replace(stmt, index=place(stmt.buffer, stmt.index), value=change(stmt.value))
+    return stmt
+
+
+def _collapse(stmt: Stmt) -> Stmt:
+    if not isinstance(stmt, For):
+        return stmt
+    body = tuple(map(_collapse, stmt.body))
+    stmt = replace(stmt, body=body)
+    if len(body) != 1 or stmt.step != 1 or stmt.start != 0:
+        return stmt
+    inner = body[0]
+    if not isinstance(inner, For) or inner.step != 1 or inner.start != 0:
+        return stmt
+    if stmt.index in atoms(inner.stop) or not _joinable(inner.body, stmt.index, inner):
+        return stmt
+
+    def drop(size: Size) -> Size:
+        return replace_atoms(size, {stmt.index: 0})
+
+    joined = tuple(
+        map_statement(s, lambda e: map_index(e, drop), lambda b, index: tuple(map(drop, index)))
+        for s in inner.body
+    )
+    return For(inner.index, 0, stmt.stop * inner.stop, joined)
+
+
+def _joinable(body: tuple[Stmt, ...], outer: str, inner: For) -> bool:
+    """Whether the two loop variables occur only as ``outer * extent + inner``."""
+
+    def fits(size: Size) -> bool:
+        found = atoms(size)
+        if outer not in found and inner.index not in found:
+            return True
+        outer_factor, rest = split_linear(size, outer)
+        inner_factor, _ = split_linear(rest, inner.index)
+        if outer_factor is None or inner_factor is None:
+            return False
+        return bool(outer_factor == inner_factor * inner.stop)
+
+    return all(fits(size) for stmt in body for size in statement_sizes(stmt))
+
+
+def statement_sizes(stmt: Stmt) -> list[Size]:
+    """Every index expression in a statement."""
+    found: list[Size] = []
+
+    def note(size: Size) -> Size:
+        found.append(size)
+        return size
+
+    def place(buffer: Buffer, index: tuple[Size, ...]) -> tuple[Size, ...]:
+        found.extend(index)
+        return index
+
+    _walk_sizes(stmt, found)
+    map_statement(stmt, lambda expr: map_index(expr, note), place)
+    return found
+
+
+def _walk_sizes(stmt: Stmt, found: list[Size]) -> None:
+    match stmt:
+        case For():
+            found += [stmt.start, stmt.stop]
+            for inner in stmt.body:
+                _walk_sizes(inner, found)
+        case If():
+            for inner in (*stmt.then, *stmt.otherwise):
+                _walk_sizes(inner, found)
+        case Check():
+            found.append(stmt.extent)
+        case Tile():
+            found += [offset for _, offset in stmt.operands]
+            found += stmt.sizes
+
+
+def expression_positions(expr: Expr) -> bool:
+    """Whether `expr` uses a loop position as a value."""
+    return isinstance(expr, Position)

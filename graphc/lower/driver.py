@@ -1,0 +1,169 @@
+"""All groups of a graph -> its launches, in the order they run.
+
+Groups are lowered last first, so that each knows which of its values later kernels load.
+"""
+
+from __future__ import annotations
+
+import builtins
+import keyword
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from graphc.errors import UnsupportedError
+from graphc.fuse import CHEAP, Fused, Group, cost, expand, fuse, kind_of
+from graphc.indexing import contiguous_strides, trace, whole
+from graphc.ir import Node, Value
+from graphc.loops import Elementwise, Template
+from graphc.lower.group import GroupLowering
+from graphc.lower.launch import Launch, Loop, Step
+from graphc.lower.templates import lower_template, place
+from graphc.types import Dim, Shape, Size, TensorType, product
+
+
+@dataclass(slots=True)
+class Lowered:
+    """What runs, in order. ``outputs[k]`` is the key of the buffer that output k is made in."""
+
+    fused: Fused
+    steps: list[Step]
+    outputs: dict[int, Any]
+
+
+@dataclass(slots=True, eq=False)
+class Lowering:
+    """What the lowering of one group needs to know of the others."""
+
+    fused: Fused
+    order: list[Node]
+    demanded: set[Value] = field(default_factory=set)
+    decided: dict[Value, bool] = field(default_factory=dict)
+    materialised: frozenset[Value] = frozenset()
+
+    def demand(self, value: Value) -> None:
+        """`value` is loaded by a kernel: the one that computes it must store it."""
+        self.demanded.add(value)
+
+    def inlinable(self, value: Value) -> bool:
+        """Whether other kernels compute `value` again rather than load it."""
+        if value in self.demanded:
+            return False
+        found = self.decided.get(value)
+        if found is None:
+            found = self.decided[value] = self._inlinable(value)
+        return found
+
+    def _inlinable(self, value: Value) -> bool:
+        if not isinstance(value.node.op.lower, Elementwise) or cost(value.node) > CHEAP:
+            return False
+        index, bounds = whole(value.shape)
+        large = 0
+        for read in expand(value, index)[1]:
+            base, _ = trace(read.value, read.index, bounds)
+            kind = kind_of(base)
+            if kind in ("point", "reduce") and base not in self.demanded:
+                return False
+            if kind == "free":
+                continue
+            large += product(base.shape) == product(value.shape)
+        return large <= 2
+
+    def name(self, value: Value) -> str:
+        """A variable name for `value`."""
+        note = self.fused.graph.notes.get(value.node)
+        return identifier(note.name if note and note.name else value.node.op.name)
+
+    def buffer_name(self, value: Value, key: Any) -> str:
+        """A name for the buffer that holds `value`."""
+        if kind_of(value) == "input" and key == value:
+            number = value.node["number"]
+            names = self.fused.graph.names
+            given = names[number] if number < len(names) else ""
+            return identifier(given or f"input{number}")
+        if isinstance(key, tuple):
+            return f"output{key[1]}" if key[0] == "output" else f"{self.name(value)}_copy"
+        return f"{self.name(value)}_out"
+
+    def strides(self, value: Value) -> Shape:
+        """The strides in elements of the buffer of `value`."""
+        if kind_of(value) == "input" and value.node["number"] in self.fused.strided:
+            number = value.node["number"]
+            return tuple(Dim.symbol(f"stride{number}_{axis}") for axis in range(value.ndim))
+        return contiguous_strides(value.shape)
+
+
+_RESERVED = frozenset(dir(builtins)) | frozenset(
+    "table sizes lo hi math cmath buffer float32 float64 int8 int16 int32 int64 uint8 uint16 uint32"
+    " uint64 complex64 complex128 boolean scalar gemm error".split()
+)
+
+
+def identifier(text: str) -> str:
+    """`text` as a Python name that nothing in a generated module has."""
+    name = re.sub(r"\W+", "_", text).strip("_") or "value"
+    if name[0].isdigit():
+        name = f"v{name}"
+    if keyword.iskeyword(name) or name in _RESERVED or re.fullmatch(r"[ik]\d+", name):
+        name += "_"
+    return name
+
+
+def lower(fused: Fused) -> Lowered:
+    """The kernels of `fused`, in the order they run.
+
+    Raises:
+        UnsupportedError: an op has no lowering, with the user's line.
+    """
+    context = Lowering(fused, fused.graph.nodes, materialised=fused.materialised)
+    outputs: dict[int, Any] = dict(fused.outputs)
+    for value in fused.outputs.values():
+        context.demand(value)
+    batches: list[list[Step]] = []
+    for unit in reversed(fused.units):
+        if isinstance(unit, Group):
+            kernel = GroupLowering(context, unit).build()
+            if kernel is not None:
+                batches.append([Launch(kernel)])
+            if unit.copy_to is not None and unit.copy_to[0] == "output":
+                outputs[unit.copy_to[1]] = unit.copy_to
+            continue
+        batches.append(_template(context, unit))
+    steps = [step for batch in reversed(batches) for step in batch]
+    return Lowered(fused, steps, outputs)
+
+
+def _template(context: Lowering, node: Node) -> list[Step]:
+    template = node.op.lower
+    if template is None:
+        if all(not isinstance(type_, TensorType) for type_ in node.types) and not node.inputs:
+            return []
+        raise UnsupportedError(
+            f"{node.op.name} can't be compiled yet", location=context.fused.graph.location(node)
+        )
+    assert isinstance(template, Template)
+    if template.kind == "scan":
+        return [_scan(context, node)]
+    return lower_template(context, node, template.kind)
+
+
+def operand_place(context: Lowering, value: Value) -> tuple[Any, Size]:
+    """The key of the buffer in which a contiguous operand lies, and its offset."""
+    key, _, offset = place(context, value)
+    return key, offset
+
+
+def _scan(context: Lowering, node: Node) -> Loop:
+    (region,) = node.regions
+    body = lower(fuse(region))
+    operands = [
+        operand_place(context, value) if isinstance(value.type, TensorType) else None
+        for value in node.inputs
+    ]
+    results = [v if isinstance(v.type, TensorType) else None for v in node.outputs]
+    carries: list[tuple[Any, Any] | None] = [
+        (("carry", v, 0), ("carry", v, 1)) if isinstance(v.type, TensorType) else None
+        for v in node.outputs[: node["n_carry"]]
+    ]
+    order = tuple(v for v in (*node.inputs, *node.outputs) if not isinstance(v.type, TensorType))
+    return Loop(node, body, operands, results, carries, ("arena", node), order)
