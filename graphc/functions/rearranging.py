@@ -1,0 +1,244 @@
+"""Elements in another order, repeated, padded: flip, roll, tile, repeat, pad, diff."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from graphc import ops
+from graphc.errors import UnsupportedError
+from graphc.functions.common import as_array, like_method, sliced, static_int
+from graphc.ir import Value
+from graphc.trace.context import active
+from graphc.trace.convert import (
+    array_like,
+    holds_traced,
+    normalized_axes,
+    normalized_axis,
+    value_of,
+)
+from graphc.trace.dispatch import implements
+from graphc.trace.values import TracedArray, fresh_array
+from graphc.types import Size
+
+
+@implements(np.flip)
+def flip(m: Any, axis: Any = None) -> Any:
+    """`numpy.flip`: a view."""
+    x = as_array(m)
+    axes = normalized_axes(axis, x.ndim)
+    if not axes:
+        return x[...]
+    return x[tuple(slice(None, None, -1 if k in axes else None) for k in range(x.ndim))]
+
+
+@implements(np.fliplr)
+def fliplr(m: Any) -> Any:
+    """`numpy.fliplr`."""
+    if as_array(m).ndim < 2:
+        raise ValueError("Input must be >= 2-d.")
+    return flip(m, 1)
+
+
+@implements(np.flipud)
+def flipud(m: Any) -> Any:
+    """`numpy.flipud`."""
+    if as_array(m).ndim < 1:
+        raise ValueError("Input must be >= 1-d.")
+    return flip(m, 0)
+
+
+@implements(np.rot90)
+def rot90(m: Any, k: int = 1, axes: Any = (0, 1)) -> Any:
+    """`numpy.rot90`: a view."""
+    x = as_array(m)
+    first, second = (normalized_axis(axis, x.ndim) for axis in axes)
+    if first == second:
+        raise ValueError("Axes must be different.")
+    turns = k % 4
+    if turns == 0:
+        return x[...]
+    if turns == 2:
+        return flip(flip(x, first), second)
+    if turns == 1:
+        return np.swapaxes(flip(x, second), first, second)
+    return flip(np.swapaxes(x, first, second), second)
+
+
+# --- roll -----------------------------------------------------------------------------------------
+
+
+def _rolled(x: Value, shift: Any, axis: int) -> Value:
+    extent = x.shape[axis]
+    if active().holds("==", extent, 0):
+        return x
+    if holds_traced(shift):
+        size = ops.size_value(extent)
+        distance = ops.remainder(value_of(shift, size.dtype), size)
+        place = ops.subtract(ops.iota(extent), ops.broadcast_to(distance, (extent,)))
+        return ops.transpose(ops.gather(x, (place,), (axis,)), _back_to(axis, x.ndim))
+    distance = shift.__index__() % extent
+    if distance == 0:
+        return x
+    tail = sliced(x, axis, extent - distance, distance)
+    return ops.concatenate((tail, sliced(x, axis, 0, extent - distance)), axis)
+
+
+def _back_to(axis: int, rank: int) -> list[int]:
+    """The permutation that moves the first axis to `axis`."""
+    return [*range(1, axis + 1), 0, *range(axis + 1, rank)]
+
+
+@implements(np.roll)
+def roll(a: Any, shift: Any, axis: Any = None) -> TracedArray:
+    """`numpy.roll`."""
+    x = as_array(a)
+    if axis is None:
+        flat = ops.reshape(x.value, (x.value.tensor.size,))
+        return fresh_array(ops.reshape(_rolled(flat, shift, 0), x.value.shape))
+    axes = list(axis) if isinstance(axis, tuple | list) else [axis]
+    shifts = list(shift) if isinstance(shift, tuple | list) else [shift]
+    if len(shifts) == 1:
+        shifts = shifts * len(axes)
+    if len(axes) == 1:
+        axes = axes * len(shifts)
+    if len(axes) != len(shifts):
+        raise ValueError("'shift' and 'axis' should be scalars or 1D sequences")
+    value = x.value
+    for item, distance in zip(axes, shifts, strict=True):
+        value = _rolled(value, distance, normalized_axis(item, x.ndim))
+    return fresh_array(value)
+
+
+# --- repetition -----------------------------------------------------------------------------------
+
+
+@implements(np.tile)
+def tile(A: Any, reps: Any) -> TracedArray:
+    """`numpy.tile`: a copy."""
+    counts = list(reps) if isinstance(reps, tuple | list) else [reps]
+    times = [static_int(count, "the count of np.tile") for count in counts]
+    x = as_array(A).value
+    rank = max(x.ndim, len(times))
+    shape = (1,) * (rank - x.ndim) + x.shape
+    times = [1] * (rank - len(times)) + times
+    thin: list[Size] = []
+    wide: list[Size] = []
+    for size, count in zip(shape, times, strict=True):
+        thin += [1, size]
+        wide += [count, size]
+    spread = ops.broadcast_to(ops.reshape(x, tuple(thin)), tuple(wide))
+    final = tuple(size * count for size, count in zip(shape, times, strict=True))
+    return fresh_array(ops.reshape(spread, final))
+
+
+@implements(np.repeat)
+@like_method
+def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
+    """`numpy.repeat`, with counts known while tracing."""
+    x = as_array(a)
+    if axis is None:
+        x, axis = x.reshaped((x.value.tensor.size,)), 0
+    place = normalized_axis(axis, x.ndim)
+    value = x.value
+    counts = _static_counts(repeats)
+    if counts.size == 1:
+        count = int(counts.reshape(()))
+        if count < 0:
+            raise ValueError("repeats may not contain negative values.")
+        before, size, after = value.shape[:place], value.shape[place], value.shape[place + 1 :]
+        column = ops.reshape(value, (*before, size, 1, *after))
+        wide = ops.broadcast_to(column, (*before, size, count, *after))
+        return fresh_array(ops.reshape(wide, (*before, size * count, *after)))
+    source = np.repeat(np.arange(active().static(value.shape[place])), counts)
+    taken = ops.gather(value, (ops.constant(source),), (place,))
+    return fresh_array(ops.transpose(taken, _back_to(place, value.ndim)))
+
+
+def _static_counts(repeats: Any) -> np.ndarray:
+    if hasattr(repeats, "__index__") and not isinstance(repeats, np.ndarray):
+        return np.asarray(static_int(repeats, "the count of np.repeat"))
+    value = array_like(repeats).value
+    if value.node.op is not ops.OPS["constant"]:
+        raise UnsupportedError(
+            "np.repeat with traced counts has a shape that depends on data",
+            hint="Pass the counts as Python ints.",
+        )
+    return ops.constant_array(value.node)
+
+
+# --- padding and differences ----------------------------------------------------------------------
+
+
+@implements(np.pad)
+def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> TracedArray:
+    """`numpy.pad` with mode ``constant`` or ``edge``, ``reflect``, ``symmetric``, ``wrap``."""
+    x = as_array(array)
+    if isinstance(pad_width, dict):
+        pairs = [(0, 0)] * x.ndim
+        for axis, width in pad_width.items():
+            pairs[axis] = width if isinstance(width, tuple) else (width, width)
+        pad_width = pairs
+    widths = np.broadcast_to(np.asarray(pad_width), (x.ndim, 2)).tolist()
+    if any(width < 0 for pair in widths for width in pair):
+        raise ValueError("index can't contain negative values")
+    value = x.value
+    if mode == "constant":
+        fill = kwargs.pop("constant_values", 0)
+        _refuse(kwargs)
+        return fresh_array(_padded(value, widths, fill))
+    if mode not in ("edge", "reflect", "symmetric", "wrap") or kwargs:
+        _refuse(kwargs)
+        raise UnsupportedError(
+            f"np.pad with mode={mode!r} is not covered",
+            hint="Covered: constant, edge, reflect, symmetric, wrap.",
+        )
+    for axis, pair in enumerate(widths):
+        if any(pair):
+            size = active().static(value.shape[axis])
+            source = np.pad(np.arange(size), pair, mode=mode)
+            taken = ops.gather(value, (ops.constant(source),), (axis,))
+            value = ops.transpose(taken, _back_to(axis, value.ndim))
+    return fresh_array(value)
+
+
+def _refuse(kwargs: dict[str, Any]) -> None:
+    if kwargs:
+        raise UnsupportedError(f"np.pad with {next(iter(kwargs))}= is not covered")
+
+
+def _padded(x: Value, widths: list[list[int]], fill: Any) -> Value:
+    shape = tuple(size + a + b for size, (a, b) in zip(x.shape, widths, strict=True))
+    start = tuple(a for a, _ in widths)
+    step = (1,) * x.ndim
+    if isinstance(fill, tuple | list):
+        raise UnsupportedError(
+            "np.pad with a constant for each side", hint="Pad twice, each with one constant."
+        )
+    if type(fill) in (int, float, bool) and fill == 0:
+        return ops.embed(x, shape, start, step)
+    base = ops.broadcast_to(value_of(fill, x.dtype), shape)
+    return ops.update(base, x, start, step)
+
+
+@implements(np.diff)
+def diff(
+    a: Any, n: int = 1, axis: Any = -1, prepend: Any = np._NoValue, append: Any = np._NoValue
+) -> Any:
+    """`numpy.diff`."""
+    if prepend is not np._NoValue or append is not np._NoValue:
+        raise UnsupportedError(
+            "np.diff with prepend= or append=", hint="Join them first with np.concatenate."
+        )
+    if n < 0:
+        raise ValueError(f"order must be non-negative but got {n!r}")
+    x: Any = as_array(a)
+    if x.ndim == 0:
+        raise ValueError("diff requires input that is at least one dimensional")
+    place = normalized_axis(axis, x.ndim)
+    late = tuple(slice(1, None) if k == place else slice(None) for k in range(x.ndim))
+    early = tuple(slice(None, -1) if k == place else slice(None) for k in range(x.ndim))
+    for _ in range(n):
+        x = x[late] != x[early] if x.dtype.kind == "b" else x[late] - x[early]
+    return x
