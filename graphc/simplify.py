@@ -173,7 +173,8 @@ def _divide(node: Node) -> Value | None:
     known = uniform(y)
     if known is None or y.dtype.kind != "f" or known == 0 or not np.isfinite(known):
         return None
-    inverse = 1 / known
+    with np.errstate(over="ignore"):
+        inverse = 1 / known
     tiny = np.finfo(y.dtype).tiny
     if abs(np.frexp(known)[0]) == 0.5 and tiny <= abs(inverse) and np.isfinite(inverse):
         return ops.multiply(x, ops.full_like(y, inverse))

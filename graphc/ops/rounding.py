@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc.errors import DTypeError
+from graphc.errors import DTypeError, ShapeError
 from graphc.ir import Cotangents, Driver, Node, Op, Value, make
 from graphc.loops import Apply, Elementwise, Expr
 from graphc.ops.compare import equal
@@ -80,6 +80,8 @@ def _pair(
     """
 
     def infer(types: tuple[Type, ...], attrs: Any, regions: Any) -> tuple[Type, ...]:
+        if len(types) != function.nin:
+            raise ShapeError(f"{name} takes {function.nin} operands, not {len(types)}")
         first = same_type(name, types, kinds)
         return (first, first.with_dtype(second(first.dtype)))
 

@@ -79,7 +79,7 @@ arctan2: Builder = pointwise("arctan2", np.arctan2, kinds="f", vjp=_arctan2_vjp)
 
 
 def _hypot_vjp(x: Value, y: Value, out: Value, g: Value) -> tuple[Value, Value]:
-    """``x / r`` and ``y / r``, 0 at the origin as in JAX."""
+    """``x / r`` and ``y / r``, 0 at the origin, as ``abs`` has it."""
     inverse = reciprocal(out)
     return (
         masked_multiply(g, masked_multiply(x, inverse)),
