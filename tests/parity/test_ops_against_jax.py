@@ -183,7 +183,7 @@ def column(*values):
     return np.array(values, dtype=float)
 
 
-# Not JAX's: the derivative of abs is 0 at 0 and NaN at NaN (1 there), of hypot 0 at the origin (1/2).
+# Not JAX's: abs has derivative 0 at 0 and NaN at NaN (there 1), hypot 0 at the origin (there 1/2).
 EDGES = {
     "absolute": (ops.absolute, jnp.abs, [column(2, -3, np.inf)]),
     "maximum": (ops.maximum, jnp.maximum, [column(0, 1, 2, np.inf), column(0, 2, 1, np.inf)]),
