@@ -17,7 +17,7 @@ arithmetic is in normal form before it is printed.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -399,7 +399,10 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """One fused loop nest, or one template."""
+    """One fused loop nest, or one template.
+
+    `parameters` are sizes passed under a name, so that kernels that differ in them are equal.
+    """
 
     name: str
     buffers: tuple[Buffer, ...]
@@ -407,7 +410,7 @@ class Kernel:
     nodes: tuple[Node, ...] = ()
     sites: tuple[Site, ...] = ()
     flops: Size = 0
-    notes: tuple[str, ...] = field(default=(), compare=False)
+    parameters: tuple[tuple[str, Size], ...] = ()
 
     @property
     def nbytes(self) -> Size:

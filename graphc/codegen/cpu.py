@@ -91,9 +91,7 @@ class CompiledModule:
         linecache.checkcache(str(path))
         exec(code, namespace)
         with _lock:
-            self.kernels = [
-                compile_kernel(namespace[f.name], f.text.split("(", 1)[1]) for f in module.kernels
-            ]
+            self.kernels = [compile_kernel(namespace[f.name], f.key) for f in module.kernels]
             *bodies, entry = module.steps
             for name in bodies:
                 namespace[name] = numba.njit(

@@ -216,18 +216,36 @@ def array_data(typingctx: Any, items: Any, index: Any) -> Any:
 
 
 @intrinsic
-def launch(typingctx: Any, function: Any, table: Any, sizes: Any, lo: Any, hi: Any) -> Any:
-    """Call the kernel at a pointer: Numba's convention, ``i32 f(result*, error**, arguments)``."""
+def launch(typingctx: Any, function: Any, buffers: Any, sizes: Any, lo: Any, hi: Any) -> Any:
+    """Call the kernel at a pointer with a tuple of buffers and one of sizes.
+
+    Numba's convention is ``i32 f(result*, error**, arguments)``.
+    """
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        taken = [I32.as_pointer(), I8PP, *(value.type for value in args[1:])]
-        kernel = builder.bitcast(args[0], ir.FunctionType(I32, taken).as_pointer())
+        function_, buffers_, sizes_, lo_, hi_ = args
+
+        def array(values: Any, count: int, element: Any) -> Any:
+            made = cgutils.alloca_once(builder, element, size=ir.Constant(I64, max(count, 1)))
+            for number in range(count):
+                value = builder.extract_value(values, number)
+                if value.type != element:
+                    value = builder.bitcast(value, element)
+                builder.store(value, builder.gep(made, [ir.Constant(I64, number)]))
+            return made
+
+        table = builder.bitcast(
+            array(buffers_, len(buffers), I8P), context.get_value_type(POINTERS)
+        )
+        numbers = array(sizes_, len(sizes), I64)
+        taken = [I32.as_pointer(), I8PP, table.type, numbers.type, I64, I64]
+        kernel = builder.bitcast(function_, ir.FunctionType(I32, taken).as_pointer())
         result = cgutils.alloca_once(builder, I32)
         error = cgutils.alloca_once(builder, I8P)
-        builder.call(kernel, [result, error, *args[1:]])
+        builder.call(kernel, [result, error, table, numbers, lo_, hi_])
         return builder.load(result)
 
-    return types.int32(types.voidptr, POINTERS, INTEGERS, types.int64, types.int64), codegen
+    return types.int32(types.voidptr, buffers, sizes, types.int64, types.int64), codegen
 
 
 @intrinsic
@@ -253,20 +271,20 @@ def copy_bytes(typingctx: Any, target: Any, source: Any, count: Any) -> Any:
     return types.none(types.voidptr, types.voidptr, types.int64), codegen
 
 
-@intrinsic(prefer_literal=True)
+@intrinsic
 def gemm(
     typingctx: Any,
     routine: Any,
     dtype: Any,
-    transpose_a: Any,
-    transpose_b: Any,
     m: Any,
     n: Any,
     k: Any,
     a: Any,
-    lda: Any,
+    lead_a: Any,
+    transpose_a: Any,
     b: Any,
-    ldb: Any,
+    lead_b: Any,
+    transpose_b: Any,
     c: Any,
 ) -> Any:
     """``c = a @ b`` of row-major matrices, by the Fortran BLAS routine at a pointer.
@@ -274,11 +292,10 @@ def gemm(
     Row-major C = A B is column-major C' = B' A': the operands change places.
     """
     element = dtype.dtype
-    flag_a, flag_b = transpose_a.literal_value, transpose_b.literal_value
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         data = context.data_model_manager[element].get_data_type()
-        (function, _, _, _, m_, n_, k_, a_, lda_, b_, ldb_, c_) = args
+        (function, _, m_, n_, k_, a_, lead_a_, flag_a, b_, lead_b_, flag_b, c_) = args
 
         def cell(value: Any, type_: Any) -> Any:
             place = cgutils.alloca_once(builder, type_)
@@ -294,8 +311,10 @@ def gemm(
             )
             return cell(context.data_model_manager[element].as_data(builder, made), data)
 
-        def flag(transposed: bool) -> Any:
-            return cell(ir.Constant(I8, ord("T" if transposed else "N")), I8)
+        def flag(transposed: Any) -> Any:
+            yes, no = (ir.Constant(I8, ord(letter)) for letter in "TN")
+            test = builder.icmp_signed("!=", transposed, ir.Constant(I64, 0))
+            return cell(builder.select(test, yes, no), I8)
 
         one = ir.Constant(I64, 1)
 
@@ -310,9 +329,9 @@ def gemm(
             int32(k_),
             number(1.0),
             b_,
-            leading(ldb_),
+            leading(lead_b_),
             a_,
-            leading(lda_),
+            leading(lead_a_),
             number(0.0),
             c_,
             leading(n_),
@@ -322,18 +341,24 @@ def gemm(
         return context.get_dummy_value()
 
     void, int64 = types.voidptr, types.int64
-    taken = (void, dtype, transpose_a, transpose_b, int64, int64, int64)
-    return types.none(*taken, void, int64, void, int64, void), codegen
+    matrix = (void, int64, int64)
+    return types.none(void, dtype, int64, int64, int64, *matrix, *matrix, void), codegen
 
 
 @register_jitable
-def any_overlap(table: Any, extents: Any, written: Any, count: Any) -> Any:
-    """Whether the bytes of the input `written` overlap those of another input."""
-    start = address_of(table[2 + written])
-    stop = start + extents[written]
-    for other in range(count):
-        other_start = address_of(table[2 + other])
-        meets = start < other_start + extents[other] and other_start < stop
-        if other != written and meets:
-            return True
+def any_overlap(table: Any, sizes: Any, count: Any) -> Any:
+    """Whether the bytes of a written input overlap those of another input.
+
+    `sizes` begins with the inputs' bytes, then says which of them are written.
+    """
+    for written in range(count):
+        if sizes[count + written] == 0:
+            continue
+        start = address_of(table[2 + written])
+        stop = start + sizes[written]
+        for other in range(count):
+            other_start = address_of(table[2 + other])
+            meets = start < other_start + sizes[other] and other_start < stop
+            if other != written and meets:
+                return True
     return False

@@ -9,11 +9,11 @@ A step is a straight line: it fills a small table of pointers for each kernel an
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from graphc.codegen.scalar import HELPERS, size_text
-from graphc.codegen.writer import Function, KernelWriter, describe
+from graphc.codegen.writer import NATIVE, TYPES, Function, KernelWriter, describe
 from graphc.ir import Graph, Node, Value
 from graphc.loops import Kernel, Site
 from graphc.lower import Launch, Loop
@@ -23,14 +23,6 @@ from graphc.types import Dim, Size, TensorType
 FIRST = 2
 """The first input's place in a step's table."""
 
-_NATIVE = frozenset(
-    "buffer pointers integers as_pointers as_integers as_pointer at address array_data launch"
-    " call_print copy_bytes gemm any_overlap".split()
-)
-_TYPES = frozenset(
-    "boolean int8 int16 int32 int64 uint8 uint16 uint32 uint64 float32 float64 complex64"
-    " complex128".split()
-)
 _MODULES = frozenset(["math", "cmath"])
 
 
@@ -68,6 +60,7 @@ class Module:
     prints: list[Node] = field(default_factory=list)
     records: list[tuple[str, Kernel]] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
+    fixed: list[Size] = field(default_factory=list)
 
 
 class _ModuleWriter:
@@ -79,12 +72,15 @@ class _ModuleWriter:
         self.by_text: dict[str, Function] = {}
         self.kernel_numbers: dict[str, int] = {}
         self.names: dict[str, int] = {}
+        self.headers: dict[str, int] = {}
         self.parts: list[str] = []
         self.print_numbers: dict[Node, int] = {}
 
     def write(self) -> Module:
+        self.module.fixed = _overlap_sizes(self.plan.lowered.fused.graph)
         self.step(self.plan, entry=True)
-        self.module.sizes = sorted(self.size_numbers, key=self.size_numbers.__getitem__)
+        numbered = sorted(self.size_numbers, key=self.size_numbers.__getitem__)
+        self.module.sizes = [*self.module.fixed, *numbered]
         self.module.source = self.header() + "\n\n\n".join(self.parts)
         text = self.module.source
         # Constants come after the kernels, whose number is known only now.
@@ -92,10 +88,8 @@ class _ModuleWriter:
         for number in range(len(self.module.arrays)):
             text = text.replace(f"constants[ARRAY_{number}]", f"constants[{count + number}]")
         count += len(self.module.arrays)
-        for number, function in enumerate(self.module.functions):
-            text = text.replace(
-                f"constants[FUNCTION_{number}]", f"constants[{count + number}]  # {function}"
-            )
+        for number in range(len(self.module.functions)):
+            text = text.replace(f"constants[FUNCTION_{number}]", f"constants[{count + number}]")
         self.module.source = text
         return self.module
 
@@ -105,10 +99,10 @@ class _ModuleWriter:
         lines += [f"import {name}" for name in sorted(used & _MODULES)]
         if used & _MODULES:
             lines.append("")
-        types_ = sorted(used & _TYPES)
+        types_ = sorted(used & TYPES)
         if types_:
             lines += [*_import("numba", types_), ""]
-        functions = sorted(used & (HELPERS | _NATIVE))
+        functions = sorted(used & (HELPERS | NATIVE))
         if functions:
             lines += _import("graphc.codegen.vocabulary", functions)
         return "\n".join(lines) + "\n\n\n"
@@ -119,8 +113,9 @@ class _ModuleWriter:
         """The source of a size in a step."""
         if isinstance(size, int):
             return str(size)
+        first = len(self.module.fixed)
         place = self.size_numbers.setdefault(size, len(self.size_numbers))
-        return f"sizes[{place}]"
+        return f"sizes[{first + place}]"
 
     # --- kernels ---
 
@@ -139,18 +134,28 @@ class _ModuleWriter:
         count = self.names.get(kernel.name, 0)
         name = f"{kernel.name}_{count}"
         function = KernelWriter(kernel, name, slot_of).write(self.print_numbers)
-        body = function.text.split("(", 1)[1]
+        body = function.key
         found = self.by_text.get(body)
         if found is not None:
-            return found, self.kernel_numbers[found.name]
+            self.also(found.name, describe(graph, kernel))
+            return replace(function, name=found.name), self.kernel_numbers[found.name]
         self.names[kernel.name] = count + 1
         self.by_text[body] = function
         number = len(self.module.kernels)
         self.kernel_numbers[name] = number
         self.module.kernels.append(function)
         self.module.used |= function.used | {"buffer"}
+        self.headers[name] = len(self.parts)
         self.parts.append("\n".join(describe(graph, kernel)) + "\n" + function.text.rstrip())
         return function, number
+
+    def also(self, name: str, lines: list[str]) -> None:
+        """Add another launch's user lines to the comment of a shared kernel."""
+        place = self.headers[name]
+        head, _, text = self.parts[place].partition("\ndef ")
+        known = head.split("\n")
+        head = "\n".join([*known, *(line for line in lines if line not in known)])
+        self.parts[place] = f"{head}\ndef {text}"
 
     # --- steps ---
 
@@ -158,7 +163,6 @@ class _ModuleWriter:
         """Write the step of `plan`, its loops' steps first; returns its name."""
         graph = plan.lowered.fused.graph
         lines: list[str] = []
-        width = slots = numbers = 0
         body: list[str] = []
         loops = 0
         for step in plan.steps:
@@ -168,11 +172,9 @@ class _ModuleWriter:
                 loops += 1
                 continue
             function, number = self.kernel(step, graph, plan)
-            slots = max(slots, len(function.slots) + 1)
-            numbers = max(numbers, len(function.sizes))
             body += self.launch(step, plan, graph, function, number)
         name = "step" if entry else f"body_{sum(n.startswith('body') for n in self.module.steps)}"
-        self.module.used |= {"pointers", "integers", "at", "launch"}
+        self.module.used |= {"pointers", "at", "launch"}
         width = FIRST + len(graph.inputs) + len(graph.outputs)
         if entry:
             self.module.used |= {"as_pointers", "as_integers", "as_pointer", "array_data"}
@@ -181,8 +183,6 @@ class _ModuleWriter:
         else:
             lines.append(f"def {name}(table, constants, sizes):")
         lines.append("    arena = table[0]")
-        lines.append(f"    slots = pointers({max(slots, 1)})")
-        lines.append(f"    numbers = integers({max(numbers, 1)})")
         text = "\n".join(lines + body + ["", "    return 0", ""])
         self.module.steps[name] = text
         self.parts.append("# the step: one native call\n" + text if entry else text.rstrip())
@@ -203,17 +203,10 @@ class _ModuleWriter:
                 f"    for number in range({count}):",
                 f"        table[{FIRST} + number] = array_data(arrays, number)",
             ]
-        written = [target for target in graph.written if target is not None]
-        if written:
+        if any(target is not None for target in graph.written):
             self.module.used.add("any_overlap")
-            lines.append(f"    extents = integers({len(graph.inputs)})")
-            for number, value in enumerate(graph.inputs):
-                tensor = isinstance(value.type, TensorType)
-                size = value.tensor.nbytes if tensor else 0
-                lines.append(f"    extents[{number}] = {self.number(size)}")
-            for number in sorted(written):
-                call = f"any_overlap(table, extents, {number}, {len(graph.inputs)})"
-                lines += [f"    if {call}:", "        return 1"]
+            lines.append(f"    if any_overlap(table, sizes, {len(graph.inputs)}):")
+            lines.append("        return 1")
         return lines
 
     def pointer(self, key: Any, plan: MemoryPlan, offset: Size = 0, itemsize: int = 1) -> str:
@@ -254,13 +247,12 @@ class _ModuleWriter:
             place = plan.places[buffer.key]
             slot = slots.setdefault(place, len(slots))
             by_slot.setdefault(slot, buffer)
-        for slot, buffer in by_slot.items():
-            lines.append(f"    slots[{slot}] = {self.pointer(buffer.key, plan)}")
+        buffers = [self.pointer(buffer.key, plan) for buffer in by_slot.values()]
         if kernel.sites:
-            lines.append(f"    slots[{len(by_slot)}] = table[1]")
-        for place_, size in enumerate(function.sizes):
-            lines.append(f"    numbers[{place_}] = {self.number(Dim.symbol(size))}")
-        lines.append(f"    status = launch(constants[{number}], slots, numbers, 0, 0)")
+            buffers.append("table[1]")
+        lines.append(f"    buffers = {_tuple(buffers)}")
+        sizes = _tuple([self.number(size) for size in function.sizes])
+        lines.append(f"    status = launch(constants[{number}], buffers, {sizes}, 0, 0)")
         if kernel.sites or kernel.name == "print":
             code = (len(self.module.launches) + 1) * 256
             lines += ["    if status != 0:", f"        return {code} + status"]
@@ -341,6 +333,20 @@ class _ModuleWriter:
         lines.append(f"    for {turn} in range({length}):")
         lines += [f"        {line}" for line in loop_lines]
         return lines + ends
+
+
+def _tuple(items: list[str]) -> str:
+    """A tuple as source."""
+    return f"({items[0]},)" if len(items) == 1 else f"({', '.join(items)})"
+
+
+def _overlap_sizes(graph: Graph) -> list[Size]:
+    """The inputs' bytes, then 1 for those that are written; nothing if none is."""
+    written = {target for target in graph.written if target is not None}
+    if not written:
+        return []
+    nbytes = [v.tensor.nbytes if isinstance(v.type, TensorType) else 0 for v in graph.inputs]
+    return [*nbytes, *(int(number in written) for number in range(len(nbytes)))]
 
 
 def _import(module: str, names: list[str]) -> list[str]:

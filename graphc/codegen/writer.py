@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import keyword
 import re
 from dataclasses import dataclass
 
-from graphc.codegen.scalar import ExpressionWriter, size_text, type_name
+from graphc.codegen.scalar import HELPERS, ExpressionWriter, size_text, type_name
 from graphc.indexing import atoms, map_index
 from graphc.ir import Graph, Node
 from graphc.loops import (
@@ -27,24 +28,73 @@ from graphc.loops import (
 )
 from graphc.lower.collapse import statement_sizes
 from graphc.lower.reduction import combined
-from graphc.types import Size
+from graphc.types import Dim, Size
 
 WIDTH = 100
+NATIVE = frozenset(
+    [
+        "buffer",
+        "pointers",
+        "integers",
+        "as_pointers",
+        "as_integers",
+        "as_pointer",
+        "at",
+        "address",
+        "array_data",
+        "launch",
+        "call_print",
+        "copy_bytes",
+        "gemm",
+        "any_overlap",
+    ]
+)
+TYPES = frozenset(
+    [
+        "boolean",
+        *(f"int{bits}" for bits in (8, 16, 32, 64)),
+        *(f"uint{bits}" for bits in (8, 16, 32, 64)),
+        "float32",
+        "float64",
+        "complex64",
+        "complex128",
+    ]
+)
+_KEPT = (
+    HELPERS
+    | NATIVE
+    | TYPES
+    | frozenset(keyword.kwlist)
+    | {"table", "sizes", "lo", "hi", "range", "math", "cmath", "abs", "error"}
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Function:
     """One generated function: its source, and what it needs passed.
 
-    `sizes` are the names of the symbolic sizes, in the order of the kernel's ``sizes`` array;
+    `sizes` are in the order of the kernel's ``sizes`` array;
     `slots` the buffers, in the order of its table.
     """
 
     name: str
     text: str
     used: frozenset[str]
-    sizes: tuple[str, ...]
+    sizes: tuple[Size, ...]
     slots: tuple[Buffer, ...]
+
+    @property
+    def key(self) -> str:
+        """The text with its own names numbered: equal for kernels that do the same."""
+        numbers: dict[str, str] = {}
+
+        def rename(match: re.Match[str]) -> str:
+            name = match.group()
+            if name in _KEPT:
+                return name
+            return numbers.setdefault(name, f"v{len(numbers)}")
+
+        return re.sub(r"(?<![\w.])[A-Za-z_]\w*", rename, self.text)
 
 
 def sort_key(name: str) -> tuple[str, int]:
@@ -62,7 +112,6 @@ class KernelWriter:
         self.slot_of = slot_of
         self.expressions = ExpressionWriter()
         self.lines: list[str] = []
-        self.bound: set[str] = set()
 
     def write(self, print_numbers: dict[Node, int]) -> Function:
         self.print_numbers = print_numbers
@@ -87,7 +136,9 @@ class KernelWriter:
         self.line(1, "return 0")
         ordered = tuple(slots[slot] for slot in sorted(slots))
         text = "\n".join(self.lines) + "\n"
-        return Function(self.name, text, frozenset(self.expressions.used), sizes, ordered)
+        parameters = dict(self.kernel.parameters)
+        values = tuple(parameters.get(name, Dim.symbol(name)) for name in sizes)
+        return Function(self.name, text, frozenset(self.expressions.used), values, ordered)
 
     def size_names(self) -> tuple[str, ...]:
         """The symbolic sizes that the body uses and no statement sets."""
@@ -189,13 +240,12 @@ class KernelWriter:
             self.line(depth + 1, "return 255")
             return
         (a, a_offset), (b, b_offset), (c, c_offset), (routine, _) = stmt.operands
-        m, n, k, lead_a, lead_b = map(size_text, stmt.sizes)
-        transpose_a, transpose_b, dtype = stmt.options
+        m, n, k, lead_a, lead_b, transpose_a, transpose_b = map(size_text, stmt.sizes)
+        (dtype,) = stmt.options
         self.expressions.used |= {"gemm", "address", dtype}
-        head = f"gemm({routine.name}, {dtype}, {transpose_a}, {transpose_b}, {m}, {n}, {k},"
-        self.line(depth, head)
-        self.line(depth, f"     address({a.name}, {size_text(a_offset)}), {lead_a},")
-        self.line(depth, f"     address({b.name}, {size_text(b_offset)}), {lead_b},")
+        self.line(depth, f"gemm({routine.name}, {dtype}, {m}, {n}, {k},")
+        self.line(depth, f"     address({a.name}, {size_text(a_offset)}), {lead_a}, {transpose_a},")
+        self.line(depth, f"     address({b.name}, {size_text(b_offset)}), {lead_b}, {transpose_b},")
         self.line(depth, f"     address({c.name}, {size_text(c_offset)}))")
 
 

@@ -19,13 +19,12 @@ from graphc.loops import (
     If,
     Let,
     Load,
-    Position,
     Select,
     Stmt,
     Store,
     Tile,
 )
-from graphc.types import Size
+from graphc.types import Dim, Size
 
 
 def collapse(body: Sequence[Stmt]) -> list[Stmt]:
@@ -151,6 +150,21 @@ def _walk_sizes(stmt: Stmt, found: list[Size]) -> None:
             found += stmt.sizes
 
 
-def expression_positions(expr: Expr) -> bool:
-    """Whether `expr` uses a loop position as a value."""
-    return isinstance(expr, Position)
+def pass_extents(body: tuple[Stmt, ...]) -> tuple[tuple[Stmt, ...], tuple[tuple[str, Size], ...]]:
+    """`body` with the known extents of its flat loops as named parameters.
+
+    A flat loop gains nothing from knowing its extent, and kernels that differ in it only are
+    compiled once.
+    """
+    parameters: dict[str, Size] = {}
+    result: list[Stmt] = []
+    for stmt in body:
+        flat = isinstance(stmt, For) and not any(isinstance(s, For | Tile) for s in stmt.body)
+        if isinstance(stmt, For) and flat and isinstance(stmt.stop, int) and stmt.start == 0:
+            name = f"count{len(parameters)}"
+            parameters[name] = stmt.stop
+            stmt = replace(stmt, stop=Dim.symbol(name))
+        elif isinstance(stmt, For | Let | Assign | Tile):
+            return body, ()
+        result.append(stmt)
+    return tuple(result), tuple(parameters.items())

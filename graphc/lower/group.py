@@ -41,7 +41,7 @@ from graphc.loops import (
     Stmt,
     Store,
 )
-from graphc.lower.collapse import collapse
+from graphc.lower.collapse import collapse, pass_extents
 from graphc.lower.reduction import Accumulator, accumulator, identity
 from graphc.types import DTYPES, Dim, Size, product, substitute
 
@@ -103,7 +103,7 @@ class GroupLowering:
                 break
         for value in self.demands:
             self.context.demand(value)
-        body = tuple(collapse(self.blocks[0].body))
+        body, parameters = pass_extents(tuple(collapse(self.blocks[0].body)))
         order = {node: k for k, node in enumerate(self.context.order)}
         nodes = tuple(sorted(self.nodes, key=lambda node: order.get(node, -1)))
         return Kernel(
@@ -113,6 +113,7 @@ class GroupLowering:
             nodes,
             tuple(self.sites),
             self.flops,
+            parameters,
         )
 
     def kernel_name(self, nodes: tuple[Node, ...]) -> str:

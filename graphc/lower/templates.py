@@ -28,7 +28,7 @@ from graphc.loops import (
     Store,
     Tile,
 )
-from graphc.lower.collapse import collapse
+from graphc.lower.collapse import collapse, pass_extents
 from graphc.lower.launch import Launch, Step
 from graphc.types import DTYPES, Dim, Shape, Size, TensorType, product
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from graphc.lower.driver import Lowering
 
 INT64 = DTYPES["int64"]
+_GEMM_SIZES = ("rows", "columns", "inner", "lead_a", "lead_b", "transpose_a", "transpose_b")
 BLAS = {"float32": "sgemm", "float64": "dgemm", "complex64": "cgemm", "complex128": "zgemm"}
 
 
@@ -132,8 +133,9 @@ def _kernel(
     sites: Sequence[Site] = (),
     flops: Size = 0,
 ) -> Kernel:
-    flat = tuple(collapse(body))
-    return Kernel(name, tuple(operands.buffers), flat, (operands.node,), tuple(sites), flops)
+    flat, parameters = pass_extents(tuple(collapse(body)))
+    buffers = tuple(operands.buffers)
+    return Kernel(name, buffers, flat, (operands.node,), tuple(sites), flops, parameters)
 
 
 # --- matmul ---------------------------------------------------------------------------------------
@@ -172,13 +174,11 @@ def _blas_matmul(context: Lowering, node: Node) -> Step:
 
     def product_of(index: Index) -> list[Stmt]:
         tiles = []
-        flags: list[Any] = []
-        leading: list[Size] = []
         for value, buffer, strides, offset in described:
             found = leading_axis(value.shape[-2:], strides[-2:])
             assert found is not None
             transposed, lead = found
-            flags.append(transposed)
+            flags.append(int(transposed))
             leading.append(lead)
             tiles.append((buffer, linear(index, strides[:-2]) + offset))
         target = linear(index, contiguous_strides(out.shape)[:-2])
@@ -186,14 +186,18 @@ def _blas_matmul(context: Lowering, node: Node) -> Step:
             Tile(
                 "gemm",
                 (*tiles, (result, target), (routine, 0)),
-                (m, n, k, leading[0], leading[1]),
-                (flags[0], flags[1], out.dtype.name),
+                tuple(Dim.symbol(name) for name in _GEMM_SIZES),
+                (out.dtype.name,),
             )
         ]
 
+    flags: list[Size] = []
+    leading: list[Size] = []
     body = _loops(out.shape[:-2], product_of)
     flops = product(out.shape) * k * (2 if out.dtype.kind == "f" else 8)
-    kernel = Kernel("matmul", tuple(operands.buffers), tuple(body), (node,), (), flops)
+    sizes = (m, n, k, *leading[:2], *flags[:2])
+    parameters = tuple(zip(_GEMM_SIZES, sizes, strict=True))
+    kernel = Kernel("matmul", tuple(operands.buffers), tuple(body), (node,), (), flops, parameters)
     return Launch(kernel)
 
 
@@ -304,9 +308,7 @@ def _print(context: Lowering, node: Node) -> list[Step]:
     operands = _Operands(context, node)
     places = [operands.read(v) for v in node.inputs if isinstance(v.type, TensorType)]
     routine = operands.function("print")
-    extents = tuple(
-        size for v in node.inputs if isinstance(v.type, TensorType) for size in v.shape
-    )
+    extents = tuple(size for v in node.inputs if isinstance(v.type, TensorType) for size in v.shape)
     tile = Tile("print", (*places, (routine, 0)), extents, (node,))
     kernel = Kernel("print", tuple(operands.buffers), (tile,), (node,))
     order = tuple(v for v in (*node.inputs, *node.outputs) if not isinstance(v.type, TensorType))
