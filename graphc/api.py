@@ -161,23 +161,28 @@ class CompiledFunction(Generic[P, R]):
 
         Arguments are as for a call; a `graphc.spec` may stand for an array.
         """
-        return Lowered(self, self._form(args, kwargs))
+        return Lowered(self, self._form(args, kwargs)[0])
 
     def explain(self, *args: Any, **kwargs: Any) -> Explanation:
         """What a call runs: kernels and what each fused, seconds per stage, memory; nothing is run.
 
         The report prints as a table; its attributes hold the same as data.
         """
-        return explain(self.__name__, self._form(args, kwargs))
+        form, sizes = self._form(args, kwargs)
+        return explain(self.__name__, form, sizes)
 
-    def _form(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Specialization:
+    def _form(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[Specialization, dict[str, int]]:
+        """The form for a call, and the values of its symbolic sizes."""
         positional, named = self._bind(args, kwargs)
         examples = _Examples()
         positional = tuple(tree_map(examples.of, item) for item in positional)
         named = {key: tree_map(examples.of, item) for key, item in named.items()}
-        return self._forms.find(
+        form = self._forms.find(
             self.__wrapped__, positional, named, self._names, examples.axes or None
         )
+        return form, form.program.inputs_of(self.__wrapped__, positional, named)[1]
 
     def __repr__(self) -> str:
         return f"<graphc.compile {getattr(self, '__qualname__', self.__name__)}>"

@@ -75,8 +75,8 @@ class Specialization:
 
     def fits(self, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         """Whether a call would run this form."""
-        arrays = self.program.arrays_of(fn, args, kwargs)
-        return arrays is not MISS and not overlapping(arrays, self.program.written)
+        found = self.program.inputs_of(fn, args, kwargs)
+        return found is not MISS and not overlapping(found[0], self.program.written)
 
     def run(self, arrays: tuple[Any, ...], sizes: dict[str, int]) -> Any:
         """The graph's outputs, or MISS where an array that is written overlaps another."""

@@ -1,20 +1,160 @@
-"""What a compiled function runs, as a printable report and as data."""
+"""What a call of a compiled function runs: a report that prints, and the same as data."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from graphc.errors import Location
+from graphc.ir import Node
+from graphc.types import evaluate_size
+
+
+@dataclass(frozen=True, slots=True)
+class KernelReport:
+    """One kernel of the native step.
+
+    Attributes:
+        name: of the function in the generated source.
+        operations: names of the graph nodes fused into it, in order.
+        nodes: those nodes.
+        lines: the user's lines that they come from, as ``file:line: text``.
+        flops: arithmetic operations of one run.
+        nbytes: bytes of the buffers that it reads and writes, each counted once.
+    """
+
+    name: str
+    operations: tuple[str, ...]
+    nodes: tuple[Node, ...]
+    lines: tuple[str, ...]
+    flops: int
+    nbytes: int
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """placeholder"""
+    """The report of `CompiledFunction.explain`; ``str()`` of it is a table.
 
-    text: str
+    Attributes:
+        name: the function's.
+        inputs: the graph's inputs as ``name: type``; symbolic axes by name.
+        kernels: what one native call launches, in order.
+        seconds: time that each stage of tracing and compiling took.
+        arena_bytes: scratch memory of one call, known before it runs.
+        native_calls: calls from Python into native code in one step.
+        apart: (producer, consumer, reason) for neighbours that were not fused.
+        guards: relations between sizes that this form relies on.
+        source_file: the file that holds the generated source.
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    kernels: tuple[KernelReport, ...]
+    seconds: Mapping[str, float]
+    arena_bytes: int
+    native_calls: int
+    apart: tuple[tuple[str, str, str], ...]
+    guards: tuple[str, ...]
+    source_file: str
+
+    @property
+    def flops(self) -> int:
+        """Arithmetic operations of one step."""
+        return sum(kernel.flops for kernel in self.kernels)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the kernels of one step read and write, each buffer once a kernel."""
+        return sum(kernel.nbytes for kernel in self.kernels)
 
     def __str__(self) -> str:
-        return self.text
+        total = sum(self.seconds.values())
+        calls = "call" if self.native_calls == 1 else "calls"
+        count = len(self.kernels)
+        lines = [
+            f"{self.name}({', '.join(self.inputs)})",
+            f"  {count} kernel{'' if count == 1 else 's'} in {self.native_calls} native {calls} "
+            f"a step, {_quantity(self.flops)}FLOP, {_quantity(self.nbytes)}B moved, "
+            f"arena {_quantity(self.arena_bytes)}B",
+            f"  compiled in {total:.3f} s: "
+            + ", ".join(f"{stage} {spent:.3f}" for stage, spent in self.seconds.items()),
+            "",
+            f"  {'kernel':<28} {'FLOP':>8} {'bytes':>8}  fused operations",
+        ]
+        for kernel in self.kernels:
+            lines.append(
+                f"  {kernel.name:<28} {_quantity(kernel.flops):>8} {_quantity(kernel.nbytes):>8}  "
+                f"{_listed(kernel.operations)}"
+            )
+            lines += [f"  {'':<28} {line}" for line in kernel.lines[:2]]
+        if self.apart:
+            lines += ["", "  not fused:"]
+            counted: dict[tuple[str, str, str], int] = {}
+            for entry in self.apart:
+                counted[entry] = counted.get(entry, 0) + 1
+            for (producer, consumer, reason), times in counted.items():
+                repeated = f" ({times} times)" if times > 1 else ""
+                lines.append(f"    {producer} -> {consumer}{repeated}: {reason}")
+        if self.guards:
+            lines += ["", f"  for sizes where {', '.join(self.guards)}"]
+        lines += ["", f"  source: {self.source_file}"]
+        return "\n".join(lines)
 
 
-def explain(name: str, form: Any) -> Explanation:
-    return Explanation(name)
+def _quantity(number: float) -> str:
+    for limit, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if number >= limit:
+            return f"{number / limit:.1f} {unit}"
+    return f"{number} "
+
+
+def _listed(names: Sequence[str]) -> str:
+    if not names:
+        return "(copy)"
+    shown = ", ".join(names[:8])
+    return shown if len(names) <= 8 else f"{shown}, and {len(names) - 8} more"
+
+
+def _line(location: Location) -> str:
+    return f"{location.file.rsplit('/', 1)[-1]}:{location.line}: {location.text.strip()}"
+
+
+def explain(name: str, form: Any, sizes: Mapping[str, int]) -> Explanation:
+    """The report on `form`, a `graphc.specialize.Specialization`, for a call of these sizes."""
+    executable, program = form.executable, form.program
+    graph = executable.graph
+    kernels = []
+    for launched, (label, kernel) in zip(
+        executable.module.launches, executable.kernels, strict=True
+    ):
+        found = [launched.graph.location(node) for node in kernel.nodes]
+        lines = dict.fromkeys(_line(location) for location in found if location is not None)
+        kernels.append(
+            KernelReport(
+                name=label,
+                operations=tuple(node.op.name for node in kernel.nodes),
+                nodes=kernel.nodes,
+                lines=tuple(lines),
+                flops=evaluate_size(kernel.flops, sizes),
+                nbytes=evaluate_size(kernel.nbytes, sizes),
+            )
+        )
+    guards = tuple(
+        f"{'' if guard.outcome else 'not '}{guard.left} {guard.relation} {guard.right}"
+        for guard in program.guards
+    )
+    return Explanation(
+        name=name,
+        inputs=tuple(
+            f"{label}: {value.type}"
+            for label, value in zip(graph.names, graph.inputs, strict=True)
+        ),
+        kernels=tuple(kernels),
+        seconds=dict(form.stages),
+        arena_bytes=executable.arena_bytes(sizes),
+        native_calls=executable.native_calls,
+        apart=executable.apart,
+        guards=guards,
+        source_file=str(executable.path),
+    )

@@ -72,9 +72,10 @@ class Program:
     conditions: list[str]
     arguments: str
 
-    def arrays_of(self, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """The graph's input arrays for a call, or MISS where a guard fails; nothing is run."""
-        lines = [*self.conditions, f"return ({self.arguments})"]
+    def inputs_of(self, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The graph's input arrays and sizes for a call, or MISS where a guard fails."""
+        sizes = ", ".join(f"{name!r}: {name}" for name in self.symbolic)
+        lines = [*self.conditions, f"return ({self.arguments}), {{{sizes}}}"]
         return _run("fits", lines, self.constants, fn, args, kwargs)
 
     def measure(
