@@ -19,7 +19,7 @@ from graphc.debug import check_finite, verify_outputs
 from graphc.errors import DTypeError
 from graphc.options import Options
 from graphc.trace.capture import Block, Input, Policy
-from graphc.trace.context import Respecialize
+from graphc.trace.context import Respecialize, without_internal_frames
 from graphc.trace.program import MISS, CallCode, Program, compile_call, trace_program
 
 MANY = 8
@@ -133,7 +133,18 @@ class Specializations:
     def call(
         self, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any], names: Sequence[str]
     ) -> Any:
-        """Run the form that fits the call; make it first if there is none."""
+        """Run the form that fits the call; make it first if there is none.
+
+        Errors show the user's frames only, unless ``GRAPHC_DEBUG`` says otherwise.
+        """
+        try:
+            return self._call(fn, args, kwargs, names)
+        except Exception as error:
+            raise without_internal_frames(error) from None
+
+    def _call(
+        self, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any], names: Sequence[str]
+    ) -> Any:
         for entry in self.entries:
             result = entry(fn, args, kwargs)
             if result is not MISS:

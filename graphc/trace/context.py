@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
-from types import CodeType
+from types import CodeType, TracebackType
 from typing import Any
 
 import numpy as np
 
+from graphc.config import debug_level
 from graphc.errors import GraphcError, Location
 from graphc.interp import extend
 from graphc.ir import Node, Note, Value
@@ -170,7 +171,7 @@ def tracing(trace: Trace) -> Iterator[Trace]:
 
 
 def _is_internal(file: str) -> bool:
-    return file.startswith((_OWN, _NUMPY, "<frozen"))
+    return file.startswith((_OWN, _NUMPY, "<frozen", "<graphc"))
 
 
 @lru_cache(maxsize=4096)
@@ -198,6 +199,22 @@ def user_location() -> Location | None:
     while frame is not None and _is_internal(frame.f_code.co_filename):
         frame = frame.f_back  # type: ignore[assignment]
     return None if frame is None else _location(frame.f_code, frame.f_lasti)
+
+
+def without_internal_frames(error: BaseException) -> BaseException:
+    """`error` with a traceback of the user's frames only, unless ``GRAPHC_DEBUG`` is 1 or more."""
+    if debug_level() >= 1:
+        return error
+    frames = []
+    traceback = error.__traceback__
+    while traceback is not None:
+        if not _is_internal(traceback.tb_frame.f_code.co_filename):
+            frames.append(traceback)
+        traceback = traceback.tb_next
+    shown = None
+    for frame in reversed(frames):
+        shown = TracebackType(shown, frame.tb_frame, frame.tb_lasti, frame.tb_lineno)
+    return error.with_traceback(shown)
 
 
 def located(error: GraphcError) -> GraphcError:
