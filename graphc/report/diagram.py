@@ -6,6 +6,7 @@ leaves it out, and a scalar constant is written in the box that uses it (``maxim
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,6 +29,10 @@ class KernelLike(Protocol):
     def name(self) -> str: ...
     @property
     def nodes(self) -> Iterable[Node]: ...
+
+
+Kernels = Sequence[KernelLike | tuple[str, KernelLike]]
+"""Kernels in the order they run, each with another name before it where its own is not unique."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +143,7 @@ def describe(
     *,
     values: Mapping[Value, Any] | None = None,
     gradients: Mapping[Value, Any] | None = None,
-    kernels: Sequence[KernelLike] = (),
+    kernels: Kernels = (),
     results: Sequence[str] = (),
     whole_kernels: bool = False,
 ) -> Diagram:
@@ -149,15 +154,16 @@ def describe(
         values: for each value of the graph, the array to write on its box.
         gradients: likewise, its gradient.
         kernels: what was fused; their nodes are drawn in frames.
-        results: names for the outputs; without, ``result`` or the argument that is written.
+        results: names for the outputs that are not writes to arguments; without, ``result``.
         whole_kernels: one box a kernel, that lists its operations, instead of a box a node.
     """
-    reader = _Reader(graph, values or {}, gradients or {}, results)
-    owner = {node: k for k in reversed(range(len(kernels))) for node in kernels[k].nodes}
-    owner = reader.adopt({node: k for node, k in owner.items() if reader.is_shown(node)})
-    if whole_kernels:
-        return reader.kernels_as_boxes(kernels, owner)
-    return reader.nodes_as_boxes(kernels, owner)
+    named = [kernel if isinstance(kernel, tuple) else (kernel.name, kernel) for kernel in kernels]
+    reader = _Reader(graph, values or {}, gradients or {}, results, named)
+    return reader.kernels_as_boxes() if whole_kernels else reader.nodes_as_boxes()
+
+
+Place = tuple[Node, int | None]
+"""A node as one kernel computes it; a cheap node may be computed by several, each for itself."""
 
 
 class _Reader:
@@ -169,67 +175,72 @@ class _Reader:
         values: Mapping[Value, Any],
         gradients: Mapping[Value, Any],
         results: Sequence[str],
+        kernels: Sequence[tuple[str, KernelLike]],
     ) -> None:
         self.graph = graph
         self.values = values
         self.gradients = gradients
         self.results = results
-        self.shown = [node for node in graph.nodes if self.is_shown(node)]
-        unused = [value.node for value in graph.inputs if value.node not in set(self.shown)]
-        inputs = {value.node: k for k, value in enumerate(graph.inputs)}
-        self.shown = sorted({*self.shown, *unused} & inputs.keys(), key=lambda n: inputs[n]) + [
-            node for node in self.shown if node not in inputs
-        ]
+        reached = [node for node in graph.nodes if _is_shown(node)]
+        inputs = [value.node for value in graph.inputs]
+        self.shown = inputs + [node for node in reached if node not in set(inputs)]
+        self.names = [name for name, _ in kernels]
+        self.members = [{node for node in kernel.nodes if _is_shown(node)} for _, kernel in kernels]
+        self.home: dict[Node, int] = {}
+        for k, members in enumerate(self.members):
+            for node in members:
+                self.home.setdefault(node, k)
+        self._adopt()
+        self.places: list[Place] = []
+        for node in self.shown:
+            makers = [k for k, members in enumerate(self.members) if node in members]
+            self.places += [(node, k) for k in makers] or [(node, None)]
 
-    def is_shown(self, node: Node) -> bool:
-        return node.op.name not in PASSED and _scalar_text(node.out()) is None
+    def _adopt(self) -> None:
+        """Give the views that belong to no kernel to the one that reads them.
 
-    def adopt(self, owner: dict[Node, int]) -> dict[Node, int]:
-        """`owner` with the views that belong to no kernel given to the one that reads them.
-
-        So too for what lies between two nodes of one kernel: a frame has no holes.
+        So too what lies between two nodes of one kernel: a frame has no holes.
         """
         users: dict[Node, set[int | None]] = {}
-        owner = dict(owner)
         for value in self.graph.outputs:
             users.setdefault(_source(value).node, set()).add(None)
         for node in reversed(self.shown):
             read_by = users.get(node, set())
-            operands = {owner.get(_source(value).node) for value in node.inputs}
-            if node not in owner and node.op is not PARAMETER:
+            operands = {self.home.get(_source(value).node) for value in node.inputs}
+            if node not in self.home and node.op is not PARAMETER:
                 candidates = read_by if len(read_by) == 1 else read_by & operands
                 kernel = next(iter(candidates - {None}), None)
                 if kernel is not None:
-                    owner[node] = kernel
+                    self.home[node] = kernel
+                    self.members[kernel].add(node)
             for value in node.inputs:
-                users.setdefault(_source(value).node, set()).add(owner.get(node))
-        return owner
+                users.setdefault(_source(value).node, set()).add(self.home.get(node))
+
+    def _seen_from(self, kernel: int | None, node: Node) -> Place:
+        """The place that `kernel` takes `node` from: its own, or where it is made first."""
+        if kernel is not None and node in self.members[kernel]:
+            return node, kernel
+        return node, self.home.get(node)
 
     # --- one box a node ---------------------------------------------------------------------------
 
-    def nodes_as_boxes(self, kernels: Sequence[KernelLike], owner: Mapping[Node, int]) -> Diagram:
+    def nodes_as_boxes(self) -> Diagram:
+        """Every operation, kernels as frames around them."""
         diagram = Diagram()
-        number = {node: k for k, node in enumerate(self.shown)}
-        for node in self.shown:
+        number = {place: k for k, place in enumerate(self.places)}
+        for node, kernel in self.places:
             diagram.boxes.append(self._box(node))
-            operands = [_source(value) for value in node.inputs]
-            drawn = [value for value in operands if value.node in number]
-            for k, value in enumerate(drawn):
-                diagram.arrows.append(
-                    Arrow(
-                        number[value.node],
-                        number[node],
-                        value.index,
-                        len(value.node.types),
-                        k,
-                        len(drawn),
-                    )
-                )
+            operands = [value for value in map(_source, node.inputs) if _is_shown(value.node)]
+            for k, value in enumerate(operands):
+                source = number[self._seen_from(kernel, value.node)]
+                fan_out = len(value.node.types)
+                target = number[node, kernel]
+                diagram.arrows.append(Arrow(source, target, value.index, fan_out, k, len(operands)))
         self._add_results(diagram, number)
-        for k, kernel in enumerate(kernels):
-            members = tuple(number[node] for node in self.shown if owner.get(node) == k)
-            if members:
-                diagram.groups.append(Group(kernel.name, members))
+        for k, name in enumerate(self.names):
+            inside = tuple(n for (_, kernel), n in number.items() if kernel == k)
+            if inside:
+                diagram.groups.append(Group(name, inside))
         return diagram
 
     def _box(self, node: Node) -> Box:
@@ -264,86 +275,79 @@ class _Reader:
         return f"{name} {attributes}".rstrip()
 
     def _add_results(
-        self, diagram: Diagram, number: Mapping[Node, int], told: Container[Node] = ()
+        self, diagram: Diagram, number: Mapping[Place, int], told: Container[Node] = ()
     ) -> None:
         """A box for each output, but for a written one whose node's box tells of it."""
-        for k, (value, target) in enumerate(
-            zip(self.graph.outputs, self.graph.written, strict=True)
-        ):
+        names = iter(self.results)
+        unnamed = itertools.count()
+        several = self.graph.written.count(None) > 1
+        for value, target in zip(self.graph.outputs, self.graph.written, strict=True):
             source = _source(value)
             if target is not None and source.node in told:
                 continue
-            if k < len(self.results):
-                title = self.results[k]
-            elif target is not None:
+            if target is not None:
                 title = f"{self._input_name(target)} ←"
             else:
-                title = "result" if len(self.graph.outputs) == 1 else f"result {k}"
+                title = f"result {next(unnamed)}" if several else "result"
+                title = next(names, title)
             constant = _scalar_text(source)
-            lines = (("type", constant),) if constant else ()
-            diagram.boxes.append(Box("output", title, lines))
-            if source.node in number:
-                diagram.arrows.append(
-                    Arrow(
-                        number[source.node],
-                        len(diagram.boxes) - 1,
-                        source.index,
-                        len(source.node.types),
-                    )
-                )
+            diagram.boxes.append(Box("output", title, (("type", constant),) if constant else ()))
+            place = self._seen_from(None, source.node)
+            if place in number:
+                last, fan_out = len(diagram.boxes) - 1, len(source.node.types)
+                diagram.arrows.append(Arrow(number[place], last, source.index, fan_out))
 
     # --- one box a kernel -------------------------------------------------------------------------
 
-    def kernels_as_boxes(self, kernels: Sequence[KernelLike], owner: Mapping[Node, int]) -> Diagram:
+    def kernels_as_boxes(self) -> Diagram:
         """Kernels that list their operations, the arguments they read and those they write.
 
         Arguments are names in the boxes, not boxes: a training step reads each parameter twice, far
         apart, and the arrows would hide how the kernels feed each other.
         """
         diagram = Diagram()
-        number: dict[Node, int] = {}
-        for node in self.shown:
-            if node not in owner and node.op is not PARAMETER:
-                number[node] = len(diagram.boxes)
+        number: dict[Place, int] = {}
+        for node, kernel in self.places:
+            if kernel is None and node.op is not PARAMETER:
+                number[node, kernel] = len(diagram.boxes)
                 diagram.boxes.append(self._box(node))
-        for k, kernel in enumerate(kernels):
-            members = [node for node in self.shown if owner.get(node) == k]
-            if members:
-                number |= dict.fromkeys(members, len(diagram.boxes))
-                diagram.boxes.append(self._kernel_box(kernel.name, members))
+        for k in range(len(self.names)):
+            inside = [place for place in self.places if place[1] == k]
+            if inside:
+                number |= dict.fromkeys(inside, len(diagram.boxes))
+                diagram.boxes.append(self._kernel_box(k, [node for node, _ in inside]))
         for two, ones in self._pairs(number).items():
             for k, one in enumerate(ones):
                 diagram.arrows.append(Arrow(one, two, operand=k, fan_in=len(ones)))
-        self._add_results(diagram, number, owner)
+        self._add_results(diagram, number, self.home)
         return diagram
 
-    def _pairs(self, number: Mapping[Node, int]) -> dict[int, list[int]]:
+    def _pairs(self, number: Mapping[Place, int]) -> dict[int, list[int]]:
         """For each box, the boxes it reads."""
         pairs: dict[int, dict[int, None]] = {}
-        for node, two in number.items():
+        for (node, kernel), two in number.items():
             for value in map(_source, node.inputs):
-                one = number.get(value.node)
+                one = number.get(self._seen_from(kernel, value.node))
                 if one is not None and one != two:
                     pairs.setdefault(two, {})[one] = None
         return {two: list(ones) for two, ones in pairs.items()}
 
-    def _kernel_box(self, name: str, members: Sequence[Node]) -> Box:
+    def _kernel_box(self, number: int, members: Sequence[Node]) -> Box:
         counts = Counter(self._title(node) for node in members)
         parts = [title if n == 1 else f"{title} (×{n})" for title, n in counts.items()]
         lines = [("note", line) for line in _wrapped(parts, "  ·  ", 44)]
         operands = dict.fromkeys(_source(value) for node in members for value in node.inputs)
         read = [self._input_name(v.node["number"]) for v in operands if v.node.op is PARAMETER]
         lines += [("input", line) for line in _wrapped(read, ", ", 40, "reads ")]
-        inside = set(members)
         written = [
             self._input_name(target)
             for value, target in zip(self.graph.outputs, self.graph.written, strict=True)
-            if target is not None and _source(value).node in inside
+            if target is not None and self.home.get(_source(value).node) == number
         ]
         lines += [("output", line) for line in _wrapped(written, ", ", 40, "writes ")]
         kinds = [_kind(node) for node in members]
         kind = next((k for k in ("product", "template", "reduction") if k in kinds), kinds[-1])
-        return Box(kind, name, tuple(lines))
+        return Box(kind, self.names[number], tuple(lines))
 
 
 def _wrapped(parts: Sequence[str], separator: str, width: int, head: str = "") -> list[str]:
@@ -363,6 +367,10 @@ def _source(value: Value) -> Value:
     while value.node.op.name in PASSED:
         value = value.node.inputs[0]
     return value
+
+
+def _is_shown(node: Node) -> bool:
+    return node.op.name not in PASSED and _scalar_text(node.out()) is None
 
 
 def _scalar_text(value: Value) -> str | None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from graphc.errors import UnsupportedError
 from graphc.ir import Graph, Value
-from graphc.report.diagram import Box, KernelLike, describe
+from graphc.report.diagram import Box, Kernels, describe
 from graphc.report.diagram import evaluations as evaluations
 from graphc.report.paint import FRAMES, PALETTE, STYLES, Painter, compose
 
@@ -30,7 +30,7 @@ def draw(
     *,
     values: Mapping[Value, Any] | None = None,
     gradients: Mapping[Value, Any] | None = None,
-    kernels: Sequence[KernelLike] = (),
+    kernels: Kernels = (),
     results: Sequence[str] = (),
     title: str = "",
     most_nodes: int = MOST_NODES,
@@ -43,7 +43,7 @@ def draw(
         values: arrays to write on the boxes, as `evaluations` gives them.
         gradients: likewise, gradients.
         kernels: what was fused; each is a frame around its nodes.
-        results: names for the outputs.
+        results: names for the outputs that are not writes to arguments.
         title: a heading.
         most_nodes: a graph of more nodes is drawn with one box a kernel, where there are kernels.
 
@@ -71,7 +71,7 @@ def dot(
     values: Mapping[Value, Any] | None = None,
     gradients: Mapping[Value, Any] | None = None,
     *,
-    kernels: Sequence[KernelLike] = (),
+    kernels: Kernels = (),
     results: Sequence[str] = (),
     title: str = "",
 ) -> str:
