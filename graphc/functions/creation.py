@@ -17,6 +17,7 @@ from graphc.functions.common import (
     default_dtype,
     makes_arrays,
     positions,
+    promoted,
 )
 from graphc.ir import Value
 from graphc.trace.context import active, user_location
@@ -26,7 +27,7 @@ from graphc.trace.sizes import TracedSize, as_size
 from graphc.trace.ufuncs import is_fortran
 from graphc.trace.values import TracedArray, fresh_array, is_traced
 from graphc.trace.views import contiguous_strides
-from graphc.types import Size, TensorType, floordiv
+from graphc.types import Size, TensorType, floordiv, is_inexact
 
 
 def _checked_shape(shape: Any) -> tuple[Size, ...]:
@@ -258,11 +259,10 @@ def linspace(
     if active().holds("<", count, 0):
         raise ValueError(f"Number of samples, {num}, must be non-negative.")
     intervals = count - 1 if endpoint else count
-    ends: list[Any] = [as_array(start), as_array(stop)]
-    first, last = (end * 1.0 for end in ends)
-    kind = np.result_type(first.dtype, last.dtype, 0.0)
-    delta = array_like(last - first).value
-    delta = ops.cast(delta, kind)
+    kind = promoted(start, stop)
+    kind = kind if is_inexact(kind) else FLOAT64
+    first, last = as_array(start), as_array(stop)
+    delta = array_like(np.subtract(last, first, dtype=kind)).value
     shape = (count, *delta.shape)
     places = along(ops.cast(ops.iota(count), kind), 0, shape)
     if active().holds(">", intervals, 0):

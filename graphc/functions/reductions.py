@@ -14,7 +14,7 @@ from graphc.ir import Value
 from graphc.trace.context import active
 from graphc.trace.convert import as_dtype, broadcast_shapes, normalized_axes, value_of
 from graphc.trace.dispatch import implements
-from graphc.types import DTYPES, Size, product
+from graphc.types import DTYPES, Size, product, supported_dtype
 
 NO_VALUE = np._NoValue
 
@@ -73,7 +73,12 @@ def _accumulate(
     unit: int,
 ) -> Any:
     x = as_array(a).value
-    kind = accumulator(x.dtype) if dtype is None else as_dtype(dtype)
+    if dtype is not None:
+        kind = as_dtype(dtype)
+    elif isinstance(out, np.ndarray):
+        kind = supported_dtype(np.result_type(x.dtype, out.dtype))
+    else:
+        kind = accumulator(x.dtype)
     if kind == BOOL:
         raise UnsupportedError("a sum or product with dtype=bool", hint="Use np.any or np.all.")
     x = masked(ops.cast(x, kind), where, unit)
@@ -82,7 +87,7 @@ def _accumulate(
     start = given(initial, None)
     if start is not None:
         result = combine(result, value_of_type(start, result))
-    return deliver(kept_axes(result, x, axes, keepdims), out, "same_kind", "ufunc")
+    return deliver(kept_axes(result, x, axes, keepdims), out)
 
 
 @implements(np.sum)
@@ -149,7 +154,7 @@ def _extreme(
     else:
         result = reduce(x, axes)
         result = result if start is None else combine(result, value_of_type(start, result))
-    return deliver(kept_axes(result, x, axes, keepdims), out, "same_kind", "ufunc")
+    return deliver(kept_axes(result, x, axes, keepdims), out)
 
 
 def has_result(x: Value, axes: tuple[int, ...]) -> bool:
@@ -215,7 +220,7 @@ def _position(
         result = ops.full_like(ops.cast(x, INT64), 0)
     else:
         result = reduce(x, axes)
-    return deliver(kept_axes(result, x, axes, keepdims), out, "same_kind", name)
+    return deliver(kept_axes(result, x, axes, keepdims), out)
 
 
 @implements(np.argmax)

@@ -22,7 +22,14 @@ from graphc.functions.common import (
 from graphc.functions.creation import below_diagonal
 from graphc.functions.reductions import NO_VALUE, given
 from graphc.ir import Value
-from graphc.trace.convert import array_like, broadcast_shapes, is_weak, normalized_axis, value_of
+from graphc.trace.convert import (
+    array_like,
+    broadcast_shapes,
+    is_weak,
+    normalized_axis,
+    python_type,
+    value_of,
+)
 from graphc.trace.dispatch import implements
 from graphc.trace.ufuncs import assign
 from graphc.trace.values import TracedArray, TracedScalar, fresh_array
@@ -233,7 +240,7 @@ def triu(m: Any, k: int = 0) -> TracedArray:
 @implements(np.copyto)
 def copyto(dst: Any, src: Any, casting: str = "same_kind", where: Any = True) -> None:
     """`numpy.copyto`."""
-    if not is_weak(src) and not np.can_cast(array_like(src).value.dtype, dst.dtype, casting):  # type: ignore[arg-type]
+    if not np.can_cast(_weakest(src), dst.dtype, casting):  # type: ignore[arg-type]
         raise TypeError(
             f"Cannot cast array data from {array_like(src).value.dtype!r} to {dst.dtype!r} "
             f"according to the rule {casting!r}"
@@ -245,6 +252,13 @@ def copyto(dst: Any, src: Any, casting: str = "same_kind", where: Any = True) ->
     mask = ops.broadcast_to(value_of(where, BOOL), shape)
     new = ops.broadcast_to(value_of(src, dst.dtype), shape)
     assign(dst, fresh_array(ops.select(mask, new, dst.value)))
+
+
+def _weakest(x: Any) -> np.dtype:
+    """The dtype that decides whether `x` may be cast: of a Python number, the least of its kind."""
+    if not is_weak(x):
+        return array_like(x).value.dtype
+    return np.dtype({bool: "?", int: "u1", float: "f4", complex: "c8"}[python_type(x)])
 
 
 @implements(np.nan_to_num)

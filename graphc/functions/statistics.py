@@ -13,7 +13,7 @@ from graphc.functions.reductions import NO_VALUE, given, kept_axes, masked, redu
 from graphc.ir import Value
 from graphc.trace.convert import as_dtype, broadcast_shapes, normalized_axes, value_of
 from graphc.trace.dispatch import implements
-from graphc.types import is_inexact, real_dtype
+from graphc.types import is_inexact, real_dtype, supported_dtype
 
 
 def _mean_dtype(dtype: np.dtype, wanted: Any) -> np.dtype:
@@ -78,18 +78,25 @@ def _variance(
         center = kept_axes(_divided(total, count), x, axes, True)
     else:
         center = value_of(mean, kind)
-    shape = broadcast_shapes(x.shape, center.shape)
-    deviation = ops.subtract(ops.broadcast_to(x, shape), ops.broadcast_to(center, shape))
-    if kind.kind == "c":
-        squares = ops.add(ops.square(ops.real(deviation)), ops.square(ops.imag(deviation)))
-    else:
-        squares = ops.square(deviation)
+    squares = _squared_deviation(source, center)
+    if dtype is not None:
+        squares = ops.cast(squares, kind)
     total = ops.sum_(masked(squares, where, 0), axes)
     freedom = ops.cast(count, real_dtype(kind))
     if not _is_zero(ddof):
         lost = ops.broadcast_to(value_of(ddof, freedom.dtype), freedom.shape)
         freedom = ops.maximum(ops.subtract(freedom, lost), ops.full_like(freedom, 0))
     return kept_axes(_divided(total, freedom), x, axes, keepdims)
+
+
+def _squared_deviation(x: Value, center: Value) -> Value:
+    wide = supported_dtype(np.result_type(x.dtype, center.dtype))
+    shape = broadcast_shapes(x.shape, center.shape)
+    operands = (ops.broadcast_to(ops.cast(value, wide), shape) for value in (x, center))
+    deviation = ops.subtract(*operands)
+    if x.dtype.kind == "c":
+        return ops.add(ops.square(ops.real(deviation)), ops.square(ops.imag(deviation)))
+    return ops.square(deviation)
 
 
 def _is_zero(ddof: Any) -> bool:
