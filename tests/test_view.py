@@ -121,8 +121,7 @@ def test_whole_kernels_name_what_they_read_and_write():
     diagram = describe(graph, kernels=kernels, whole_kernels=True)
     boxes = {box.title: box.lines for box in diagram.boxes}
     assert ("input", "reads x") in boxes["k0"]
-    assert ("input", "reads state") in boxes["k1"]
-    assert ("output", "writes state") in boxes["k1"]
+    assert ("output", "updates state") in boxes["k1"]
     assert "state" not in boxes
     numbers = {box.title: k for k, box in enumerate(diagram.boxes)}
     assert (numbers["k0"], numbers["k1"]) in {(a.source, a.target) for a in diagram.arrows}

@@ -338,13 +338,17 @@ class _Reader:
         lines = [("note", line) for line in _wrapped(parts, "  ·  ", 44)]
         operands = dict.fromkeys(_source(value) for node in members for value in node.inputs)
         read = [self._input_name(v.node["number"]) for v in operands if v.node.op is PARAMETER]
-        lines += [("input", line) for line in _wrapped(read, ", ", 40, "reads ")]
         written = [
             self._input_name(target)
             for value, target in zip(self.graph.outputs, self.graph.written, strict=True)
             if target is not None and self.home.get(_source(value).node) == number
         ]
-        lines += [("output", line) for line in _wrapped(written, ", ", 40, "writes ")]
+        for style, verb, names in (
+            ("input", "reads ", [name for name in read if name not in written]),
+            ("output", "updates ", [name for name in written if name in read]),
+            ("output", "writes ", [name for name in written if name not in read]),
+        ):
+            lines += [(style, line) for line in _wrapped(names, ", ", 40, verb)]
         kinds = [_kind(node) for node in members]
         kind = next((k for k in ("product", "template", "reduction") if k in kinds), kinds[-1])
         return Box(kind, self.names[number], tuple(lines))
