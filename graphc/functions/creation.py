@@ -24,7 +24,7 @@ from graphc.trace.context import active, user_location
 from graphc.trace.convert import array_like, as_dtype, as_shape, is_weak, value_of
 from graphc.trace.dispatch import implements
 from graphc.trace.sizes import TracedSize, as_size
-from graphc.trace.ufuncs import is_fortran
+from graphc.trace.ufuncs import in_order, is_fortran, memory_order
 from graphc.trace.values import TracedArray, fresh_array, is_traced
 from graphc.trace.views import contiguous_strides
 from graphc.types import Size, TensorType, floordiv, is_inexact
@@ -40,13 +40,10 @@ def _checked_shape(shape: Any) -> tuple[Size, ...]:
 
 def laid_out(value: Value, order: Any, like: Any = None) -> TracedArray:
     """A fresh array in memory order `order`; for ``K`` and ``A``, in the order of `like`."""
-    fortran = order == "F" or (
-        order in ("K", "A") and type(like) is TracedArray and is_fortran(like)
-    )
-    if not fortran or value.ndim < 2:
-        return fresh_array(value)
-    axes = tuple(reversed(range(value.ndim)))
-    return fresh_array(ops.transpose(value, axes)).transposed(axes)
+    known = type(like) is TracedArray
+    if order == "F" or (order == "A" and known and is_fortran(like)):
+        return in_order(value, tuple(reversed(range(value.ndim))))
+    return in_order(value, memory_order(like)) if order == "K" and known else fresh_array(value)
 
 
 def is_contiguous(array: TracedArray) -> bool:

@@ -28,8 +28,6 @@ _FUNCTIONS = {
     "any": np.any,
     "argmax": np.argmax,
     "argmin": np.argmin,
-    "conj": np.conjugate,
-    "conjugate": np.conjugate,
     "diagonal": np.diagonal,
     "dot": np.dot,
     "max": np.max,
@@ -138,6 +136,10 @@ def _copy(self: Any, order: str = "C") -> Any:
     return scalar(self.value) if type(self) is TracedScalar else np.copy(self, order=order)  # type: ignore[call-overload]
 
 
+def _conjugate(self: Any) -> Any:
+    return np.conjugate(self) if self.dtype.kind == "c" else self
+
+
 def _fill(self: Any, value: Any) -> None:
     assign(self, value)
 
@@ -180,6 +182,8 @@ def _flatten(self: Any, order: str = "C") -> Any:
 _OWN: dict[str, Method] = {
     "astype": _astype,
     "clip": _clip,
+    "conj": _conjugate,
+    "conjugate": _conjugate,
     "copy": _copy,
     "flatten": _flatten,
     "item": _item,

@@ -187,6 +187,8 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
         pick = np.max if ord > 0 else np.min
         result = pick(totals, axis=left, keepdims=True)
         return result if keepdims else np.squeeze(result, axis=places)[()]
+    if ord not in (2, -2, "nuc"):
+        raise ValueError("Invalid norm order for matrices.")
     raise UnsupportedError(
         f"np.linalg.norm of matrices with ord={ord!r} needs singular values",
         hint="The Frobenius norm is covered: ord='fro'.",

@@ -15,7 +15,7 @@ from graphc.trace.context import active
 from graphc.trace.convert import as_shape, broadcast_shapes, normalized_axis, same_size
 from graphc.trace.dispatch import implements
 from graphc.trace.sizes import wrap_size
-from graphc.trace.ufuncs import is_fortran
+from graphc.trace.ufuncs import is_fortran, memory_order
 from graphc.trace.values import TracedArray, fresh_array
 from graphc.types import Shape, Size, floordiv, product, shape_text
 
@@ -87,8 +87,7 @@ def ravel(a: Any, order: str = "C") -> Any:
     if order == "F" or (order == "A" and is_fortran(x)):
         x = reversed_axes(x)
     elif order == "K":
-        strides = x.strides
-        x = x.transposed(tuple(sorted(range(x.ndim), key=lambda axis: -abs(strides[axis]))))
+        x = x.transposed(memory_order(x))
     flat = (x.value.tensor.size,)
     return x.reshaped(flat) if is_contiguous(x) else fresh_array(ops.reshape(x.value, flat))
 

@@ -116,7 +116,7 @@ def _parse(array: TracedArray, key: Any) -> _Parsed:
     items = [_prepare(item) for item in items]
     items = [part for item in items for part in _split_mask(item)]
     basic_only = not any(type(item) is TracedArray and item.ndim > 0 for item in items)
-    all_integers = bool(items) and all(
+    all_integers = all(
         item is not Ellipsis and item is not None and not isinstance(item, slice) for item in items
     )
     items = _expand_ellipsis(items, array.ndim)

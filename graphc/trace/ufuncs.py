@@ -14,6 +14,7 @@ from graphc import ops
 from graphc.errors import DTypeError, ShapeError, UnsupportedError
 from graphc.ir import Value, make
 from graphc.ops import OPS
+from graphc.ops.shape import inverse
 from graphc.trace.context import user_location
 from graphc.trace.convert import (
     PYTHON_NUMBERS,
@@ -214,11 +215,11 @@ _COMPOSED = {"deg2rad", "radians", "rad2deg", "degrees", "positive", "fabs", "fl
 def compute(ufunc: Any, values: Sequence[Value]) -> list[Value]:
     """The results of `ufunc` on operands of its loop's dtypes and of one shape."""
     name = OP_NAMES.get(ufunc.__name__, ufunc.__name__)
+    (x, *rest) = values
+    if name == "positive" or (name == "conjugate" and x.dtype.kind != "c"):
+        return [x]
     if name in OPS:
         return list(make(OPS[name], values).outputs)
-    (x, *rest) = values
-    if name == "positive":
-        return [x]
     if name == "fabs":
         return [ops.absolute(x)]
     if name == "float_power":
@@ -255,20 +256,32 @@ def _deliver(
 
 
 def shaped_like(value: Value, operands: Sequence[Any]) -> TracedArray:
-    """A fresh array laid out as NumPy would: in Fortran order when every operand is so."""
+    """A fresh array laid out as NumPy would: axes in the memory order that all operands share."""
     arrays = [x for x in operands if type(x) is TracedArray and x.ndim == value.ndim]
-    result = fresh_array(value)
-    if value.ndim < 2 or not arrays:
-        return result
-    if all(is_fortran(x) for x in arrays):
-        axes = tuple(reversed(range(value.ndim)))
-        return fresh_array(ops.transpose(value, axes)).transposed(axes)
-    return result
+    orders = {memory_order(x) for x in arrays}
+    return in_order(value, orders.pop()) if len(orders) == 1 else fresh_array(value)
+
+
+def memory_order(x: TracedArray) -> tuple[int, ...]:
+    """The axes of `x` from the one with the widest stride to the one with the narrowest."""
+    strides = [
+        abs(stride) if size != 1 else None
+        for size, stride in zip(x.shape_hint, x.strides, strict=True)
+    ]
+    moving = [axis for axis, stride in enumerate(strides) if stride is not None]
+    by_stride = iter(sorted(moving, key=lambda axis: -(strides[axis] or 0)))
+    return tuple(axis if strides[axis] is None else next(by_stride) for axis in range(x.ndim))
+
+
+def in_order(value: Value, order: tuple[int, ...]) -> TracedArray:
+    """A fresh array of `value` whose axes lie in memory in `order`."""
+    if order == tuple(range(value.ndim)):
+        return fresh_array(value)
+    return fresh_array(ops.transpose(value, order)).transposed(inverse(order))
 
 
 def is_fortran(x: TracedArray) -> bool:
-    """Whether `x` lies in Fortran order, and not also in C order."""
-    """Whether the elements lie in Fortran order without gaps, and not in C order."""
+    """Whether `x` lies in Fortran order without gaps, and not also in C order."""
     shape, strides = x.shape_hint, x.strides
     significant = [(size, stride) for size, stride in zip(shape, strides, strict=True) if size != 1]
     if len(significant) < 2:

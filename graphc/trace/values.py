@@ -313,6 +313,8 @@ class TracedArray(Traced):
 
     @property
     def mT(self) -> TracedArray:
+        if self.ndim < 2:
+            raise ValueError("matrix transpose with ndim < 2 is undefined")
         axes = list(range(self.ndim))
         axes[-2:] = reversed(axes[-2:])
         return self.transposed(tuple(axes))
