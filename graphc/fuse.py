@@ -613,8 +613,8 @@ class _Fuser:
 
 
 def _checked_kind(graph: Graph, node: Node) -> str:
-    if not node.types:
-        return "template"
+    if not node.inputs and not any(isinstance(type_, TensorType) for type_ in node.types):
+        return "token"
     try:
         return kind_of(node.out())
     except UnsupportedError as error:

@@ -218,10 +218,16 @@ class Executable:
         Raises:
             OutOfBoundsError: an index outside its axis, with the user's line.
         """
-        inputs = [self._blank if array is None else array for array in arrays]
-        for number, array in enumerate(inputs):
-            if not isinstance(array, np.ndarray):
+        inputs = list(arrays)
+        apart: list[int] = []
+        for number, array in enumerate(arrays):
+            if array is None:
+                inputs[number] = self._blank
+            elif not isinstance(array, np.ndarray):
                 inputs[number] = np.asarray(array, self._input_types[number])
+            elif not array.flags.c_contiguous and number not in self._strided:
+                inputs[number] = np.ascontiguousarray(array).reshape(array.shape)
+                apart.append(number)
         strides: tuple[int, ...] = ()
         if self._strided:
             strides = tuple(
@@ -230,7 +236,12 @@ class Executable:
                 for step in inputs[number].strides
             )
         plan = self.prepare(sizes or {}, strides)
-        return self._call(plan, inputs)
+        outputs = self._call(plan, inputs)
+        for number, target in enumerate(self._written):
+            if target is not None and target in apart:
+                np.copyto(arrays[target], inputs[target])
+                outputs[number] = arrays[target]
+        return outputs
 
     def _call(self, plan: Plan, inputs: list[np.ndarray]) -> list[Any]:
         outputs: list[Any] = []

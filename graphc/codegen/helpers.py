@@ -19,6 +19,7 @@ from graphc.codegen.instructions import (
     floor,
     integer_floor_divide,
     integer_remainder,
+    one,
     special_gamma,
 )
 
@@ -45,12 +46,12 @@ def float_floor_divide(x: Any, y: Any) -> Any:
     rest = c_fmod(x, y)
     quotient = (x - rest) / y
     if rest != 0 and (y < 0) != (rest < 0):
-        quotient = quotient - 1
+        quotient = quotient - one(x)
     if quotient == 0:
-        return copysign(quotient * 0, x / y)
+        return copysign(quotient, x / y)
     whole = floor(quotient)
     if quotient - whole > 0.5:
-        whole = whole + 1
+        whole = whole + one(x)
     return whole
 
 
@@ -78,10 +79,11 @@ def greatest_common_divisor(x: Any, y: Any) -> Any:
 @register_jitable
 def least_common_multiple(x: Any, y: Any) -> Any:
     """The least common multiple, not negative; 0 if one is 0."""
+    x, y = abs(x), abs(y)
     divisor = greatest_common_divisor(x, y)
     if divisor == 0:
         return divisor
-    return abs(integer_floor_divide(x, divisor) * y)
+    return integer_floor_divide(x, divisor) * y
 
 
 @register_jitable

@@ -166,6 +166,16 @@ special_zeta = _special("zeta", 2)
 
 
 @intrinsic
+def one(typingctx: Any, x: Any) -> Any:
+    """1 in the type of x."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return ir.Constant(args[0].type, 1)
+
+    return x(x), codegen
+
+
+@intrinsic
 def signbit(typingctx: Any, x: Any) -> Any:
     """Whether the sign bit of a float is set."""
 

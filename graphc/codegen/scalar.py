@@ -212,7 +212,7 @@ class ExpressionWriter:
                 (offset,) = expr.index
                 return f"{expr.buffer.name}[{size_text(offset)}]"
             case Position():
-                return f"({size_text(expr.index)})"
+                return _grouped(expr.index)
             case Select():
                 parts = map(self.write, (expr.then, expr.condition, expr.otherwise))
                 then, condition, otherwise = parts
@@ -307,6 +307,11 @@ class ExpressionWriter:
             return f"({texts[0]} {_BINARY[name]} {texts[1]})"
         if name not in _COMPLEX_CALLS:
             raise UnsupportedError(f"{name} of {operand.name} can't be compiled")
-        text = self.call(_COMPLEX_CALLS[name], *texts)
+        function = _COMPLEX_CALLS[name]
         narrow = operand.name == "complex64" and name != "absolute"
+        if narrow and (function.startswith("cmath") or name == "power"):
+            # In double precision: parts that cancel lose digits otherwise.
+            wide = self.cast_name(np.dtype("complex128"))
+            texts = [self.call(wide, text) for text in texts]
+        text = self.call(function, *texts)
         return self.call(self.cast_name(dtype), text) if narrow else text

@@ -244,6 +244,7 @@ class GroupLowering:
 
     def accumulate(self, member: Member, value: Expr) -> None:
         """Add one row's `value` to an accumulation."""
+        self.nodes[member.value.node] = None
         if self.in_register(member):
             self.held[member.value].add(self.blocks[-1].body, value)
             return
@@ -265,6 +266,8 @@ class GroupLowering:
             return
         row_size = product(self.group.dims[self.rows :])
         mode = "plain" if isinstance(row_size, int) and row_size <= 2 * BLOCK else "blocked"
+        for member in (*reductions, *sums):
+            self.nodes[member.value.node] = None
         states = {m.value: self.declare(m, mode) for m in reductions}
         partial = {m.value: self.declare(m, mode) for m in sums if self.row_constant(m)}
         blocked = any(s.mode == "blocked" for s in (states | partial).values())
@@ -343,8 +346,8 @@ class GroupLowering:
     def members_read(self, value: Value, index: Index, top: bool = False) -> list[Member]:
         """The members that `value` at `index` is made from."""
         base, place = trace(value, index, self.bounds)
-        member = self.group.members.get(base)
-        if member is not None and not top and kind_of(base) != "input":
+        member = self.member(base)
+        if member is not None and not top:
             return [member]
         if kind_of(base) not in ("point", "free") or (member is None and kind_of(base) == "point"):
             return []
@@ -380,8 +383,8 @@ class GroupLowering:
     def stage_of_reads(self, value: Value, index: Index, top: bool = False) -> int:
         base, place = trace(value, index, self.bounds)
         kind = kind_of(base)
-        member = self.group.members.get(base)
-        if member is not None and not top and member.index == place and kind != "input":
+        member = self.member(base)
+        if member is not None and not top and member.index == place:
             return self.stage(member) + (member.kind == "row")
         if kind not in ("point", "free") or (member is None and kind == "point"):
             return 0
@@ -404,8 +407,8 @@ class GroupLowering:
         kind = kind_of(base)
         if kind == "free":
             return self.compute(base, place)
-        member = self.group.members.get(base)
-        if member is None or kind == "input":
+        member = self.member(base)
+        if member is None:
             if kind == "point" and self.context.inlinable(base):
                 return self.compute(base, place)
             return self.load(base, place)
@@ -416,6 +419,10 @@ class GroupLowering:
         if member.index == place and not top and self.late(member):
             return self.recall(member)
         return self.compute(base, place)
+
+    def member(self, value: Value) -> Member | None:
+        """The member that computes `value`; none in a group that only copies."""
+        return None if self.group.copy_to is not None else self.group.members.get(value)
 
     def degenerate(self, value: Value, member: Member) -> Expr:
         """A reduction over axes of size 1: the operand itself, or position 0."""
