@@ -1,7 +1,7 @@
 """Graph -> groups: which operations share one loop nest.
 
     Fused  := units: (Group | node)*, in dependency order
-    Group  := dims: the loop extents, split, members     # loops [0, split) are rows; [split, n) a row
+    Group  := dims: the loop extents, split, members     # rows: loops [0, split); a row: the rest
     Member := value, index, level, kind                  # index: its element in the loop variables
 
 A group walks ``dims``. A member of level k is computed inside the first k loops, once for each of
@@ -200,9 +200,8 @@ def leading_axis(shape: Shape, strides: Shape) -> tuple[bool, Size] | None:
         room = outer - inner_size
         if outer == inner_size or (isinstance(room, int) and room >= 0):
             return transposed, outer
-        if isinstance(outer, Dim) and isinstance(room, Dim):
-            if all(coefficient > 0 for _, coefficient in room.terms):
-                return transposed, outer
+        if isinstance(room, Dim) and all(coefficient > 0 for _, coefficient in room.terms):
+            return transposed, outer
     return None
 
 
@@ -334,7 +333,7 @@ class _Fuser:
         return Member(value, result, level, "accumulate", index)
 
     def yield_split(self, group: Group) -> bool:
-        """Turn whole reductions into accumulations, so that rows can be reduced, if none is read."""
+        """Turn whole reductions into accumulations, so that rows can be reduced."""
         rows = [m for m in group.members.values() if m.kind == "row"]
         if any(m.level < len(group.dims) and m.kind == "point" for m in group.members.values()):
             return False
@@ -369,10 +368,7 @@ class _Fuser:
         if len(group.members) >= MEMBER_LIMIT:
             return f"a kernel holds at most {MEMBER_LIMIT} operations"
         old_dims = group.dims
-        if kind_of(value) == "reduce":
-            shape = value.node.inputs[0].shape
-        else:
-            shape = value.shape
+        shape = value.node.inputs[0].shape if kind_of(value) == "reduce" else value.shape
         dims = tuple(size for size in shape if size != 1)
         if len(dims) > len(old_dims) and dims[: len(old_dims)] == old_dims and group.split is None:
             if any(m.kind == "accumulate" for m in group.members.values()):

@@ -244,7 +244,7 @@ def storage(value: Value) -> tuple[Value, Shape, Size] | None:
 
 
 def split_linear(size: Size, name: str) -> tuple[Size | None, Size]:
-    """``(a, b)`` with ``size == a * name + b`` and no `name` in a or b; a is None if there is none."""
+    """``(a, b)`` with ``size == a * name + b`` and no `name` in them; a is None if none is."""
     if isinstance(size, int):
         return 0, size
     factor: Size = 0

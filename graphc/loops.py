@@ -8,7 +8,7 @@
               | Combine(name, combine, Expr) | Tile(template, operands, sizes) | Comment(text)
     Expr     := Load(buffer, index) | Const(value) | Position(index) | Apply(function, Expr*)
               | Select(condition, Expr, Expr) | Cast(Expr) | Local(name)   # each has a dtype
-    Lowering := Elementwise | IndexMap | Element | Reduction | Region   # the rule that an op carries
+    Lowering := Elementwise | IndexMap | Element | Reduction | Template   # the rule of an op
 
 Indices are `graphc.types.Size` polynomials over loop variables, sizes and loaded values, so index
 arithmetic is in normal form before it is printed.
@@ -217,7 +217,7 @@ class Elementwise:
 
 @dataclass(frozen=True, slots=True)
 class IndexMap:
-    """Output element `index` is operand 0's element `source(node, index)`: a view, free to inline."""
+    """Output element `index` is operand 0's element `source(node, index)`: a view."""
 
     source: Callable[[Node, Index], Index]
 
@@ -281,7 +281,8 @@ class Buffer:
     """A block of memory that a kernel reads or writes.
 
     `key` is what the memory planner knows it by: a graph value, ``("output", k)`` or
-    ``("row", value)`` for a scratch row. `role` is ``read``, ``write`` (each element is set before it is read) or ``update``.
+    ``("row", value)`` for a scratch row. `role` is ``read``, ``update``, ``function``, ``row`` or
+    ``write`` (each element is set before it is read).
     """
 
     name: str

@@ -374,13 +374,14 @@ class _Planner:
 
 def _best(free: list[tuple[Size, Size]], size: Size) -> tuple[Size, Size] | None:
     """The smallest free slot that is known to hold `size` bytes and is not much too large."""
-    best = None
-    for slot in free:
-        if slot[1] == size:
-            return slot
-        known = isinstance(slot[1], int) and isinstance(size, int) and slot[1] >= size > 0
-        if known and (best is None or slot[1] < best[1]):
-            best = slot
+    best: tuple[Size, int] | None = None
+    for offset, room in free:
+        if room == size:
+            return offset, room
+        if isinstance(room, Dim) or isinstance(size, Dim) or not room >= size > 0:
+            continue
+        if best is None or room < best[1]:
+            best = (offset, room)
     return best
 
 

@@ -15,9 +15,9 @@ from types import FunctionType
 from typing import Any
 
 import llvmlite.binding
-import numba
 
 from graphc.codegen.native import ENTRY, KERNEL, STEP
+from graphc.codegen.numba_names import cfunc, njit
 from graphc.codegen.step import Module
 
 BLAS = ("sgemm", "dgemm", "cgemm", "zgemm")
@@ -74,7 +74,7 @@ def compile_kernel(function: FunctionType, text: str) -> int:
     found = _kernels.get(text)
     if found is None:
         _link_special(text)
-        dispatcher = numba.njit(
+        dispatcher = njit(
             KERNEL, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True
         )(function)
         found = _kernels[text] = (dispatcher, _address(dispatcher))
@@ -94,10 +94,10 @@ class CompiledModule:
             self.kernels = [compile_kernel(namespace[f.name], f.key) for f in module.kernels]
             *bodies, entry = module.steps
             for name in bodies:
-                namespace[name] = numba.njit(
+                namespace[name] = njit(
                     STEP, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True
                 )(namespace[name])
-            self._entry = numba.cfunc(ENTRY, error_model="numpy")(namespace[entry])
+            self._entry = cfunc(ENTRY, error_model="numpy")(namespace[entry])
         self.call = ctypes.CFUNCTYPE(
             ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p
-        )(self._entry.address)
+        )(int(self._entry.address))

@@ -7,7 +7,6 @@ import math
 from typing import Any
 
 import numpy as np
-from numba.extending import register_jitable
 
 from graphc.codegen.instructions import (
     bits_of,
@@ -22,6 +21,7 @@ from graphc.codegen.instructions import (
     one,
     special_gamma,
 )
+from graphc.codegen.numba_names import register_jitable
 
 
 @register_jitable
@@ -137,7 +137,8 @@ def scale(x: Any, exponent: Any) -> Any:
         exponent = 100000
     elif exponent < -100000:
         exponent = -100000
-    return math.ldexp(x, np.int32(exponent))
+    count: Any = np.int32(exponent)
+    return math.ldexp(x, count)
 
 
 @register_jitable

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
+
+from graphc.codegen.numba_names import cgutils, intrinsic, types
 
 _I64 = ir.IntType(64)
 

@@ -9,10 +9,20 @@ import operator
 from typing import Any
 
 from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.core.typing.templates import AbstractTemplate, infer_global, signature
-from numba.extending import intrinsic, lower_builtin, models, register_jitable, register_model
+
+from graphc.codegen.numba_names import (
+    AbstractTemplate,
+    cgutils,
+    infer_global,
+    intrinsic,
+    intrinsic_of_literals,
+    lower_builtin,
+    models,
+    register_jitable,
+    register_model,
+    signature,
+    types,
+)
 
 I8 = ir.IntType(8)
 I32 = ir.IntType(32)
@@ -96,7 +106,7 @@ def _store(context: Any, builder: Any, sig: Any, args: Any) -> Any:
     return context.get_dummy_value()
 
 
-@intrinsic(prefer_literal=True)
+@intrinsic_of_literals
 def buffer(typingctx: Any, table: Any, slot: Any, count: Any, dtype: Any) -> Any:
     """``buffer(table, slot, count, dtype)``: the slot's pointer, one of `count` distinct ones."""
     made = Buffer(dtype.dtype, slot.literal_value, count.literal_value)
@@ -146,13 +156,13 @@ def _array(typingctx: Any, count: Any, element: Any, result: Any) -> Any:
     return result(count), codegen
 
 
-@intrinsic(prefer_literal=True)
+@intrinsic_of_literals
 def pointers(typingctx: Any, count: Any) -> Any:
     """An array of pointers on the stack."""
     return _array(typingctx, count, I8P, POINTERS)
 
 
-@intrinsic(prefer_literal=True)
+@intrinsic_of_literals
 def integers(typingctx: Any, count: Any) -> Any:
     """An array of int64 on the stack."""
     return _array(typingctx, count, I64, INTEGERS)

@@ -18,7 +18,7 @@ from graphc.ir import Graph, Node, Value
 from graphc.loops import Kernel, Site
 from graphc.lower import Launch, Loop
 from graphc.memory import MemoryPlan, Place
-from graphc.types import Dim, Size, TensorType
+from graphc.types import Size, TensorType
 
 FIRST = 2
 """The first input's place in a step's table."""
@@ -308,7 +308,7 @@ class _ModuleWriter:
             ]
             result = step.results[number]
             target = self.pointer(result, plan)
-            size = self.number(node.types[number].nbytes)
+            size = self.number(node.out(number).tensor.nbytes)
             ends += [
                 f"    if {length} == 0:",
                 f"        copy_bytes({target}, {sources[number]}, {size})",

@@ -49,8 +49,8 @@ def _flat_expr(expr: Expr) -> Expr:
         case Apply():
             return replace(expr, arguments=tuple(map(_flat_expr, expr.arguments)))
         case Select():
-            parts = map(_flat_expr, (expr.condition, expr.then, expr.otherwise))
-            return Select(*parts, expr.dtype)
+            arms = _flat_expr(expr.then), _flat_expr(expr.otherwise)
+            return Select(_flat_expr(expr.condition), *arms, expr.dtype)
         case Cast():
             return replace(expr, operand=_flat_expr(expr.operand))
     return expr

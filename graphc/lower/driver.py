@@ -94,8 +94,7 @@ class Lowering:
 
 
 _RESERVED = frozenset(dir(builtins)) | frozenset(
-    "table sizes lo hi math cmath buffer float32 float64 int8 int16 int32 int64 uint8 uint16 uint32"
-    " uint64 complex64 complex128 boolean scalar gemm error".split()
+    ["table", "sizes", "lo", "hi", "math", "cmath", "error", "values", "extents", "factor"]
 )
 
 
@@ -104,7 +103,9 @@ def identifier(text: str) -> str:
     name = re.sub(r"\W+", "_", text).strip("_") or "value"
     if name[0].isdigit():
         name = f"v{name}"
-    if keyword.iskeyword(name) or name in _RESERVED or re.fullmatch(r"[ik]\d+", name):
+    # Names of dtypes, helpers, loop variables and parameters end in a digit or are known.
+    clash = re.fullmatch(r"(i|k|count|u?int|float|complex)\d+", name)
+    if keyword.iskeyword(name) or name in _RESERVED or clash:
         name += "_"
     return name
 
