@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import builtins
 import math
-from functools import cache
+from functools import cache, partial
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
@@ -19,7 +19,7 @@ from graphc import ops
 from graphc.errors import GraphcError, TraceError
 from graphc.trace.context import located, user_location
 from graphc.trace.convert import array_like, holds_traced, value_of
-from graphc.trace.dispatch import FUNCTIONS, call_function
+from graphc.trace.dispatch import FUNCTIONS, call, call_function
 from graphc.trace.sizes import TracedSize, wrap_size
 from graphc.trace.values import (
     Traced,
@@ -68,12 +68,19 @@ class TracedUfunc:
         self.__name__ = ufunc.__name__
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return imported(self.__wrapped__(*args, **kwargs))
+        return self._apply("__call__", *args, **kwargs)
+
+    def _apply(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        dispatched = any(issubclass(type(x), Traced) for x in args)
+        if not dispatched and holds_traced(args, kwargs):
+            # NumPy asks only its arguments themselves, not what their lists hold.
+            return call("apply_ufunc", self.__wrapped__, method, args, kwargs)
+        return imported(getattr(self.__wrapped__, method)(*args, **kwargs))
 
     def __getattr__(self, name: str) -> Any:
         attribute = getattr(self.__wrapped__, name)
         if callable(attribute):
-            return lambda *args, **kwargs: imported(attribute(*args, **kwargs))
+            return partial(self._apply, name)
         return attribute
 
 
@@ -166,6 +173,8 @@ class _Random:
     """``np.random`` in traced code: a sample taken while tracing would be baked in."""
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
         raise TraceError(
             f"np.random.{name} inside a compiled function would draw one sample while tracing and "
             "use it for ever",
