@@ -1,7 +1,7 @@
 """The Graph IR: what is computed.
 
     Graph  := inputs: Value*, outputs: Value*, written: for each output, the input it replaces
-    Node   := op: Op, inputs: Value*, attrs, regions: Graph*, types     # interned: equal is identical
+    Node   := op: Op, inputs: Value*, attrs, regions: Graph*, types     # interned
     Value  := node, index
     Op     := name, infer, evaluate, vjp, lower, effect                 # all rules of one op
 
@@ -293,7 +293,7 @@ def rebuild(
     notes: Mapping[Node, Note] | None = None,
     new_notes: dict[Node, Note] | None = None,
 ) -> list[Value]:
-    """`outputs` with values replaced, everything between rebuilt; notes are carried to `new_notes`."""
+    """`outputs` with values replaced; notes are carried over to `new_notes`."""
     mapping: dict[Value, Value] = dict(replacements)
     order = topological(outputs, known=mapping)
     for node in order:

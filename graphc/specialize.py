@@ -267,7 +267,7 @@ class Specializations:
         detail = "; ".join(changed[:3]) or "the values of static arguments"
         warnings.warn(
             f"{self.name} has been compiled {len(self.entries) + 1} times. What changed last: "
-            f"{detail}. Pass what varies as an array or a float, or name its axes with graphc.spec.",
+            f"{detail}. Pass what varies as an array or a float, or name axes with graphc.spec.",
             RuntimeWarning,
             stacklevel=5,
         )
