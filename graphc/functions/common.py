@@ -9,12 +9,13 @@ from typing import Any, TypeVar
 import numpy as np
 
 from graphc import ops
-from graphc.errors import DTypeError, UnsupportedError
+from graphc.errors import DTypeError, ShapeError, UnsupportedError
 from graphc.ir import Value
 from graphc.trace.context import active, user_location
 from graphc.trace.convert import (
     array_like,
     as_dtype,
+    broadcast_shapes,
     is_weak,
     python_type,
 )
@@ -72,6 +73,11 @@ def deliver(value: Value, out: Any = None, casting: Any = "unsafe", name: str = 
             f"with casting rule {casting!r}",
             hint=f"Convert first: .astype(np.{target.dtype.name}).",
         )
+    if (
+        value.ndim != target.ndim
+        or broadcast_shapes(value.shape, target.value.shape) != value.shape
+    ):
+        raise ShapeError(f"{name or 'the output'}: {value.tensor} does not fit out={target.type}")
     assign(target, fresh_array(value), exact=True)
     return target
 

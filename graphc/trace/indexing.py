@@ -298,7 +298,26 @@ def _gather(parsed: _Parsed) -> Any:
     return fresh_array(ops.transpose(result, order))
 
 
+@handler
+def add_at(array: TracedArray, key: Any, value: Any, negated: bool = False) -> None:
+    """``np.add.at(array, key, value)``: repeated indices add up."""
+    parsed = _parse(array, key)
+    if not parsed.advanced:
+        assign(parsed.view, parsed.view - value if negated else parsed.view + value)
+        return
+    view = parsed.view
+    part, indices, axes = _part(parsed, value)
+    part = ops.negative(part) if negated else part
+    view.write(ops.scatter_add(view.value, part, indices, axes))
+
+
 def _scatter(parsed: _Parsed, value: Any) -> None:
+    part, indices, axes = _part(parsed, value)
+    parsed.view.write(ops.scatter(parsed.view.value, part, indices, axes))
+
+
+def _part(parsed: _Parsed, value: Any) -> tuple[Value, tuple[Value, ...], tuple[int, ...]]:
+    """`value` as `ops.scatter` takes it, with the indices and their axes."""
     indices, axes, shape = _indices(parsed)
     view = parsed.view
     rest = [size for axis, size in enumerate(view.value.shape) if axis not in axes]
@@ -312,4 +331,4 @@ def _scatter(parsed: _Parsed, value: Any) -> None:
     part = ops.broadcast_to(part, target)
     order = _moved(len(shape), place, len(target))
     back = tuple(sorted(range(len(order)), key=order.__getitem__))
-    view.write(ops.scatter(view.value, ops.transpose(part, back), indices, axes))
+    return ops.transpose(part, back), indices, axes

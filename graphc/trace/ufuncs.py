@@ -26,7 +26,7 @@ from graphc.trace.convert import (
     value_of,
     weak_value,
 )
-from graphc.trace.dispatch import FUNCTIONS, call_function, handler
+from graphc.trace.dispatch import FUNCTIONS, call, call_function, handler
 from graphc.trace.values import (
     TracedArray,
     TracedNumber,
@@ -63,13 +63,27 @@ def operator(ufunc: Any, left: Any, right: Any) -> Any:
         return NotImplemented
     if is_weak(left) and is_weak(right):
         return _python_operator(ufunc, left, right)
+    if ufunc is np.power and type(left) is TracedArray and type(right) in (int, float):
+        return _static_power(left, right)
     return apply_ufunc(ufunc, "__call__", (left, right), {})
+
+
+def _static_power(base: TracedArray, exponent: float) -> Any:
+    """``base ** exponent``: NumPy takes shorter ways, which differ at -0.0, -inf and for bool."""
+    inexact = base.dtype.kind in "fc"
+    if exponent == 2 and (inexact or type(exponent) is int):
+        return apply_ufunc(np.square, "__call__", (base,), {})
+    if exponent == 0.5 and inexact:
+        return apply_ufunc(np.sqrt, "__call__", (base,), {})
+    if exponent == -1 and inexact:
+        return apply_ufunc(np.reciprocal, "__call__", (base,), {})
+    return apply_ufunc(np.power, "__call__", (base, exponent), {})
 
 
 @handler
 def unary_operator(ufunc: Any, operand: Any) -> Any:
     """A unary operator, or `numpy.real` and its like, on a traced value."""
-    if ufunc is np.positive:
+    if ufunc is np.positive and type(operand) is TracedNumber and operand.python_type is not bool:
         return operand
     if ufunc in (np.real, np.imag):
         part = ops.real if ufunc is np.real else ops.imag
@@ -124,6 +138,8 @@ def apply_ufunc(ufunc: Any, method: str, inputs: Sequence[Any], kwargs: dict[str
         left, right = (array_like(x) for x in inputs)
         column = fresh_array(ops.reshape(left.value, left.value.shape + (1,) * right.value.ndim))
         return apply_ufunc(ufunc, "__call__", (column, right), kwargs)
+    if method == "at" and ufunc in (np.add, np.subtract):
+        return call("add_at", *inputs, negated=ufunc is np.subtract)
     if method != "__call__":
         raise UnsupportedError(
             f"np.{ufunc.__name__}.{method} is not covered for traced arrays",
@@ -149,6 +165,11 @@ def _call(
     operands = [x if is_weak(x) else array_like(x) for x in inputs]
     targets = out if isinstance(out, tuple) else (out,) * ufunc.nout
     loop = loop_dtypes(ufunc, operands, dtype, casting)
+    if np.dtype(np.float16) in loop:
+        raise DTypeError(
+            f"np.{ufunc.__name__} computes in float16 here, which is not supported",
+            hint="Convert the operands first: .astype(np.float32).",
+        )
     values = [_cast_operand(x, t, name) for x, t in zip(operands, loop, strict=False)]
     if name in _COMPARISONS:
         values = _common(values)
@@ -212,11 +233,17 @@ def _common(values: list[Value]) -> list[Value]:
 _COMPOSED = {"deg2rad", "radians", "rad2deg", "degrees", "positive", "fabs", "float_power"}
 
 
+def _changes_nothing(name: str, kind: str) -> bool:
+    """Whether a ufunc gives back its operand of dtype kind `kind`."""
+    whole = name in ("floor", "ceil", "trunc") and kind in "biu"
+    return name == "positive" or whole or (name == "conjugate" and kind != "c")
+
+
 def compute(ufunc: Any, values: Sequence[Value]) -> list[Value]:
     """The results of `ufunc` on operands of its loop's dtypes and of one shape."""
     name = OP_NAMES.get(ufunc.__name__, ufunc.__name__)
     (x, *rest) = values
-    if name == "positive" or (name == "conjugate" and x.dtype.kind != "c"):
+    if _changes_nothing(name, x.dtype.kind):
         return [x]
     if name in OPS:
         return list(make(OPS[name], values).outputs)
@@ -299,7 +326,7 @@ def assign(target: TracedArray, source: Any, exact: bool = False) -> None:
     """``target[...] = source``, with NumPy's casting (unsafe) and broadcasting.
 
     Args:
-        exact: the source must already have the target's shape, as for ``out=``.
+        exact: axes of size 1 in front of the target's are not dropped, as for ``out=``.
     """
     if target.storage.readonly:
         raise ValueError("assignment destination is read-only")
@@ -310,7 +337,7 @@ def assign(target: TracedArray, source: Any, exact: bool = False) -> None:
         value = ops.reshape(value, value.shape[surplus:])
     if value.shape != shape:
         fits = value.ndim <= len(shape) and broadcast_shapes(value.shape, shape) == shape
-        if not fits or (exact and value.ndim != len(shape)):
+        if not fits:
             raise ShapeError(
                 f"could not broadcast input array from shape {_text(value.shape)} "
                 f"into shape {_text(shape)}"
