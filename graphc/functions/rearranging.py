@@ -19,6 +19,7 @@ from graphc.trace.convert import (
     value_of,
 )
 from graphc.trace.dispatch import implements
+from graphc.trace.indexing import known_array
 from graphc.trace.values import TracedArray, fresh_array
 from graphc.types import Size
 
@@ -157,13 +158,13 @@ def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
 def _static_counts(repeats: Any) -> np.ndarray:
     if hasattr(repeats, "__index__") and not isinstance(repeats, np.ndarray):
         return np.asarray(static_int(repeats, "the count of np.repeat"))
-    value = array_like(repeats).value
-    if value.node.op is not ops.OPS["constant"]:
+    counts = known_array(array_like(repeats).value)
+    if counts is None:
         raise UnsupportedError(
             "np.repeat with traced counts has a shape that depends on data",
             hint="Pass the counts as Python ints.",
         )
-    return ops.constant_array(value.node)
+    return counts
 
 
 # --- padding and differences ----------------------------------------------------------------------

@@ -9,7 +9,8 @@ import numpy as np
 
 from graphc import ops
 from graphc.errors import OutOfBoundsError, ShapeError, UnsupportedError
-from graphc.ir import Value
+from graphc.interp import extend
+from graphc.ir import INPUT, Value, topological
 from graphc.trace.context import active
 from graphc.trace.convert import array_like, broadcast_shapes, is_weak, python_type, value_of
 from graphc.trace.dispatch import handler
@@ -17,7 +18,7 @@ from graphc.trace.sizes import TracedSize, as_size
 from graphc.trace.ufuncs import assign
 from graphc.trace.values import TracedArray, TracedNumber, fresh_array, scalar
 from graphc.trace.views import PickStep, SliceStep
-from graphc.types import DTYPES, Shape, Size
+from graphc.types import DTYPES, Dim, Shape, Size
 
 INT64 = DTYPES["int64"]
 
@@ -183,6 +184,8 @@ def _prepare(item: Any) -> Any:
         if item.python_type is not int:
             raise OutOfBoundsError(_BAD_INDEX)
         return _as_array(item)
+    if isinstance(item, str | bytes | dict | set):
+        raise OutOfBoundsError(_BAD_INDEX)
     if isinstance(item, list | tuple) and len(item) == 0:
         return fresh_array(ops.constant(np.zeros(0, dtype=INT64)))
     if isinstance(type(item), type) and type(item).__module__ == "numpy":
@@ -209,7 +212,7 @@ def _as_array(item: Any) -> TracedArray:
 def _split_mask(item: Any) -> list[Any]:
     """A constant bool mask as the integer arrays of its true positions."""
     if type(item) is TracedArray and item.dtype.kind == "b":
-        constant = _constant_of(item.value)
+        constant = known_array(item.value)
         if constant is None:
             raise UnsupportedError(
                 "selecting with a traced boolean array needs a shape that depends on data",
@@ -221,12 +224,19 @@ def _split_mask(item: Any) -> list[Any]:
     return [item]
 
 
-def _constant_of(value: Value) -> np.ndarray | None:
-    node = value.node
-    if node.op.name != "constant":
+def known_array(value: Value) -> np.ndarray | None:
+    """The array behind a value that depends on no input and no symbolic size, else None."""
+    trace = active()
+    if trace.values is not None:
+        return np.asarray(trace.concrete(value))
+    nodes = topological([value])
+    if any(node.op is INPUT or node.op.effect for node in nodes):
         return None
-    array = np.frombuffer(node["data"], dtype=node["dtype"]).reshape(node["shape"])
-    return array
+    if any(isinstance(size, Dim) for node in nodes for v in node.outputs for size in v.shape):
+        return None
+    values: dict[Value, np.ndarray] = {}
+    extend(values, [value], {})
+    return values[value]
 
 
 def _resolve_integer(index: Size, extent: Size, axis: int) -> Size:

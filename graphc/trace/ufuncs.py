@@ -128,6 +128,17 @@ def _python_operator(ufunc: Any, left: Any, right: Any) -> Any:
 
 
 @handler
+def rounded(operand: Any, digits: int | None) -> Any:
+    """``round(operand, digits)``: a whole number where no digits are given."""
+    if type(operand) is TracedArray:
+        raise TypeError("type numpy.ndarray doesn't define __round__ method")
+    if digits is None:
+        return number(ops.cast(value_of(np.rint(operand)), DTYPES["int64"]), int)
+    result = call_function(np.round, (operand, digits), {})
+    return number(result.value, float) if type(operand) is TracedNumber else result
+
+
+@handler
 def apply_ufunc(ufunc: Any, method: str, inputs: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     """``ufunc.method(*inputs, **kwargs)`` on traced values."""
     if ufunc in FUNCTIONS and method == "__call__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -141,7 +142,7 @@ def assert_same(got: Any, expected: Any, where: str, ulps: int = 4) -> None:
         assert_close(got, expected, where, ulps)
     elif isinstance(expected, float | complex):
         assert_close(np.asarray(got), np.asarray(expected), where, ulps)
-    elif hasattr(expected, "__dict__") and not callable(expected):
+    elif hasattr(expected, "__dict__") and not isinstance(expected, type | FunctionType):
         assert_same(vars(got), vars(expected), where, ulps)
     else:
         assert got == expected, f"{where}: {got!r} instead of {expected!r}"
