@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from graphc.errors import UnsupportedError
-from graphc.indexing import Bounds, contiguous_strides, loop, simplify, storage, trace
+from graphc.indexing import Bounds, contiguous_strides, loop, simplify, storage, trace, whole
 from graphc.ir import PARAMETER, Graph, Node, Value
 from graphc.loops import (
     SCALAR_FUNCTIONS,
@@ -550,8 +550,8 @@ class _Fuser:
                 needed.add(self.copied[operand])
                 continue
             if isinstance(operand.type, TensorType):
-                found = storage(operand)
-                bases = [found[0]] if found else []
+                index, bounds = whole(operand.shape)
+                bases = [trace(operand, index, bounds)[0]]
             for base in bases:
                 unit = self.unit(base)
                 if unit is not None:
@@ -633,13 +633,36 @@ def _level(group: Group, shape: Shape) -> int | None:
     return len(dims) if group.dims[: len(dims)] == dims else None
 
 
+def readable_in_place(node: Node, value: Value) -> bool:
+    """Whether a template with a generated loop reads the operand `value` through its views.
+
+    It is not when the view is of the array that the template writes to: a small copy of the
+    operand then saves a copy of that array.
+    """
+    template = node.op.lower
+    assert isinstance(template, Template)
+    if template.kind not in ("scatter", "scatter_add", "update", "matmul"):
+        return False
+    if template.kind != "matmul" and value == node.inputs[0]:
+        return False
+    index, bounds = whole(value.shape)
+    base, place = trace(value, index, bounds)
+    if kind_of(base) == "free":
+        return not expand(base, place)[1]
+    if template.kind == "matmul":
+        return value.dtype.kind in "biu"
+    written = node.inputs[0]
+    index, bounds = whole(written.shape)
+    return base != trace(written, index, bounds)[0]
+
+
 def _needs_copy(strided: frozenset[int]) -> Callable[[Node], list[Value]]:
     def needed(node: Node) -> list[Value]:
         found = []
         template = node.op.lower
         assert isinstance(template, Template)
         for value in node.inputs:
-            if not isinstance(value.type, TensorType):
+            if not isinstance(value.type, TensorType) or readable_in_place(node, value):
                 continue
             blas = template.kind == "matmul" and value.dtype.kind in "fc"
             if blas and matrix_view(value, strided):

@@ -34,7 +34,8 @@ def intrinsic_of_literals(rule: Rule) -> Any:
 
 def lower_builtin(*signature_: Any) -> Callable[[Rule], Any]:
     """Numba's `lower_builtin`."""
-    decorate: Callable[[Rule], Any] = _extending.lower_builtin(*signature_)
+    factory: Any = _extending.lower_builtin
+    decorate: Callable[[Rule], Any] = factory(*signature_)
     return decorate
 
 

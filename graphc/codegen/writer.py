@@ -94,7 +94,7 @@ class Function:
                 return name
             return numbers.setdefault(name, f"v{len(numbers)}")
 
-        return re.sub(r"(?<![\w.])[A-Za-z_]\w*", rename, self.text)
+        return re.sub(r"(?<![\w.])[A-Za-z_]\w*", rename, self.text.split("(", 1)[1])
 
 
 def sort_key(name: str) -> tuple[str, int]:

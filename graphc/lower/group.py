@@ -88,6 +88,7 @@ class GroupLowering:
         self.demands: dict[Value, None] = {}
         self.nodes: dict[Node, None] = {}
         self.flops: Size = 0
+        self.computing: list[Node] = []
         self.held: dict[Value, Accumulator] = {}
         self.pending: list[Stmt] = []
 
@@ -503,6 +504,7 @@ class GroupLowering:
         if found is not None:
             return found
         node, lowering = value.node, value.node.op.lower
+        self.computing.append(node)
         expression, reads = expand(value, index)
         if expression is None:
             assert isinstance(lowering, Elementwise)
@@ -513,6 +515,7 @@ class GroupLowering:
         if above:
             del self.blocks[-len(above) :]
         lowered = self.lower_expr(expression)
+        self.computing.pop()
         if not isinstance(lowered, Const | Local):
             self.nodes[node] = None
             self.flops = self.flops + cost_of(lowered) * product(
@@ -547,12 +550,9 @@ class GroupLowering:
         block = self.block_at(names)
         name = self.fresh("k", block.depth)
         block.body.append(Check(name, value, atom.extent, len(self.sites)))
-        self.sites.append(Site(self.current_node(), atom.extent))
+        self.sites.append(Site(self.computing[-1], atom.extent))
         block.memo[atom] = Local(name, _INT64)
         return Dim.symbol(name)
-
-    def current_node(self) -> Node | None:
-        return next(reversed(self.nodes), None)
 
     def lower_expr(self, expr: Expr) -> Expr:
         """Replace what is deferred by loads and variables; emit branches around guarded reads."""

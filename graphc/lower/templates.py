@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from graphc.errors import UnsupportedError
-from graphc.fuse import contiguous, leading_axis
-from graphc.indexing import contiguous_strides, linear, loop, storage
+from graphc.fuse import contiguous, expand, kind_of, leading_axis, readable_in_place
+from graphc.indexing import contiguous_strides, linear, loop, storage, trace
 from graphc.ir import Node, Value
 from graphc.loops import (
     Accumulate,
@@ -53,6 +53,26 @@ class _Operands:
         key, base, offset = place(self.context, value)
         return self.add(key, base, "read"), offset
 
+    def element(self, value: Value, index: Index) -> Expr:
+        """The element of an operand at `index`, read through its views."""
+        if not readable_in_place(self.node, value):
+            buffer, offset = self.read(value)
+            flat = replace(buffer, shape=(product(buffer.shape),), strides=(1,))
+            place = linear(index, contiguous_strides(value.shape)) + offset
+            return Load(flat, (place,), buffer.dtype)
+        bounds = {
+            str(position): size
+            for position, size in zip(index, value.shape, strict=True)
+            if isinstance(position, Dim)
+        }
+        base, source = trace(value, index, bounds)
+        if kind_of(base) == "free":
+            expression, _ = expand(base, source)
+            assert expression is not None
+            return expression
+        self.context.demand(base)
+        return Load(self.add(base, base, "read"), source, base.dtype)
+
     def add(self, key: Any, value: Value, role: str) -> Buffer:
         for buffer in self.buffers:
             if buffer.key == key:
@@ -63,7 +83,8 @@ class _Operands:
         while name in taken:
             number += 1
             name = f"{base}{number}"
-        strides = contiguous_strides(value.shape)
+        own = isinstance(key, Value)
+        strides = self.context.strides(value) if own else contiguous_strides(value.shape)
         buffer = Buffer(name, key, role, value.dtype, value.shape, strides)
         self.buffers.append(buffer)
         return buffer
@@ -98,12 +119,6 @@ def _loops(shape: Shape, body: Callable[[Index], Sequence[Stmt]], first: int = 0
     for axis in range(len(shape) - 1, -1, -1):
         stmts = [For(loop(first + axis), 0, shape[axis], tuple(stmts))]
     return stmts
-
-
-def _at(buffer: Buffer, shape: Shape, index: Index, offset: Size) -> Expr:
-    """The element `index` of a contiguous operand of `shape` at `offset` in a buffer."""
-    flat = replace(buffer, shape=(product(buffer.shape),), strides=(1,))
-    return Load(flat, (linear(index, contiguous_strides(shape)) + offset,), buffer.dtype)
 
 
 def lower_template(context: Lowering, node: Node, kind: str) -> list[Step]:
@@ -205,7 +220,6 @@ def _loop_matmul(context: Lowering, node: Node) -> Step:
     a, b = node.inputs
     out = node.out()
     operands = _Operands(context, node)
-    (left, left_offset), (right, right_offset) = operands.read(a), operands.read(b)
     result = operands.result()
     boolean = out.dtype.kind == "b"
     multiply, add = ("bitwise_and", "or") if boolean else ("multiply", "add")
@@ -216,8 +230,8 @@ def _loop_matmul(context: Lowering, node: Node) -> Step:
 
     def row(index: Index) -> list[Stmt]:
         zero = Store(result, (*index[:rank], i, j), Const(0, out.dtype))
-        factor = _at(left, a.shape, (*index[:rank], i, c), left_offset)
-        other = _at(right, b.shape, (*index[:rank], c, j), right_offset)
+        factor = operands.element(a, (*index[:rank], i, c))
+        other = operands.element(b, (*index[:rank], c, j))
         value = Apply(multiply, (Local("factor", out.dtype), other), out.dtype)
         total = Accumulate(result, (*index[:rank], i, j), add, value)
         inner = For(loop(rank + 1), 0, n, (total,))
@@ -239,7 +253,13 @@ def _copied_base(context: Lowering, node: Node) -> Step:
     source, offset = operands.read(node.inputs[0])
     result = operands.result()
     shape = node.inputs[0].shape
-    body = _loops(shape, lambda index: [Store(result, index, _at(source, shape, index, offset))])
+
+    def element(index: Index) -> list[Stmt]:
+        flat = replace(source, shape=(product(source.shape),), strides=(1,))
+        place = linear(index, contiguous_strides(shape)) + offset
+        return [Store(result, index, Load(flat, (place,), source.dtype))]
+
+    body = _loops(shape, element)
     whole = offset == 0 and product(source.shape) == product(shape)
     return Launch(_kernel(operands, "copy", body), elidable=whole)
 
@@ -248,8 +268,6 @@ def _scatter(context: Lowering, node: Node) -> list[Step]:
     base, values, *indices = node.inputs
     axes = node["axes"]
     operands = _Operands(context, node)
-    value_buffer, value_offset = operands.read(values)
-    index_buffers = [operands.read(index) for index in indices]
     result = operands.result("update")
     lead_shape = indices[0].shape
     rest_shape = values.shape[len(lead_shape) :]
@@ -257,8 +275,8 @@ def _scatter(context: Lowering, node: Node) -> list[Step]:
 
     def checks(index: Index) -> list[Stmt]:
         return [
-            Check(f"k{axis}", _at(buffer, lead_shape, index, offset), base.shape[axis], number)
-            for number, (axis, (buffer, offset)) in enumerate(zip(axes, index_buffers, strict=True))
+            Check(f"k{axis}", operands.element(array, index), base.shape[axis], number)
+            for number, (axis, array) in enumerate(zip(axes, indices, strict=True))
         ]
 
     def write(lead: Index) -> list[Stmt]:
@@ -267,7 +285,7 @@ def _scatter(context: Lowering, node: Node) -> list[Step]:
             target: Index = tuple(
                 Dim.symbol(f"k{axis}") if axis in axes else left.pop(0) for axis in range(base.ndim)
             )
-            value = _at(value_buffer, values.shape, (*lead, *rest), value_offset)
+            value = operands.element(values, (*lead, *rest))
             if node.op.name != "scatter_add":
                 return [Store(result, target, value)]
             combine = "or" if base.dtype.kind == "b" else "add"
@@ -287,7 +305,6 @@ def _scatter(context: Lowering, node: Node) -> list[Step]:
 def _update(context: Lowering, node: Node) -> list[Step]:
     _, value = node.inputs
     operands = _Operands(context, node)
-    source, offset = operands.read(value)
     result = operands.result("update")
 
     def element(index: Index) -> list[Stmt]:
@@ -295,7 +312,7 @@ def _update(context: Lowering, node: Node) -> list[Step]:
             start + step * position
             for start, step, position in zip(node["start"], node["step"], index, strict=True)
         )
-        return [Store(result, target, _at(source, value.shape, index, offset))]
+        return [Store(result, target, operands.element(value, index))]
 
     kernel = _kernel(operands, "update", _loops(value.shape, element))
     return [_copied_base(context, node), Launch(kernel)]

@@ -1,0 +1,112 @@
+"""What shares a loop nest, and what does not."""
+
+import numpy as np
+import pytest
+
+from graphc import ops, runtime
+from graphc.errors import UnsupportedError
+from graphc.interp import evaluate
+from graphc.ir import Op, close, make
+from graphc.ops import OPS
+from graphc.types import Dim
+
+from .codegen.graphs import softmax, tensor, training_step
+
+
+def kernels(graph, arrays=None, sizes=None):
+    """The kernels of a graph, after checking what they compute."""
+    executable = runtime.build(graph)
+    if arrays is not None:
+        expected = evaluate(graph, [array.copy() for array in arrays], sizes)
+        for actual, wanted in zip(executable.run(arrays, sizes), expected, strict=True):
+            np.testing.assert_allclose(actual, wanted, rtol=1e-6)
+    return executable.kernels
+
+
+def normal(*shape):
+    return np.random.default_rng(0).standard_normal(shape)
+
+
+def test_a_chain_is_one_kernel():
+    x, y = tensor("float64", 5, 7), tensor("float64", 7)
+    z = ops.tanh(ops.add(ops.exp(x), ops.broadcast_to(y, (5, 7))))
+    assert len(kernels(close([x, y], [z]), [normal(5, 7), normal(7)])) == 1
+
+
+@pytest.mark.parametrize("shape", [(5, 300), (1, 1), (3, 1), (1, 9)])
+def test_softmax_is_one_kernel(shape):
+    x = tensor("float64", Dim.symbol("n"), Dim.symbol("m"))
+    sizes = {"n": shape[0], "m": shape[1]}
+    assert len(kernels(close([x], [softmax(x)]), [normal(*shape)], sizes)) == 1
+
+
+def test_a_bias_gradient_shares_the_loop_that_stores_its_operand():
+    x, y = tensor("float64", 6, 4), tensor("float64", 6, 4)
+    z = ops.multiply(ops.sin(x), y)
+    found = kernels(close([x, y], [z, ops.sum_(z, (0,))]), [normal(6, 4), normal(6, 4)])
+    assert len(found) == 1
+
+
+def test_a_reduction_takes_in_what_is_before_and_after_it():
+    x = tensor("float64", 50, 8)
+    mean = ops.multiply(ops.sum_(ops.square(x), (0, 1)), ops.constant(1 / 400))
+    assert len(kernels(close([x], [ops.sqrt(mean)]), [normal(50, 8)])) == 1
+
+
+def test_siblings_share_a_kernel():
+    x = tensor("float64", 9)
+    assert len(kernels(close([x], [ops.sin(x), ops.exp(x)]), [normal(9)])) == 1
+
+
+def test_views_and_constants_cost_no_kernel():
+    x = tensor("float64", 4, 6)
+    y = ops.flip(ops.transpose(x, (1, 0)), (0,))
+    z = ops.add(ops.reshape(y, (24,)), ops.full(ops.reshape(y, (24,)).tensor, 2))
+    assert len(kernels(close([x], [z]), [normal(4, 6)])) == 1
+
+
+def test_transposed_operands_of_a_product_are_not_copied():
+    x, y = tensor("float64", 4, 6), tensor("float64", 5, 6)
+    z = ops.matmul(ops.transpose(ops.transpose(x, (1, 0)), (1, 0)), ops.transpose(y, (1, 0)))
+    found = kernels(close([x, y], [z]), [normal(4, 6), normal(5, 6)])
+    assert [kernel.name for _, kernel in found] == ["matmul"]
+
+
+def test_a_result_needed_in_between_is_not_fused_over():
+    x, w = tensor("float64", 4, 4), tensor("float64", 4, 4)
+    y = ops.exp(x)
+    z = ops.add(ops.matmul(y, w), y)
+    executable = runtime.build(close([x, w], [z]))
+    assert [kernel.name for _, kernel in executable.kernels] == ["exp", "matmul", "add"]
+
+
+def test_a_reason_is_given_for_neighbours_that_are_apart():
+    x = tensor("float64", 6)
+    total = ops.sum_(ops.sin(x), (0,))
+    y = ops.tanh(ops.flip(ops.exp(ops.add(x, ops.broadcast_to(total, (6,)))), (0,)))
+    executable = runtime.build(close([x], [y]))
+    assert any("other positions" in reason for _, _, reason in executable.apart)
+
+
+def test_a_training_step_has_few_kernels():
+    executable = runtime.build(training_step())
+    products = [kernel for _, kernel in executable.kernels if kernel.name == "matmul"]
+    assert len(products) == 5
+    assert len(executable.kernels) <= 20
+
+
+def test_a_kernel_of_many_operations_is_split():
+    x, y = tensor("float64", 3), tensor("float64", 3)
+    z = x
+    for _ in range(150):
+        z = ops.add(ops.multiply(z, y), x)
+    found = kernels(close([x, y], [z]), [np.full(3, 0.5), np.full(3, 0.25)])
+    assert 2 < len(found) < 8
+
+
+def test_an_op_without_a_lowering_is_refused():
+    sin = OPS["sin"]
+    op = Op("unheard_of", sin.infer, sin.evaluate)
+    x = tensor("float64", 3)
+    with pytest.raises(UnsupportedError, match="unheard_of"):
+        runtime.build(close([x], [make(op, [x]).out()]))
