@@ -22,6 +22,7 @@ from graphc.ops import token
 from graphc.types import Dim, Size, evaluate_size, symbols
 
 _OWN = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_PYTHON = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
 _NUMPY = os.path.dirname(os.path.abspath(np.__file__)) + os.sep
 
 
@@ -170,8 +171,11 @@ def tracing(trace: Trace) -> Iterator[Trace]:
         _state.stack.pop()
 
 
+@lru_cache(maxsize=4096)
 def _is_internal(file: str) -> bool:
-    return file.startswith((_OWN, _NUMPY, "<frozen", "<graphc"))
+    if file.startswith((_OWN, _NUMPY, "<frozen", "<graphc")):
+        return True
+    return file.startswith(_PYTHON) and "site-packages" not in file
 
 
 @lru_cache(maxsize=4096)
@@ -194,7 +198,7 @@ def _location(code: CodeType, instruction: int) -> Location:
 
 
 def user_location() -> Location | None:
-    """The innermost line of the call stack that is neither graphc's nor NumPy's."""
+    """The innermost line of the call stack that is none of graphc's, NumPy's and Python's own."""
     frame = sys._getframe(1)
     while frame is not None and _is_internal(frame.f_code.co_filename):
         frame = frame.f_back  # type: ignore[assignment]

@@ -37,7 +37,7 @@ from graphc.trace.values import (
     scalar,
     unsupported_function,
 )
-from graphc.types import DTYPES, supported_dtype
+from graphc.types import DTYPES, Shape, supported_dtype
 
 OP_NAMES = {"psi": "digamma", "conj": "conjugate", "abs": "absolute"}
 _COMPARISONS = {"equal", "not_equal", "less", "less_equal", "greater", "greater_equal"}
@@ -184,7 +184,7 @@ def _call(
     values = [_cast_operand(x, t, name) for x, t in zip(operands, loop, strict=False)]
     if name in _COMPARISONS:
         values = _common(values)
-    shape = broadcast_shapes(*(value.shape for value in values))
+    shape = _common_shape(ufunc.__name__, values)
     values = [ops.broadcast_to(value, shape) for value in values]
     results = compute(ufunc, values)
     results = [
@@ -197,6 +197,14 @@ def _call(
         for value, target in zip(results, targets, strict=True)
     )
     return finished[0] if len(finished) == 1 else finished
+
+
+def _common_shape(name: str, values: Sequence[Value]) -> Shape:
+    try:
+        return broadcast_shapes(*(value.shape for value in values))
+    except ShapeError as error:
+        types = " and ".join(str(value.tensor) for value in values)
+        raise ShapeError(f"{name} of {types}: {error.message}") from None
 
 
 def loop_dtypes(

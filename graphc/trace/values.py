@@ -52,8 +52,12 @@ def unsupported_function(function: Any) -> UnsupportedError:
     module = getattr(function, "__module__", "numpy") or "numpy"
     name = f"{module}.{function.__name__}".replace("numpy.", "np.", 1)
     covered = {f.__name__: f for f in FUNCTIONS}
-    near = difflib.get_close_matches(function.__name__, covered, n=1, cutoff=0.5)
-    hint = f"The nearest function that is covered: np.{near[0]}." if near else ""
+    near = difflib.get_close_matches(function.__name__, covered, n=1, cutoff=0.7)
+    hint = (
+        f"The nearest function that is covered: np.{near[0]}."
+        if near
+        else ("Compute it outside the compiled function and pass the result in.")
+    )
     return UnsupportedError(
         f"{name} is not covered for traced arrays", location=user_location(), hint=hint
     )
@@ -73,7 +77,7 @@ class Traced:
     @property
     def description(self) -> str:
         """What it is, for error messages."""
-        return f"value of type {self.value.type}"
+        return f"scalar of type {self.value.dtype.name}"
 
     # --- NumPy's protocols ---
 
@@ -115,6 +119,14 @@ class Traced:
 
     def __complex__(self) -> complex:
         return complex(self._number("complex()", _VALUE_HINT))
+
+    def as_integer_ratio(self) -> Any:
+        """What ``fractions`` and ``statistics`` ask of a number."""
+        return self._number("as_integer_ratio()", _VALUE_HINT).item().as_integer_ratio()
+
+    def is_integer(self) -> bool:
+        """Whether a number is whole."""
+        return bool(self._number("is_integer()", _VALUE_HINT).item().is_integer())
 
     def __format__(self, spec: str) -> str:
         if self.origin.values is None:
