@@ -147,8 +147,7 @@ def explain(name: str, form: Any, sizes: Mapping[str, int]) -> Explanation:
     return Explanation(
         name=name,
         inputs=tuple(
-            f"{label}: {value.type}"
-            for label, value in zip(graph.names, graph.inputs, strict=True)
+            f"{label}: {value.type}" for label, value in zip(graph.names, graph.inputs, strict=True)
         ),
         kernels=tuple(kernels),
         seconds=dict(form.stages),
