@@ -24,7 +24,8 @@ import numpy as np
 
 from graphc.codegen.step import Launched, Module, write_module
 from graphc.errors import GraphcError, OutOfBoundsError
-from graphc.fuse import Fused, fuse
+from graphc.fuse import fuse
+from graphc.fuse_values import Fused
 from graphc.ir import Graph, Node
 from graphc.layout import layout
 from graphc.loops import Kernel, Site

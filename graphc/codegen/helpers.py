@@ -174,7 +174,7 @@ def complex_power(x: Any, y: Any) -> Any:
     if y.real == 0 and y.imag == 0:
         return complex(1.0, 0.0)
     if x.real == 0 and x.imag == 0:
-        if y.real > 0 and y.imag == 0:
+        if y.real > 0:
             return complex(0.0, 0.0)
         return complex(np.nan, np.nan)
     if y.imag == 0 and -100 < y.real < 100 and y.real == math.floor(y.real):

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from graphc.errors import UnsupportedError
-from graphc.fuse import CHEAP, Fused, Group, cost, expand, fuse, kind_of
+from graphc.fuse import fuse
+from graphc.fuse_values import CHEAP, Fused, Group, cost, expand, kind_of
 from graphc.indexing import contiguous_strides, trace, whole
 from graphc.ir import Node, Value
 from graphc.loops import Elementwise, Template

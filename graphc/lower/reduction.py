@@ -30,7 +30,7 @@ from graphc.loops import (
 from graphc.types import DTYPES, Size
 
 if TYPE_CHECKING:
-    from graphc.lower.group import GroupLowering
+    from graphc.lower.values import ValueLowering
 
 _WIDER = {
     DTYPES["float32"]: DTYPES["float64"],
@@ -75,7 +75,7 @@ def combined(combine: str, left: Expr, right: Expr) -> Expr:
 class Accumulator:
     """The running result of one reduction; `mode` is ``plain``, ``blocked`` or ``wide``."""
 
-    lowering: GroupLowering
+    lowering: ValueLowering
     combine_name: str
     dtype: np.dtype
     mode: str
@@ -196,7 +196,7 @@ class Accumulator:
 
 
 def accumulator(
-    lowering: GroupLowering, value: Value, combine: str, mode: str, body: list[Stmt]
+    lowering: ValueLowering, value: Value, combine: str, mode: str, body: list[Stmt]
 ) -> Accumulator:
     """Declare the variables for the reduction `value` in `body`.
 

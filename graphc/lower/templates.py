@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from graphc.errors import UnsupportedError
-from graphc.fuse import contiguous, expand, kind_of, leading_axis, readable_in_place
+from graphc.fuse_values import contiguous, expand, kind_of, leading_axis, readable_in_place
 from graphc.indexing import contiguous_strides, linear, loop, storage, trace
 from graphc.ir import Node, Value
 from graphc.loops import (

@@ -1,5 +1,7 @@
 """Graphs that several tests compile."""
 
+import itertools
+
 from graphc import ops
 from graphc.adjoint import gradients
 from graphc.ir import close, fresh_input
@@ -20,7 +22,7 @@ def softmax(x):
 def training_step(batch=4, widths=(6, 5, 3), rate=0.1):
     """A two-layer network's step: loss, gradients, parameters written in place."""
     parameters = []
-    for before, after in zip(widths, widths[1:], strict=False):
+    for before, after in itertools.pairwise(widths):
         parameters += [tensor("float32", before, after), tensor("float32", after)]
     x, y = tensor("float32", batch, widths[0]), tensor("int64", batch)
     hidden = x

@@ -15,6 +15,7 @@ from graphc.codegen.step import write_module
 from graphc.errors import Location
 from graphc.fuse import fuse
 from graphc.ir import Note, close
+from graphc.loops_text import format_kernel
 from graphc.lower import lower
 from graphc.memory import plan_memory
 from graphc.types import Dim
@@ -76,4 +77,4 @@ def test_generated_source(name):
 def test_loop_ir_prints(name):
     for step in lower(fuse(GRAPHS[name]())).steps:
         if hasattr(step, "kernel"):
-            assert str(step.kernel).startswith(f"kernel {step.kernel.name}")
+            assert format_kernel(step.kernel).startswith(f"kernel {step.kernel.name}")

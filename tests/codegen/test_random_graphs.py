@@ -1,4 +1,4 @@
-"""Random graphs compiled and evaluated give the same, whatever was fused, moved or done in place."""
+"""Random graphs give the same compiled and evaluated, whatever was fused or done in place."""
 
 import numpy as np
 import pytest

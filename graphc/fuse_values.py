@@ -1,0 +1,237 @@
+"""What fusion knows of single values: their kind, what they read, what it costs, where they lie."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from graphc.errors import UnsupportedError
+from graphc.indexing import contiguous_strides, loop, storage, trace, whole
+from graphc.ir import PARAMETER, Graph, Node, Value
+from graphc.loops import (
+    SCALAR_FUNCTIONS,
+    Apply,
+    Cast,
+    Deferred,
+    Element,
+    Elementwise,
+    Expr,
+    Index,
+    IndexMap,
+    Local,
+    Reduction,
+    Select,
+    Template,
+)
+from graphc.types import Dim, Shape, Size, TensorType, product
+
+MEMBER_LIMIT = 100
+"""Members of one group: bounds the time LLVM needs for one kernel."""
+
+CHEAP = 4
+"""Scalar operations up to which a value is recomputed at another index instead of stored."""
+
+_COSTS = dict.fromkeys(SCALAR_FUNCTIONS, 20) | {"divide": 4, "sqrt": 4, "floor_divide": 8}
+for _name in [
+    "add", "subtract", "multiply", "negative", "absolute", "maximum", "minimum", "equal", "less",
+    "not_equal", "less_equal", "greater", "greater_equal", "bitwise_and", "bitwise_or", "invert",
+    "bitwise_xor", "complex", "real", "imag", "conjugate", "floor", "ceil", "trunc", "rint",
+]:  # fmt: skip
+    _COSTS[_name] = 1
+
+
+@dataclass(slots=True)
+class Member:
+    """A value computed in a group; see the module's grammar."""
+
+    value: Value
+    index: Index
+    level: int
+    kind: str
+    operand_index: Index = ()
+
+
+@dataclass(slots=True, eq=False)
+class Group:
+    """Values computed in one loop nest."""
+
+    number: int
+    dims: tuple[Size, ...]
+    split: int | None = None
+    members: dict[Value, Member] = field(default_factory=dict)
+    copy_to: Any = None
+
+    @property
+    def bounds(self) -> dict[str, Size]:
+        return {loop(depth): size for depth, size in enumerate(self.dims)}
+
+    @property
+    def rows(self) -> int:
+        """How many of the loops are rows."""
+        return len(self.dims) if self.split is None else self.split
+
+
+@dataclass(slots=True)
+class Fused:
+    """The units of a graph in dependency order, and why neighbours are apart."""
+
+    graph: Graph
+    units: list[Group | Node]
+    outputs: dict[int, Value]
+    strided: frozenset[int]
+    apart: list[tuple[str, str, str]]
+    materialised: frozenset[Value]
+
+
+def kind_of(value: Value) -> str:
+    """``input``, ``constant``, ``template``, ``view``, ``free``, ``point`` or ``reduce``."""
+    node = value.node
+    if node.op is PARAMETER:
+        return "input"
+    match node.op.lower:
+        case IndexMap():
+            return "view"
+        case Element(cheap=True):
+            if node.op.name == "constant" and product(value.shape) != 1:
+                return "constant"
+            return "free"
+        case Element() | Elementwise():
+            return "point"
+        case Reduction():
+            return "reduce"
+        case Template():
+            return "template"
+    raise UnsupportedError(f"{node.op.name} can't be compiled yet")
+
+
+def expand(value: Value, index: Index) -> tuple[Expr | None, list[Deferred]]:
+    """The expression of a ``point`` or ``free`` value at `index`, and the operands that it reads.
+
+    The expression is None for an elementwise value: its operands are bound to variables first.
+    """
+    node, lowering = value.node, value.node.op.lower
+    reads: list[Deferred] = []
+    if isinstance(lowering, Element):
+
+        def read(k: int, position: Index) -> Expr:
+            found = Deferred(node.inputs[k], tuple(position), node.inputs[k].dtype)
+            reads.append(found)
+            return found
+
+        return lowering.expression(node, index, read), reads
+    return None, [
+        Deferred(operand, index, operand.dtype)
+        for operand in node.inputs
+        if isinstance(operand.type, TensorType)
+    ]
+
+
+def cost(node: Node) -> int:
+    """Scalar operations of one element of a ``point`` or ``free`` node."""
+    lowering = node.op.lower
+    if isinstance(lowering, Elementwise):
+        operands = tuple(Local("x", value.dtype) for value in node.inputs)
+        return sum(_expr_cost(make(node, operands)) for make in lowering.expressions)
+    index = tuple(Dim.symbol(loop(k)) for k in range(node.out().ndim))
+    expression, _ = expand(node.out(), index)
+    return _expr_cost(expression) if expression is not None else 0
+
+
+def _expr_cost(expr: Expr) -> int:
+    match expr:
+        case Apply():
+            return _COSTS.get(expr.function, 20) + sum(_expr_cost(a) for a in expr.arguments)
+        case Select():
+            return 1 + sum(map(_expr_cost, (expr.condition, expr.then, expr.otherwise)))
+        case Cast():
+            return 1 + _expr_cost(expr.operand)
+    return 0
+
+
+def contiguous(value: Value, strided: frozenset[int]) -> tuple[Value, Size] | None:
+    """The stored value that `value` is a contiguous part of, and its offset in elements."""
+    found = storage(value)
+    if found is None:
+        return None
+    base, strides, offset = found
+    if kind_of(base) == "free" or (kind_of(base) == "input" and base.node["number"] in strided):
+        return None
+    wanted = contiguous_strides(value.shape)
+    for size, stride, want in zip(value.shape, strides, wanted, strict=True):
+        if size != 1 and stride != want:
+            return None
+    return base, offset
+
+
+def matrix_view(value: Value, strided: frozenset[int]) -> bool:
+    """Whether BLAS can read `value` where it is stored: one of the last two axes is contiguous."""
+    found = storage(value)
+    if found is None:
+        return False
+    base, strides, _ = found
+    if kind_of(base) == "free" or (kind_of(base) == "input" and base.node["number"] in strided):
+        return False
+    return leading_axis(value.shape[-2:], strides[-2:]) is not None
+
+
+def leading_axis(shape: Shape, strides: Shape) -> tuple[bool, Size] | None:
+    """``(transposed, leading dimension)`` of a row-major matrix with these strides, or None."""
+    (rows, columns), (row_stride, column_stride) = shape, strides
+    for transposed, inner, outer, inner_size, outer_size in (
+        (False, column_stride, row_stride, columns, rows),
+        (True, row_stride, column_stride, rows, columns),
+    ):
+        if inner != 1 and inner_size != 1:
+            continue
+        if outer_size == 1:
+            return transposed, inner_size
+        room = outer - inner_size
+        if outer == inner_size or (isinstance(room, int) and room >= 0):
+            return transposed, outer
+        if isinstance(room, Dim) and all(coefficient > 0 for _, coefficient in room.terms):
+            return transposed, outer
+    return None
+
+
+def readable_in_place(node: Node, value: Value) -> bool:
+    """Whether a template with a generated loop reads the operand `value` through its views.
+
+    It is not when the view is of the array that the template writes to: a small copy of the
+    operand then saves a copy of that array.
+    """
+    template = node.op.lower
+    assert isinstance(template, Template)
+    if template.kind not in ("scatter", "scatter_add", "update", "matmul"):
+        return False
+    if template.kind != "matmul" and value == node.inputs[0]:
+        return False
+    index, bounds = whole(value.shape)
+    base, place = trace(value, index, bounds)
+    if kind_of(base) == "free":
+        return not expand(base, place)[1]
+    if template.kind == "matmul":
+        return value.dtype.kind in "biu"
+    written = node.inputs[0]
+    index, bounds = whole(written.shape)
+    return base != trace(written, index, bounds)[0]
+
+
+def needs_copy(strided: frozenset[int]) -> Callable[[Node], list[Value]]:
+    """A function that gives the operands of a template that must be copied for it."""
+
+    def needed(node: Node) -> list[Value]:
+        found = []
+        template = node.op.lower
+        assert isinstance(template, Template)
+        for value in node.inputs:
+            if not isinstance(value.type, TensorType) or readable_in_place(node, value):
+                continue
+            blas = template.kind == "matmul" and value.dtype.kind in "fc"
+            if blas and matrix_view(value, strided):
+                continue
+            if contiguous(value, strided) is None:
+                found.append(value)
+        return found
+
+    return needed
