@@ -24,7 +24,7 @@ from graphc.trace.objects import object_proxy
 from graphc.trace.sizes import TracedSize
 from graphc.trace.substitute import BUILTINS, NUMPY, is_numpy, substitute
 from graphc.trace.values import TracedArray, TracedNumber, TracedScalar, is_traced
-from graphc.trace.views import Storage, StridedStep
+from graphc.trace.views import Storage, StridedStep, stride_pattern
 from graphc.types import DTYPES, Dim, TensorType, supported_dtype
 
 STATIC_TYPES = (
@@ -226,7 +226,7 @@ class Capture:
         contiguous = (
             f"{source}.flags.c_contiguous"
             if layout == "C"
-            else (f"not {source}.flags.c_contiguous")
+            else f"stride_pattern({source}) == {self.constant(stride_pattern(value))}"
         )
         self.require(
             f"isinstance({source}, ndarray) and {source}.dtype == {held} and "

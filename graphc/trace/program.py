@@ -24,7 +24,7 @@ from graphc.trace.context import SizeGuard, Trace, tracing
 from graphc.trace.objects import ObjectProxy
 from graphc.trace.sizes import TracedSize
 from graphc.trace.values import TracedArray, TracedNumber, TracedScalar, is_traced
-from graphc.trace.views import PickStep, StridedStep
+from graphc.trace.views import PickStep, StridedStep, stride_pattern
 from graphc.types import Size, evaluate_size
 
 
@@ -456,5 +456,6 @@ _CALL_NAMES: dict[str, Any] = {
     "ndarray": np.ndarray,
     "replay": replay,
     "resolver": resolver,
+    "stride_pattern": stride_pattern,
 }
 """The globals of call code."""

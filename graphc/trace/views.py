@@ -255,6 +255,26 @@ def contiguous_strides(shape: Sequence[int]) -> tuple[int, ...]:
     return tuple(reversed(strides))
 
 
+def stride_pattern(array: np.ndarray) -> tuple[Any, ...]:
+    """What of an array's strides decides which reshapes are views and how results are laid out.
+
+    The axes in memory order, the pairs of which one runs on into the other, and whether the
+    innermost is dense. Arrays of one pattern may share a specialisation.
+    """
+    shape, strides = array.shape, array.strides
+    axes = [axis for axis, size in enumerate(shape) if size != 1]
+    order = sorted(axes, key=lambda axis: -abs(strides[axis]))
+    runs = tuple(
+        (outer, inner)
+        for outer in axes
+        for inner in axes
+        if outer != inner and strides[outer] == shape[inner] * strides[inner]
+    )
+    innermost = strides[order[-1]] if order else 0
+    dense = 0 if abs(innermost) != array.itemsize else innermost // array.itemsize
+    return tuple(order), runs, dense, array.flags.c_contiguous
+
+
 def reshaped_strides(
     shape: Sequence[int], strides: Sequence[int], target: Sequence[int]
 ) -> tuple[int, ...] | None:

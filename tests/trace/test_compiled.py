@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import graphc
-from tests.trace.arrays import sample
-from tests.trace.harness import _copies, assert_same
+from tests.trace.arrays import sample, strided
+from tests.trace.harness import _copies, assert_same, clone
 
 X, Y = sample((5, 4)), sample((5, 4), seed=1)
 M = sample((5, 4), "bool")
@@ -135,3 +135,27 @@ def test_eager_numbers():
         value, listed, largest, counted = f(x)
     assert (value, listed, largest) == (1.5, [1.5, 2.0], 2.0)
     np.testing.assert_array_equal(counted, [0, 1])
+
+
+def test_arrays_that_lie_differently_do_not_share_a_program():
+    def f(x):
+        y = x.reshape((2, 6), order="F")
+        y[...] = 7
+        return x.ravel("K")
+
+    compiled = graphc.compile(f)
+    for x in [*strided().values(), *strided().values()]:
+        plain, given = clone(x), clone(x)
+        assert_same(compiled(given), f(plain), "result", 4)
+        assert_same(given, plain, "argument", 4)
+
+
+def test_unaligned_and_read_only_arguments():
+    raw = np.zeros(25, np.uint8)
+    unaligned = raw[1:].view(np.float64)
+    unaligned[:] = [1, 2, 3]
+    compiled = graphc.compile(lambda x: x * 2)
+    np.testing.assert_array_equal(compiled(unaligned), [2, 4, 6])
+    np.testing.assert_array_equal(compiled(unaligned.copy()), [2, 4, 6])
+    unaligned.flags.writeable = False
+    np.testing.assert_array_equal(compiled(unaligned), [2, 4, 6])
