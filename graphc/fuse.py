@@ -13,6 +13,7 @@ Views, constants and positions are in no group: they are read through, at any in
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -32,7 +33,10 @@ from graphc.fuse_values import (
 from graphc.indexing import Bounds, loop, simplify, trace, whole
 from graphc.ir import Graph, Node, Value
 from graphc.loops import Index, Reduction
-from graphc.types import Dim, Shape, Size, TensorType, product
+from graphc.types import Dim, Shape, Size, TensorType, product, symbols
+
+_INTERNAL = re.compile(r"[ik]_?\d+|count\d+|(block|stop)_\d+|stride\d+_\d+|gemm_\w+")
+"""The names that index expressions use for loop variables, checked indices and parameters."""
 
 
 class _Fuser:
@@ -471,6 +475,14 @@ def fuse(graph: Graph, strided: frozenset[int] = frozenset()) -> Fused:
         strided: numbers of the inputs whose strides are known only at the call.
 
     Raises:
-        UnsupportedError: an op has no lowering.
+        UnsupportedError: an op has no lowering, or a size has a name that kernels use.
     """
+    for value in graph.inputs:
+        for size in value.shape if isinstance(value.type, TensorType) else ():
+            for name in symbols(size):
+                if _INTERNAL.fullmatch(name):
+                    raise UnsupportedError(
+                        f"the size name {name!r} is one that kernels use",
+                        hint="Give the axis another name.",
+                    )
     return _Fuser(graph, strided).run(needs_copy(strided))

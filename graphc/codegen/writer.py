@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import keyword
 import re
-from dataclasses import dataclass
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
 
 from graphc.codegen.scalar import HELPERS, ExpressionWriter, size_text, type_name
-from graphc.indexing import atoms, map_index
+from graphc.indexing import atoms, map_index, replace_atoms
 from graphc.ir import Graph, Node
 from graphc.loops import (
     Accumulate,
@@ -116,6 +117,9 @@ class KernelWriter:
     def write(self, print_numbers: dict[Node, int]) -> Function:
         self.print_numbers = print_numbers
         sizes = self.size_names()
+        parameters = dict(self.kernel.parameters)
+        values = tuple(parameters.get(name, Dim.symbol(name)) for name in sizes)
+        sizes = self.rename_sizes(sizes)
         self.line(0, f"def {self.name}(table, sizes, lo, hi):")
         for number, name in enumerate(sizes):
             self.line(1, f"{name} = sizes[{number}]")
@@ -136,8 +140,6 @@ class KernelWriter:
         self.line(1, "return 0")
         ordered = tuple(slots[slot] for slot in sorted(slots))
         text = "\n".join(self.lines) + "\n"
-        parameters = dict(self.kernel.parameters)
-        values = tuple(parameters.get(name, Dim.symbol(name)) for name in sizes)
         return Function(self.name, text, frozenset(self.expressions.used), values, ordered)
 
     def size_names(self) -> tuple[str, ...]:
@@ -149,9 +151,26 @@ class KernelWriter:
                 used |= {atom for atom in atoms(size) if isinstance(atom, str)}
             if isinstance(stmt, For):
                 bound.add(stmt.index)
-            elif isinstance(stmt, Let | Assign | Check):
+            elif isinstance(stmt, Check) or (
+                isinstance(stmt, Let) and stmt.name.startswith("stop_")
+            ):
                 bound.add(stmt.name)
         return tuple(sorted(used - bound, key=sort_key))
+
+    def rename_sizes(self, sizes: tuple[str, ...]) -> tuple[str, ...]:
+        """Names for the sizes that nothing else in the function has."""
+        taken = _KEPT | {buffer.name for buffer in self.kernel.buffers} | {self.name, "buffer"}
+        for stmt in _all(self.kernel.body):
+            if isinstance(stmt, Let | Assign | Check):
+                taken |= {stmt.name}
+            elif isinstance(stmt, For):
+                taken |= {stmt.index}
+        new = {name: f"size_{name}" for name in sizes if name in taken}
+        if new:
+            atoms_: dict[Hashable, Size] = {name: Dim.symbol(n) for name, n in new.items()}
+            body = tuple(_renamed(stmt, atoms_) for stmt in self.kernel.body)
+            self.kernel = replace(self.kernel, body=body)
+        return tuple(new.get(name, name) for name in sizes)
 
     def line(self, depth: int, text: str) -> None:
         self.lines.append("    " * depth + text)
@@ -247,6 +266,36 @@ class KernelWriter:
         self.line(depth, f"     address({a.name}, {size_text(a_offset)}), {lead_a}, {transpose_a},")
         self.line(depth, f"     address({b.name}, {size_text(b_offset)}), {lead_b}, {transpose_b},")
         self.line(depth, f"     address({c.name}, {size_text(c_offset)}))")
+
+
+def _renamed(stmt: Stmt, new: dict[Hashable, Size]) -> Stmt:
+    """`stmt` with atoms of its sizes replaced."""
+
+    def change(size: Size) -> Size:
+        return replace_atoms(size, new)
+
+    def many(body: tuple[Stmt, ...]) -> tuple[Stmt, ...]:
+        return tuple(_renamed(inner, new) for inner in body)
+
+    match stmt:
+        case For():
+            start, stop = change(stmt.start), change(stmt.stop)
+            return replace(stmt, start=start, stop=stop, body=many(stmt.body))
+        case If():
+            condition = map_index(stmt.condition, change)
+            return If(condition, many(stmt.then), many(stmt.otherwise))
+        case Let() | Assign() | Combine():
+            return replace(stmt, value=map_index(stmt.value, change))
+        case Check():
+            value = map_index(stmt.value, change)
+            return replace(stmt, value=value, extent=change(stmt.extent))
+        case Store() | Accumulate():
+            index = tuple(map(change, stmt.index))
+            return replace(stmt, index=index, value=map_index(stmt.value, change))
+        case Tile():
+            operands = tuple((buffer, change(offset)) for buffer, offset in stmt.operands)
+            return replace(stmt, operands=operands, sizes=tuple(map(change, stmt.sizes)))
+    return stmt
 
 
 def _wrapped(text: str) -> bool:

@@ -36,7 +36,15 @@ if TYPE_CHECKING:
     from graphc.lower.driver import Lowering
 
 INT64 = DTYPES["int64"]
-_GEMM_SIZES = ("rows", "columns", "inner", "lead_a", "lead_b", "transpose_a", "transpose_b")
+_GEMM_SIZES = (
+    "gemm_rows",
+    "gemm_columns",
+    "gemm_inner",
+    "gemm_lead_a",
+    "gemm_lead_b",
+    "gemm_transpose_a",
+    "gemm_transpose_b",
+)
 BLAS = {"float32": "sgemm", "float64": "dgemm", "complex64": "cgemm", "complex128": "zgemm"}
 
 

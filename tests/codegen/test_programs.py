@@ -1,5 +1,6 @@
 """Whole executables: strided inputs, checks, loops, effects, threads, a fork."""
 
+import itertools
 import math
 import os
 import threading
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from graphc import ops, runtime
-from graphc.errors import Location, OutOfBoundsError
+from graphc.errors import Location, OutOfBoundsError, UnsupportedError
 from graphc.interp import evaluate
 from graphc.ir import Note, close
 from graphc.types import TOKEN, Dim
@@ -120,6 +121,20 @@ def test_positions_of_ties_and_nan(name):
     x = tensor("float64", 4, 3)
     build = getattr(ops, name)
     same(close([x], [build(x, (0,)), build(x, (1,)), build(x, (0, 1))]), [array])
+
+
+def test_sizes_may_have_the_names_of_anything_else():
+    names = ("rows", "table", "lambda_", "float32", "x", "sin_0", "range")
+    for first, second in itertools.pairwise(names):
+        x = tensor("float64", Dim.symbol(first), Dim.symbol(second))
+        y = ops.sin(ops.matmul(x, ops.transpose(x, (1, 0))))
+        graph = close([x], [y, softmax(x)], names=["x"])
+        same(graph, [RNG.standard_normal((3, 4))], {first: 3, second: 4})
+
+
+def test_a_size_with_the_name_of_a_loop_variable_is_refused():
+    with pytest.raises(UnsupportedError, match="'i0'"):
+        runtime.build(close([x := tensor("float64", Dim.symbol("i0"))], [ops.sin(x)]))
 
 
 # --- checks ---------------------------------------------------------------------------------------

@@ -1,0 +1,94 @@
+"""Loop IR: index arithmetic, joined loops, phases of a row, one load an element."""
+
+import pytest
+
+from graphc import ops
+from graphc.fuse import fuse
+from graphc.indexing import simplify, split_linear, storage
+from graphc.ir import close
+from graphc.loops import For, Load
+from graphc.loops_text import format_kernel
+from graphc.lower import lower
+from graphc.types import Dim
+
+from .codegen.graphs import softmax, tensor
+
+I0, I1, N, M = (Dim.symbol(name) for name in ("i0", "i1", "n", "m"))
+
+
+def kernel_of(inputs, outputs):
+    (step,) = lower(fuse(close(inputs, outputs))).steps
+    return step.kernel
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        ((I0 * 128 + I1) // 128, I0),
+        ((I0 * 128 + I1) % 128, I1),
+        ((I0 * M + I1) // M, I0),
+        ((I0 * M + I1) % M, I1),
+        (I1 // 128, 0),
+        ((127 - I1) // 128, 0),
+        ((I1 + 1) % 128, (I1 + 1) % 128),
+    ],
+)
+def test_division_by_a_known_range_goes(size, expected):
+    wide = {"i0": N, "i1": 128 if "m" not in str(size) else M}
+    assert simplify(size, wide) == expected
+
+
+def test_a_size_is_split_by_a_variable():
+    assert split_linear(I0 * M + I1, "i0") == (M, I1)
+    assert split_linear(I0 * I0, "i0")[0] is None
+
+
+def test_where_a_view_lies():
+    x = tensor("float32", N, M)
+    base, strides, offset = storage(ops.transpose(x, (1, 0)))
+    assert (base, strides, offset) == (x, (1, M), 0)
+    y = tensor("float32", 6, 4)
+    assert storage(ops.flip(y, (0,))) == (y, (-4, 1), 20)
+
+
+def test_contiguous_loops_are_joined():
+    x = tensor("float32", N, M)
+    (loop,) = kernel_of([x], [ops.sin(x)]).body
+    assert isinstance(loop, For)
+    assert loop.stop == N * M
+    assert not any(isinstance(stmt, For) for stmt in loop.body)
+
+
+def test_loops_over_a_broadcast_operand_stay():
+    x, y = tensor("float32", N, M), tensor("float32", M)
+    (loop,) = kernel_of([x, y], [ops.add(x, ops.broadcast_to(y, (N, M)))]).body
+    assert any(isinstance(stmt, For) for stmt in loop.body)
+
+
+def test_softmax_has_three_phases_in_each_row():
+    x = tensor("float32", 8, 10)
+    (rows,) = kernel_of([x], [softmax(x)]).body
+    assert sum(isinstance(stmt, For) for stmt in rows.body) == 3
+
+
+def test_each_element_is_loaded_once():
+    x = tensor("float32", 9)
+    y = ops.add(ops.multiply(x, x), ops.sin(x))
+    (loop,) = kernel_of([x], [y]).body
+    loads = [stmt for stmt in loop.body if isinstance(getattr(stmt, "value", None), Load)]
+    assert len(loads) == 1
+
+
+def test_what_does_not_depend_on_a_loop_is_computed_outside():
+    x, rate = tensor("float32", 6), tensor("float32")
+    scale = ops.exp(rate)
+    kernel = kernel_of([x, rate], [ops.multiply(x, ops.broadcast_to(scale, (6,)))])
+    text = format_kernel(kernel)
+    assert text.index("exp(") < text.index("for ")
+
+
+def test_a_kernel_knows_its_operations_and_bytes():
+    x, y = tensor("float32", N), tensor("float32", N)
+    kernel = kernel_of([x, y], [ops.add(ops.multiply(x, y), x)])
+    assert kernel.flops == 2 * N
+    assert kernel.nbytes == 12 * N
