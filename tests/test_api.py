@@ -306,9 +306,7 @@ def test_verify_and_debug_nan():
     @graphc.compile(debug="nan")
     def f(x, out):
         out += 1
-        return np.sqrt(
-            x - 1
-        ).sum()
+        return np.sqrt(x - 1).sum()
 
     out = np.zeros(1)
     assert f(np.ones(3) * 2, out) == 3.0

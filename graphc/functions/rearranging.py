@@ -77,11 +77,21 @@ def _rolled(x: Value, shift: Any, axis: int) -> Value:
         distance = ops.remainder(value_of(shift, size.dtype), size)
         place = ops.subtract(ops.iota(extent), ops.broadcast_to(distance, (extent,)))
         return ops.transpose(ops.gather(x, (place,), (axis,)), _back_to(axis, x.ndim))
-    distance = shift.__index__() % extent
-    if distance == 0:
+    distance = _distance(shift.__index__(), extent)
+    if distance == 0 or distance == extent:
         return x
     tail = sliced(x, axis, extent - distance, distance)
     return ops.concatenate((tail, sliced(x, axis, 0, extent - distance)), axis)
+
+
+def _distance(shift: int, extent: Size) -> Size:
+    """How far elements move forward, from 0 to `extent`."""
+    trace = active()
+    if shift >= 0 and trace.holds("<=", shift, extent):
+        return shift
+    if shift < 0 and trace.holds("<=", -shift, extent):
+        return extent + shift
+    return shift % trace.static(extent)
 
 
 def _back_to(axis: int, rank: int) -> list[int]:
