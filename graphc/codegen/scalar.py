@@ -8,7 +8,7 @@ import numpy as np
 
 from graphc.errors import UnsupportedError
 from graphc.loops import Apply, Cast, Const, Expr, Load, Local, Position, Select
-from graphc.types import Dim, FloorDiv, Mod, Size, real_dtype
+from graphc.types import FloorDiv, Mod, Size, real_dtype
 
 _BINARY = {
     "add": "+",
@@ -155,7 +155,7 @@ def _atom_text(atom: object) -> str:
 
 def _grouped(size: Size) -> str:
     text = size_text(size)
-    return f"({text})" if isinstance(size, Dim) and len(size.terms) > 1 else text
+    return f"({text})" if " " in text or text.startswith("-") else text
 
 
 def constant_text(value: bool | int | float | complex, dtype: np.dtype) -> str:

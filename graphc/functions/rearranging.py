@@ -77,11 +77,11 @@ def _rolled(x: Value, shift: Any, axis: int) -> Value:
         distance = ops.remainder(value_of(shift, size.dtype), size)
         place = ops.subtract(ops.iota(extent), ops.broadcast_to(distance, (extent,)))
         return ops.transpose(ops.gather(x, (place,), (axis,)), _back_to(axis, x.ndim))
-    distance = _distance(shift.__index__(), extent)
-    if distance == 0 or distance == extent:
+    forward = _distance(shift.__index__(), extent)
+    if forward in (0, extent):
         return x
-    tail = sliced(x, axis, extent - distance, distance)
-    return ops.concatenate((tail, sliced(x, axis, 0, extent - distance)), axis)
+    tail = sliced(x, axis, extent - forward, forward)
+    return ops.concatenate((tail, sliced(x, axis, 0, extent - forward)), axis)
 
 
 def _distance(shift: int, extent: Size) -> Size:

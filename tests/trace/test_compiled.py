@@ -159,3 +159,21 @@ def test_unaligned_and_read_only_arguments():
     np.testing.assert_array_equal(compiled(unaligned.copy()), [2, 4, 6])
     unaligned.flags.writeable = False
     np.testing.assert_array_equal(compiled(unaligned), [2, 4, 6])
+
+
+def test_remainder_of_a_product_of_sizes():
+    def f(x):
+        return x[: (-2) % (2 * len(x)) - len(x)] * 2, x[: (3 * len(x) + 1) // (2 * len(x))] + 1
+
+    compiled = graphc.compile(f)
+    for count in (5, 7, 9):
+        x = np.arange(float(count))
+        assert_same(compiled(x), f(x), "result", 4)
+
+
+def test_roll_over_many_sizes():
+    for shift in (1, -2, 30):
+        f = lambda x: np.roll(x, shift)  # noqa: E731
+        compiled = graphc.compile(f)
+        for shape in [(2, 3, 4), (2, 1, 3), (2, 5, 2)]:
+            assert_same(compiled(sample(shape)), f(sample(shape)), "result", 4)
