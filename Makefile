@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo examples test lint types unit parity clean
+.PHONY: help setup demo examples test lint types unit parity bench clean
 
 help:  ## show the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -23,6 +23,10 @@ $(VENV)/dev.stamp: pyproject.toml | $(BIN)/python
 
 $(VENV)/parity.stamp: pyproject.toml $(VENV)/dev.stamp
 	$(PIP) install --editable '.[dev,parity]'
+	@touch $@
+
+$(VENV)/bench.stamp: pyproject.toml $(VENV)/dev.stamp
+	$(PIP) install --editable '.[dev,bench]'
 	@touch $@
 
 setup: $(VENV)/dev.stamp  ## make .venv and install graphc with its tools, once
@@ -47,6 +51,9 @@ unit: setup
 
 parity: $(VENV)/parity.stamp  ## compare with PyTorch and JAX, installing both
 	$(BIN)/python -m pytest tests/parity
+
+bench: $(VENV)/bench.stamp  ## time graphc beside its peers, installing them, and save the figures
+	$(BIN)/python -m bench --save --plot
 
 clean:  ## remove what was built or drawn, and .venv
 	rm -rf $(VENV) out build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,1 @@
+"""How fast graphc is, beside its peers: ``python -m bench``."""

@@ -1,0 +1,121 @@
+"""graphc: plain NumPy under `graphc.compile`, parameters updated in place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+import graphc
+from bench.peers import Step
+from bench.workloads import EPSILON, RATE, parameters
+
+VERSIONS = ("graphc", "numba", "llvmlite", "numpy")
+ROOT = float(np.sqrt(2 / np.pi))
+
+
+def _squared(w, x, y):
+    return (w * x - y) ** 2
+
+
+@graphc.compile
+def scalar(w, x, y):
+    """Squared loss of one weight; `w` is updated."""
+    loss, grad = graphc.value_and_grad(_squared)(w, x, y)
+    w -= RATE * grad
+    return loss
+
+
+def _mean_squared(params, x, y):
+    hidden = np.maximum(x @ params["W1"] + params["b1"], 0)
+    hidden = np.maximum(hidden @ params["W2"] + params["b2"], 0)
+    out = 1 / (1 + np.exp(-(hidden @ params["W3"] + params["b3"])))
+    return np.mean((out - y) ** 2)
+
+
+@graphc.compile
+def mlp(params, x, y):
+    """A training step; `params` are updated."""
+    loss, grads = graphc.value_and_grad(_mean_squared)(params, x, y)
+    for name in params:
+        params[name] -= RATE * grads[name]
+    return loss
+
+
+def _chained(x, w):
+    v = np.tanh(x * w) + 1
+    return np.sum(v * x / (1 + np.exp(-v)))
+
+
+@graphc.compile
+def chain(x, w):
+    """Pointwise work and a sum, with both gradients."""
+    return graphc.value_and_grad(_chained, argnums=(0, 1))(x, w)
+
+
+def _cross_entropy(logits, labels):
+    logits = logits - logits.max(axis=1, keepdims=True)
+    log_sums = np.log(np.exp(logits).sum(axis=1))
+    return np.mean(log_sums - logits[np.arange(len(labels)), labels])
+
+
+@graphc.compile
+def softmaxce(logits, labels):
+    """Cross-entropy and its gradient."""
+    return graphc.value_and_grad(_cross_entropy)(logits, labels)
+
+
+def _normalised(x, scale, shift):
+    centred = x - x.mean(axis=1, keepdims=True)
+    variance = np.mean(centred**2, axis=1, keepdims=True)
+    y = centred / np.sqrt(variance + EPSILON) * scale + shift
+    gelu = 0.5 * y * (1 + np.tanh(ROOT * (y + 0.044715 * y**3)))
+    return np.mean(gelu**2)
+
+
+@graphc.compile
+def layernorm(x, scale, shift):
+    """Layer norm and what follows, with all gradients."""
+    return graphc.value_and_grad(_normalised, argnums=(0, 1, 2))(x, scale, shift)
+
+
+_STEPS: dict[str, Any] = {
+    "scalar": scalar,
+    "mlp": mlp,
+    "chain": chain,
+    "softmaxce": softmaxce,
+    "layernorm": layernorm,
+}
+
+
+def _arguments(kind: str, inputs: Mapping[str, np.ndarray]) -> tuple[Any, ...]:
+    if kind == "mlp":
+        return parameters(inputs), inputs["x"], inputs["y"]
+    return tuple(inputs.values())
+
+
+def build(kind: str, inputs: Mapping[str, np.ndarray]) -> Step:
+    """The step of a workload."""
+    function = _STEPS[kind]
+    inputs = {name: array.copy() for name, array in inputs.items()}
+    arguments = _arguments(kind, inputs)
+
+    def results(out: Any) -> dict[str, np.ndarray]:
+        if kind == "mlp":
+            return {"loss": out, **arguments[0]}
+        if kind == "scalar":
+            return {"loss": out, "w": arguments[0]}
+        loss, grads = out
+        grads = grads if isinstance(grads, tuple) else (grads,)
+        names = [name for name in inputs if name != "labels"]
+        return {"loss": loss} | {
+            f"grad_{name}": grad for name, grad in zip(names, grads, strict=True)
+        }
+
+    return Step(lambda: function(*arguments), results)
+
+
+def kernels(kind: str, inputs: Mapping[str, np.ndarray]) -> int:
+    """How many kernels one step launches."""
+    return len(_STEPS[kind].explain(*_arguments(kind, inputs)).kernels)

@@ -1,0 +1,91 @@
+"""JAX: pure functions under `jax.jit`, parameters donated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from bench.peers import Step
+from bench.workloads import EPSILON, RATE, parameters
+
+VERSIONS = ("jax", "jaxlib")
+
+Inputs = Mapping[str, np.ndarray]
+
+
+def _squared(w: Any, x: Any, y: Any) -> Any:
+    return (w * x - y) ** 2
+
+
+def _mean_squared(params: Any, x: Any, y: Any) -> Any:
+    hidden = jax.nn.relu(x @ params["W1"] + params["b1"])
+    hidden = jax.nn.relu(hidden @ params["W2"] + params["b2"])
+    out = jax.nn.sigmoid(hidden @ params["W3"] + params["b3"])
+    return jnp.mean((out - y) ** 2)
+
+
+def _training(loss_of: Callable[..., Any], params: Any, x: np.ndarray, y: np.ndarray) -> Step:
+    params = jax.tree.map(jnp.array, params)
+    data = jnp.array(x), jnp.array(y)
+
+    def update(params: Any, x: Any, y: Any) -> Any:
+        loss, grads = jax.value_and_grad(loss_of)(params, x, y)
+        return loss, jax.tree.map(lambda p, g: p - RATE * g, params, grads)
+
+    compiled = jax.jit(update, donate_argnums=0)
+
+    def step() -> Any:
+        nonlocal params
+        loss, params = compiled(params, *data)
+        jax.block_until_ready(params)
+        return loss.block_until_ready()
+
+    def results(loss: Any) -> dict[str, np.ndarray]:
+        state = params if isinstance(params, dict) else {"w": params}
+        return {"loss": np.array(loss), **{name: np.array(p) for name, p in state.items()}}
+
+    return Step(step, results)
+
+
+def _chained(x: Any, w: Any) -> Any:
+    v = jnp.tanh(x * w) + 1
+    return jnp.sum(v * x / (1 + jnp.exp(-v)))
+
+
+def _cross_entropy(logits: Any, labels: Any) -> Any:
+    logs = jax.nn.log_softmax(logits)
+    return -jnp.mean(jnp.take_along_axis(logs, labels[:, None], axis=1))
+
+
+def _normalised(x: Any, scale: Any, shift: Any) -> Any:
+    mean = x.mean(axis=1, keepdims=True)
+    y = (x - mean) * jax.lax.rsqrt(x.var(axis=1, keepdims=True) + EPSILON) * scale + shift
+    return jnp.mean(jax.nn.gelu(y, approximate=True) ** 2)
+
+
+_LOSSES = {"chain": _chained, "softmaxce": _cross_entropy, "layernorm": _normalised}
+
+
+def build(kind: str, inputs: Inputs) -> Step:
+    """The step of a workload."""
+    if kind == "scalar":
+        return _training(_squared, inputs["w"], inputs["x"], inputs["y"])
+    if kind == "mlp":
+        return _training(_mean_squared, parameters(inputs), inputs["x"], inputs["y"])
+    names = [name for name, array in inputs.items() if array.dtype.kind == "f"]
+    arguments = [jnp.array(array) for array in inputs.values()]
+    compiled = jax.jit(jax.value_and_grad(_LOSSES[kind], argnums=tuple(range(len(names)))))
+
+    def step() -> Any:
+        return jax.block_until_ready(compiled(*arguments))
+
+    def results(out: Any) -> dict[str, np.ndarray]:
+        loss, grads = out
+        arrays = {f"grad_{name}": np.array(g) for name, g in zip(names, grads, strict=True)}
+        return {"loss": np.array(loss), **arrays}
+
+    return Step(step, results)

@@ -1,0 +1,41 @@
+"""What is the same for all peers: threads, and a compile cache that starts empty."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+PEERS = ("graphc", "numpy", "torch", "inductor", "jax", "pytensor")
+
+THREADS = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+    "GRAPHC_THREADS",
+)
+"""Variables that set a number of threads; XLA goes by the cores that it may run on."""
+
+
+def environment(threads: int, cache: Path) -> dict[str, str]:
+    """The environment of a peer's process; all that it compiles is kept under `cache`."""
+    flags = f"floatX=float32,mode=NUMBA,base_compiledir={cache / 'pytensor'}"
+    return {
+        **os.environ,
+        **dict.fromkeys(THREADS, str(threads)),
+        "GRAPHC_CACHE_DIR": str(cache / "graphc"),
+        "JAX_PLATFORMS": "cpu",
+        "NUMBA_CACHE_DIR": str(cache / "numba"),
+        "PYTENSOR_FLAGS": flags,
+        "TORCHINDUCTOR_CACHE_DIR": str(cache / "inductor"),
+    }
+
+
+def cores(threads: int) -> list[int]:
+    """The cores that every peer is bound to."""
+    return sorted(os.sched_getaffinity(0))[:threads]
+
+
+def module_of(peer: str) -> str:
+    """The module of a peer; a name with a dot is a module already."""
+    return peer if "." in peer else f"bench.peers.{peer}"
