@@ -28,9 +28,33 @@ from graphc.types import Dim, Size
 
 
 def collapse(body: Sequence[Stmt]) -> list[Stmt]:
-    """`body` with buffers indexed by one offset, and loops joined where the offsets allow it."""
-    flat = [_flatten(stmt) for stmt in body]
+    """`body` with buffers indexed by one offset, and loops joined where the offsets allow it.
+
+    Loops and branches that do nothing are dropped: what was in them may all have moved outwards.
+    """
+    flat = [_flatten(stmt) for stmt in prune(body)]
     return [_collapse(stmt) for stmt in flat]
+
+
+def prune(body: Sequence[Stmt]) -> tuple[Stmt, ...]:
+    """`body` without loops and branches that hold no statement."""
+    kept: list[Stmt] = []
+    for stmt in body:
+        match stmt:
+            case For():
+                inner = prune(stmt.body)
+                if inner:
+                    kept.append(replace(stmt, body=inner))
+            case If():
+                then, otherwise = prune(stmt.then), prune(stmt.otherwise)
+                if then:
+                    kept.append(If(stmt.condition, then, otherwise))
+                elif otherwise:
+                    negated = Apply("invert", (stmt.condition,), stmt.condition.dtype)
+                    kept.append(If(negated, otherwise))
+            case _:
+                kept.append(stmt)
+    return tuple(kept)
 
 
 def _flatten(stmt: Stmt) -> Stmt:
