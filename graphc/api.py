@@ -184,6 +184,10 @@ class CompiledFunction(Generic[P, R]):
         )
         return form, form.program.inputs_of(self.__wrapped__, positional, named)[1]
 
+    def __reduce__(self) -> str:
+        """Pickled by name, as a plain function is."""
+        return str(self.__wrapped__.__qualname__)
+
     def __repr__(self) -> str:
         return f"<graphc.compile {getattr(self, '__qualname__', self.__name__)}>"
 

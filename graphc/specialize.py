@@ -16,11 +16,11 @@ import numpy as np
 
 from graphc import config, pipeline
 from graphc.debug import check_finite, verify_outputs
-from graphc.errors import DTypeError
 from graphc.options import Options
-from graphc.trace.capture import Block, Input, Policy
+from graphc.trace.capture import Policy
 from graphc.trace.context import Respecialize, without_internal_frames
 from graphc.trace.program import MISS, CallCode, Program, compile_call, trace_program
+from graphc.trace.sharing import Block, overlapping, shared_blocks
 
 MANY = 8
 
@@ -68,7 +68,11 @@ class Specialization:
     call: CallCode
     stages: dict[str, float]
     options: Options
-    disjoint: set[tuple[int, ...]] = field(default_factory=set)
+
+    @property
+    def strided(self) -> bool:
+        """Whether a written array may overlap others in ways that the native check can't see."""
+        return bool(self.program.written) and "strided" in self.program.layouts
 
     def __call__(self, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return self.call(fn, args, kwargs, self.program.constants, self.run)
@@ -81,42 +85,17 @@ class Specialization:
     def run(self, arrays: tuple[Any, ...], sizes: dict[str, int]) -> Any:
         """The graph's outputs, or MISS where an array that is written overlaps another."""
         program = self.program
-        if program.written and not self._disjoint(arrays):
+        if self.strided and overlapping(arrays, program.written):
             return MISS
         if self.options.debug == "nan":
             check_finite(program.graph, arrays, sizes)
         if self.options.verify:
             return verify_outputs(program.graph, self.executable, arrays, sizes)
-        return self.executable.run(arrays, sizes)
-
-    def _disjoint(self, arrays: tuple[Any, ...]) -> bool:
-        key = tuple(array.__array_interface__["data"][0] for array in arrays)
-        if key in self.disjoint:
-            return True
-        if overlapping(arrays, self.program.written):
-            return False
-        if len(self.disjoint) < 64:
-            self.disjoint.add(key)
-        return True
+        return self.executable.run(arrays, sizes, None if self.strided else MISS)
 
     def __repr__(self) -> str:
         types = ", ".join(str(value.type) for value in self.program.graph.inputs)
         return f"Specialization({types})"
-
-
-def overlapping(arrays: Sequence[Any], written: Sequence[int]) -> list[tuple[int, int]]:
-    """Pairs of positions of arrays that share bytes, one of them written."""
-    bounds = [np.lib.array_utils.byte_bounds(a) if a.size else (0, 0) for a in arrays]
-    order = sorted(range(len(arrays)), key=lambda k: bounds[k])
-    pairs = []
-    marked = set(written)
-    for place, first in enumerate(order):
-        for second in order[place + 1 :]:
-            if bounds[second][0] >= bounds[first][1]:
-                break
-            if first in marked or second in marked:
-                pairs.append((first, second))
-    return pairs
 
 
 @dataclass(slots=True, eq=False)
@@ -229,7 +208,7 @@ class Specializations:
                 chosen = {key: name for key, name in chosen.items() if key not in stuck}
                 axes = _without(axes, request.names)
                 continue
-            found = _shared_blocks(program)
+            found = _shared(program)
             if not found:
                 return program
             blocks += found
@@ -292,52 +271,11 @@ def measured(
         return None
 
 
-def _shared_blocks(program: Program) -> list[Block]:
-    """The groups of input arrays that share memory where one of them is written.
-
-    Raises:
-        DTypeError: they have different dtypes.
-    """
-    inputs = [item for item in program.inputs if item.kind == "array"]
-    positions = {id(item): k for k, item in enumerate(inputs)}
-    written = [
-        positions[id(program.inputs[k])]
-        for k in program.written
-        if id(program.inputs[k]) in positions
-    ]
-    pairs = overlapping([item.original for item in inputs], written)
-    groups: list[set[int]] = []
-    for pair in pairs:
-        joined = set(pair)
-        for group in [group for group in groups if group & joined]:
-            joined |= group
-            groups.remove(group)
-        groups.append(joined)
-    return [_block([inputs[k] for k in sorted(group)]) for group in groups]
-
-
-def _block(members: Sequence[Input]) -> Block:
-    arrays = [item.original for item in members]
-    dtype = arrays[0].dtype
-    bounds = [np.lib.array_utils.byte_bounds(array) for array in arrays]
-    low, high = min(b[0] for b in bounds), max(b[1] for b in bounds)
-    size = dtype.itemsize
-    starts = [array.__array_interface__["data"][0] - low for array in arrays]
-    steps = [stride for array in arrays for stride in array.strides]
-    if any(a.dtype != dtype for a in arrays) or any(n % size for n in [*starts, *steps]):
-        raise DTypeError(
-            "arguments that share memory have different dtypes or do not line up",
-            hint="Pass a copy of one of them.",
-        )
-    lowest = arrays[[b[0] for b in bounds].index(low)]
-    corner = lowest[tuple(slice(None, None, -1 if s < 0 else 1) for s in lowest.strides)]
-    flat = np.lib.stride_tricks.as_strided(corner, ((high - low) // size,), (size,))
-    return Block(
-        tuple(arrays),
-        tuple(start // size for start in starts),
-        tuple(tuple(step // size for step in array.strides) for array in arrays),
-        flat,
-    )
+def _shared(program: Program) -> list[Block]:
+    """The groups of the program's input arrays that share memory where one is written."""
+    numbers = [k for k, item in enumerate(program.inputs) if item.kind == "array"]
+    written = [place for place, k in enumerate(numbers) if k in program.written]
+    return shared_blocks([program.inputs[k].original for k in numbers], written)
 
 
 def run_eagerly(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -9,7 +9,6 @@ import numpy as np
 from graphc import ops
 from graphc.errors import ShapeError
 from graphc.functions.common import as_array, like_method
-from graphc.functions.creation import is_contiguous
 from graphc.ir import Value
 from graphc.trace.context import active
 from graphc.trace.convert import as_shape, broadcast_shapes, normalized_axis, same_size
@@ -88,8 +87,7 @@ def ravel(a: Any, order: str = "C") -> Any:
         x = reversed_axes(x)
     elif order == "K":
         x = x.transposed(memory_order(x))
-    flat = (x.value.tensor.size,)
-    return x.reshaped(flat) if is_contiguous(x) else fresh_array(ops.reshape(x.value, flat))
+    return x.raveled()
 
 
 def flatten(x: TracedArray, order: str = "C") -> TracedArray:

@@ -7,38 +7,43 @@ everything else a guard that later calls check.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import enum
-import sys
 from dataclasses import dataclass, field
 from functools import partial
-from types import BuiltinFunctionType, CellType, FunctionType, MethodType, ModuleType
+from types import (
+    BuiltinFunctionType,
+    CellType,
+    FunctionType,
+    MethodType,
+    ModuleType,
+)
 from typing import Any
 
 import numpy as np
 
-from graphc.errors import DTypeError, TraceError
+from graphc.errors import TraceError
 from graphc.ir import Value, fresh_input
 from graphc.trace.context import Trace, user_location
-from graphc.trace.objects import object_proxy
-from graphc.trace.sizes import TracedSize
-from graphc.trace.substitute import BUILTINS, NUMPY, is_numpy, substitute
-from graphc.trace.values import TracedArray, TracedNumber, TracedScalar, is_traced
-from graphc.trace.views import Storage, StridedStep, stride_pattern
-from graphc.types import DTYPES, Dim, TensorType, supported_dtype
-
-STATIC_TYPES = (
-    bool,
-    int,
-    str,
-    bytes,
-    type(None),
-    slice,
-    type(Ellipsis),
-    np.dtype,
-    enum.Enum,
-    range,
+from graphc.trace.kinds import (
+    SNAPSHOT_TYPES,
+    STATIC_TYPES,
+    draws_at_random,
+    has_identity,
+    is_foreign,
+    is_user_class,
+    is_user_object,
+    supported_array,
 )
+from graphc.trace.namespaces import Globals, Module, class_stand_in
+from graphc.trace.objects import object_proxy
+from graphc.trace.sharing import Block
+from graphc.trace.sizes import TracedSize
+from graphc.trace.substitute import NUMPY, is_numpy, random_stand_in, substitute
+from graphc.trace.values import TracedArray, TracedNumber, TracedScalar, is_traced
+from graphc.trace.views import Step, Storage, StridedStep, stride_pattern
+from graphc.types import DTYPES, Dim, TensorType, supported_dtype
 
 
 @dataclass(slots=True, eq=False)
@@ -69,14 +74,14 @@ class Policy:
     axes: dict[int, tuple[int | str, ...]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
-    """Arguments that share memory: a flat run of elements, and each one's place in it."""
+@dataclass(slots=True, eq=False)
+class Cell:
+    """A closure cell, its traced copy, and what the copy held at first."""
 
-    members: tuple[Any, ...]
-    offsets: tuple[int, ...]
-    strides: tuple[tuple[int, ...], ...]
-    flat: np.ndarray
+    original: CellType
+    copy: CellType
+    expression: str
+    before: Any = None
 
 
 @dataclass(slots=True, eq=False)
@@ -110,18 +115,19 @@ class Capture:
         self._block_inputs: dict[int, Input] = {}
         self._locals = 0
         self._memo: dict[int, tuple[Any, Any, str]] = {}
-        self._namespaces: dict[int, _Globals] = {}
-        self._cells: dict[int, CellType] = {}
+        self.namespaces: dict[int, Globals] = {}
+        self.cells: dict[int, Cell] = {}
+        self.block_sources: dict[tuple[int, Step], str] = {}
+        self._constant_positions: dict[int, int] = {}
 
     # --- statements of the call code ---
 
     def constant(self, value: Any) -> str:
         """An expression for a Python object kept with the specialisation."""
-        for position, existing in enumerate(self.constants):
-            if existing is value:
-                return f"k[{position}]"
-        self.constants.append(value)
-        return f"k[{len(self.constants) - 1}]"
+        position = self._constant_positions.setdefault(id(value), len(self.constants))
+        if position == len(self.constants):
+            self.constants.append(value)
+        return f"k[{position}]"
 
     def fetch(self, expression: str) -> str:
         """A local variable that holds the value of `expression`."""
@@ -146,7 +152,7 @@ class Capture:
             return wrapped
         source = self.fetch(expression)
         wrapped = self._wrap(value, source, what)
-        if _has_identity(value):
+        if has_identity(value):
             self._memo[id(value)] = (value, wrapped, source)
         return wrapped
 
@@ -182,7 +188,14 @@ class Capture:
             self.require(f"type({source}) is {self.constant(MethodType)}")
             owner = self.wrap(value.__self__, f"{source}.__self__")
             return MethodType(self.wrap(value.__func__, f"{source}.__func__"), owner)
-        if isinstance(value, type | BuiltinFunctionType) or not _is_user_object(value):
+        if draws_at_random(value):
+            return random_stand_in(value)
+        if isinstance(value, SNAPSHOT_TYPES) and not what.startswith("argument"):
+            return self._snapshot(value, source)
+        if isinstance(value, type) and is_user_class(value):
+            self.require(f"{source} is {self.constant(value)}")
+            return class_stand_in(value, source, self)
+        if isinstance(value, type | BuiltinFunctionType) or not is_user_object(value):
             if what and not isinstance(value, type) and not callable(value):
                 raise TraceError(
                     f"{what} is a {type(value).__name__}, which is neither an array, a number nor "
@@ -198,6 +211,12 @@ class Capture:
         self.require(f"{source} is {self.constant(value)}")
         return value
 
+    def _snapshot(self, value: Any, source: str) -> Any:
+        """A mutable container of static values: a copy, guarded by its contents."""
+        held = self.constant(copy.copy(value))
+        self.require(f"type({source}) is type({held}) and {source} == {held}")
+        return copy.copy(value)
+
     def _static(self, value: Any, source: str) -> Any:
         if value is None or value is True or value is False or value is Ellipsis:
             self.require(f"{source} is {value!r}")
@@ -210,8 +229,8 @@ class Capture:
         return value
 
     def array(self, value: np.ndarray) -> Any:
-        """An array met without a source (a default, a class attribute): fetched by identity."""
-        return self.wrap(value, self.constant(value))
+        """An array met without a source (in a library's state): fetched by identity."""
+        return self.kept(value)
 
     def _array(self, value: np.ndarray, source: str) -> TracedArray:
         dtype = supported_array(value)
@@ -229,7 +248,7 @@ class Capture:
             else f"stride_pattern({source}) == {self.constant(stride_pattern(value))}"
         )
         self.require(
-            f"isinstance({source}, ndarray) and {source}.dtype == {held} and "
+            f"type({source}) is {self.constant(type(value))} and {source}.dtype == {held} and "
             f"{source}.ndim == {value.ndim} and {contiguous} and "
             f"{source}.flags.writeable is {value.flags.writeable}"
         )
@@ -237,7 +256,7 @@ class Capture:
             if isinstance(size, int):
                 self.require(f"{source}.shape[{axis}] == {size}")
         graph_value = fresh_input(TensorType(dtype, shape))
-        storage = Storage(graph_value, source, readonly=not value.flags.writeable)
+        storage = Storage(graph_value, source, not value.flags.writeable, contiguous=layout == "C")
         self._add(Input(source, "array", graph_value, layout, storage, value))
         strides = tuple(stride // value.itemsize for stride in value.strides)
         return TracedArray(storage, (), strides, self.trace)
@@ -276,20 +295,15 @@ class Capture:
         shared.original[1][member] = source
         if len(shared.original[1]) == len(block.members):
             sources = ", ".join(shared.original[1][k] for k in range(len(block.members)))
-            held = self.constant(
-                (
-                    block.flat.dtype,
-                    block.flat.size,
-                    block.offsets,
-                    tuple(m.shape for m in block.members),
-                    block.strides,
-                )
-            )
+            held = self.constant(block.layout)
             shared.source = self.fetch(f"flat_block(({sources},), {held})")
             self.require(f"{shared.source} is not None")
+            assert shared.storage is not None
+            shared.storage.source = shared.source
             self._add(shared)
         assert shared.storage is not None
         step = StridedStep(block.offsets[member], value.shape, block.strides[member])
+        self.block_sources[id(shared.storage), step] = source
         return TracedArray(shared.storage, (step,), block.strides[member], self.trace)
 
     def _scalar(self, value: np.generic, source: str) -> TracedScalar:
@@ -377,23 +391,23 @@ class Capture:
         if value is np:
             return NUMPY
         stand_in = substitute(value)
-        if stand_in is not value or _is_foreign(value.__name__):
+        if stand_in is not value or is_foreign(value.__name__):
             return stand_in
-        return _Module(value, source, self)
+        return Module(value, source, self)
 
     # --- functions ---
 
     def function(self, value: FunctionType, source: str) -> FunctionType:
         """A copy of a Python function that sees substituted globals and traced cells."""
-        if isinstance(value.__globals__, _Globals):
+        if isinstance(value.__globals__, Globals):
             return value
-        if _is_foreign(value.__module__ or ""):
+        if is_foreign(value.__module__ or ""):
             return self._same(value, source)  # type: ignore[no-any-return]
         self.require(f"{source}.__code__ is {self.constant(value.__code__)}")
-        namespace = self._namespaces.get(id(value.__globals__))
+        namespace = self.namespaces.get(id(value.__globals__))
         if namespace is None:
-            namespace = _Globals(value.__globals__, f"{source}.__globals__", self)
-            self._namespaces[id(value.__globals__)] = namespace
+            namespace = Globals(value.__globals__, f"{source}.__globals__", self)
+            self.namespaces[id(value.__globals__)] = namespace
         closure = tuple(
             self._cell(cell, f"{source}.__closure__[{position}].cell_contents")
             for position, cell in enumerate(value.__closure__ or ())
@@ -409,84 +423,21 @@ class Capture:
         return copied
 
     def _cell(self, cell: CellType, expression: str) -> CellType:
-        if id(cell) in self._cells:
-            return self._cells[id(cell)]
+        if id(cell) in self.cells:
+            return self.cells[id(cell)].copy
         try:
             contents = cell.cell_contents
         except ValueError:
             return cell
         copied = CellType()
-        self._cells[id(cell)] = copied
-        copied.cell_contents = self.wrap(contents, expression)
+        held = self.cells[id(cell)] = Cell(cell, copied, expression)
+        copied.cell_contents = held.before = self.wrap(contents, expression)
         return copied
 
+    def known(self, value: Any) -> Any:
+        """The stand-in for `value` if traced code has met it, else `value`."""
+        return self._memo[id(value)][1] if id(value) in self._memo else value
 
-class _Globals(dict[str, Any]):
-    """A function's globals, wrapped as they are read."""
-
-    def __init__(self, original: dict[str, Any], source: str, capture: Capture) -> None:
-        super().__init__()
-        self._original = original
-        self._source = source
-        self._capture = capture
-        self["__builtins__"] = BUILTINS
-
-    def __missing__(self, name: str) -> Any:
-        value = self._original[name]
-        wrapped = self._capture.wrap(value, f"{self._source}[{name!r}]")
-        self[name] = wrapped
-        return wrapped
-
-
-class _Module:
-    """A module of the user's in traced code: its members wrapped as they are read."""
-
-    def __init__(self, module: ModuleType, source: str, capture: Capture) -> None:
-        self.__dict__["_graphc"] = (module, source, capture)
-
-    def __getattr__(self, name: str) -> Any:
-        module, source, capture = self.__dict__["_graphc"]
-        wrapped = capture.wrap(getattr(module, name), f"{source}.{name}")
-        self.__dict__[name] = wrapped
-        return wrapped
-
-
-_FOREIGN = {"numpy", "scipy", "graphc", "numba", "networkx", "jax", "torch", "matplotlib", "rich"}
-
-
-def _has_identity(value: Any) -> bool:
-    """Whether it matters that two sources give the same object (it may be written)."""
-    if isinstance(value, np.ndarray | dict | list | FunctionType | ModuleType):
-        return True
-    return _is_user_object(value) and not isinstance(value, (*STATIC_TYPES, tuple))
-
-
-def _is_foreign(module: str) -> bool:
-    """Whether a module's functions run as they are: Python's own, NumPy's, graphc's."""
-    top = module.split(".")[0]
-    return top in _FOREIGN or (top in sys.stdlib_module_names and top != "__main__")
-
-
-def _is_user_object(value: Any) -> bool:
-    return hasattr(value, "__dict__") and not _is_foreign(type(value).__module__)
-
-
-def supported_array(value: np.ndarray) -> np.dtype:
-    """The dtype of an argument array.
-
-    Raises:
-        DTypeError: a dtype that graphc does not have, or a masked array or matrix.
-    """
-    if isinstance(value, np.ma.MaskedArray | np.matrix):
-        raise DTypeError(
-            f"a {type(value).__name__} is not supported",
-            hint="Pass np.asarray(x), and a mask as an array of its own.",
-        )
-    if not value.dtype.isnative:
-        raise DTypeError(f"dtype {value.dtype} is not in native byte order")
-    return supported_dtype(value.dtype)
-
-
-def identity_source(capture: Capture, value: Any) -> Any:
-    """Wrap `value` as an object that the specialisation keeps."""
-    return capture.wrap(value, capture.constant(value))
+    def kept(self, value: Any) -> Any:
+        """`value`, an object that the specialisation keeps, wrapped."""
+        return self.wrap(value, self.constant(value))

@@ -10,11 +10,11 @@ import numpy as np
 from graphc import ops
 from graphc.errors import DTypeError, ShapeError
 from graphc.ir import Value
+from graphc.trace.base import Traced
 from graphc.trace.context import active
 from graphc.trace.dispatch import handler
 from graphc.trace.sizes import TracedSize
 from graphc.trace.values import (
-    Traced,
     TracedArray,
     TracedNumber,
     TracedScalar,
@@ -51,6 +51,7 @@ def weak_value(x: Any, dtype: np.dtype) -> Value:
         return ops.cast(x.value, dtype)
     if type(x) is TracedSize:
         trace = active()
+        _require_int64(x)
         if dtype.kind in "iu" and dtype.itemsize < 8:
             limits = np.iinfo(dtype)
             fits = trace.holds(">=", x.dim, int(limits.min)) and trace.holds(
@@ -215,7 +216,17 @@ def normalized_axes(axis: Any, rank: int) -> tuple[int, ...]:
     return tuple(sorted(axes))
 
 
+def _require_int64(size: TracedSize) -> None:
+    """Make a symbolic int that int64 does not hold static: Python's ints have no bound."""
+    trace = active()
+    limits = np.iinfo(np.int64)
+    low = trace.holds(">=", size.dim, int(limits.min))
+    if not (low and trace.holds("<=", size.dim, int(limits.max))):
+        trace.static(size.dim, lasting=False)
+
+
 @handler
 def size_number(size: TracedSize) -> TracedNumber:
     """A symbolic size as a traced Python number."""
+    _require_int64(size)
     return number(ops.size_value(size.dim), int)

@@ -159,7 +159,7 @@ def _parse(array: TracedArray, key: Any) -> _Parsed:
     view = array
     whole = tuple(size) == array.value.shape and not any(start) and all(s == 1 for s in step)
     if not whole:
-        view = view.view(SliceStep(tuple(start), tuple(size), tuple(step)))
+        view = view.view(SliceStep(tuple(start), tuple(size), tuple(step), array.value.shape))
     if tuple(shape) != view.value.shape:
         view = view.reshaped(tuple(shape))
     elif view is array:

@@ -11,6 +11,7 @@ import numpy as np
 from graphc.errors import TraceError
 from graphc.trace.context import user_location
 from graphc.trace.convert import holds_traced
+from graphc.trace.namespaces import class_member
 
 _NOT_FORWARDED = {
     "__new__",
@@ -75,23 +76,24 @@ def _holds_arrays(value: Any) -> bool:
 
 def _attribute(proxy: ObjectProxy, name: str) -> Any:
     owner, source, capture = proxy._graphc_object, proxy._graphc_source, proxy._graphc_capture
-    if name not in getattr(owner, "__dict__", {}):
-        for kind in type(owner).__mro__:
-            if name in vars(kind):
-                member = vars(kind)[name]
-                if isinstance(member, property):
-                    getter = capture.wrap(member.fget, capture.constant(member.fget))
-                    return getter(proxy)
-                if isinstance(member, FunctionType):
-                    return MethodType(_method(capture, member), proxy)
-                if isinstance(member, classmethod):
-                    return MethodType(_method(capture, member.__func__), type(owner))
-                break
+    if name in getattr(owner, "__dict__", {}):
+        return capture.wrap(getattr(owner, name), f"{source}.{name}")
+    member = class_member(type(owner), name)
+    if isinstance(member, property | FunctionType | classmethod | staticmethod):
+        # The class may be given another member of this name, or the object one of its own.
+        found = f"class_member(type({source}), {name!r}) is {capture.constant(member)}"
+        capture.require(f"{found} and {name!r} not in getattr({source}, '__dict__', ())")
+    if isinstance(member, property):
+        return capture.kept(member.fget)(proxy)
+    if isinstance(member, FunctionType):
+        return MethodType(capture.kept(member), proxy)
+    if isinstance(member, classmethod):
+        return MethodType(capture.kept(member.__func__), capture.kept(type(owner)))
+    if isinstance(member, staticmethod):
+        return capture.kept(member.__func__)
+    if not hasattr(owner, name):
+        capture.require(f"not hasattr({source}, {name!r})")
     return capture.wrap(getattr(owner, name), f"{source}.{name}")
-
-
-def _method(capture: Any, function: Any) -> Any:
-    return capture.wrap(function, capture.constant(function))
 
 
 @cache
@@ -100,7 +102,7 @@ def _proxy_type(kind: Any) -> type[ObjectProxy]:
 
     def forward(function: FunctionType) -> Any:
         def method(self: ObjectProxy, *args: Any, **kwargs: Any) -> Any:
-            return _method(self._graphc_capture, function)(self, *args, **kwargs)
+            return self._graphc_capture.kept(function)(self, *args, **kwargs)
 
         return method
 

@@ -19,12 +19,15 @@ import numpy as np
 
 from graphc.errors import TraceError
 from graphc.ir import Graph, Value, close, topological
-from graphc.trace.capture import Block, Capture, Input, Policy
+from graphc.trace.capture import Capture, Input, Policy
 from graphc.trace.context import SizeGuard, Trace, tracing
+from graphc.trace.convert import holds_traced
+from graphc.trace.namespaces import class_member
 from graphc.trace.objects import ObjectProxy
+from graphc.trace.sharing import Block, flat_block
 from graphc.trace.sizes import TracedSize
 from graphc.trace.values import TracedArray, TracedNumber, TracedScalar, is_traced
-from graphc.trace.views import PickStep, StridedStep, stride_pattern
+from graphc.trace.views import PickStep, stride_pattern
 from graphc.types import Size, evaluate_size
 
 
@@ -308,13 +311,11 @@ class _Builder:
 
     def _array(self, value: TracedArray) -> str:
         storage, path = value.storage, value.path
-        if storage.source is not None and path and isinstance(path[0], StridedStep):
-            original = self._block_source(value)
-            if original is not None:
-                return original
-        if any(isinstance(step, PickStep | StridedStep) for step in path):
-            return self._output(value.value)
         base = storage.source
+        if len(path) == 1 and (id(storage), path[0]) in self.capture.block_sources:
+            return self.capture.block_sources[id(storage), path[0]]
+        if any(isinstance(step, PickStep) for step in path):
+            return self._output(value.value)
         if base is None:
             if id(storage) not in self.storages:
                 self.storages[id(storage)] = len(self.outputs)
@@ -324,13 +325,6 @@ class _Builder:
         if not path:
             return str(base)
         return f"replay({base}, {self.capture.constant(path)}, resolve)"
-
-    def _block_source(self, value: TracedArray) -> str | None:
-        """The caller's own array, when a whole argument that shares memory is returned."""
-        for item, wrapped, source in self.capture._memo.values():
-            if wrapped is value and isinstance(item, np.ndarray):
-                return source
-        return None
 
     def _stores(self) -> list[str]:
         """Statements that put back what traced code assigned: entries, fields, attributes."""
@@ -348,14 +342,38 @@ class _Builder:
                     lines.append(f"{container.source}.append({self._deliver(item)})")
                 else:
                     lines.append(f"{container.source}{target} = {self._deliver(item)}")
+            if list(after) != [key for key in container.before if key in after] + [
+                key for key in after if key not in container.before
+            ]:
+                lines.append(f"{container.source}.clear()")
+                for key, item in after.items():
+                    held = self.capture.constant(key)
+                    lines.append(f"{container.source}[{held}] = {self._deliver(item)}")
+                continue
             for key in container.before:
                 if key not in after and not attribute:
                     where = "-1" if isinstance(container.copy, list) else self.capture.constant(key)
                     lines.append(f"del {container.source}[{where}]")
+        for namespace in self.capture.namespaces.values():
+            for name, item in namespace.rebound().items():
+                self._check_rebinding(name, item)
+                lines.append(f"{namespace.source}[{name!r}] = {self._deliver(item)}")
+        for cell in self.capture.cells.values():
+            if cell.copy.cell_contents is not cell.before:
+                self._check_rebinding("nonlocal", cell.copy.cell_contents)
+                lines.append(f"{cell.expression} = {self._deliver(cell.copy.cell_contents)}")
         for proxy in self.capture.objects:
             for name, item in proxy._graphc_written.items():
                 lines.append(f"{proxy._graphc_source}.{name} = {self._deliver(item)}")
         return lines
+
+    def _check_rebinding(self, name: str, value: Any) -> None:
+        if not holds_traced(value) and not isinstance(value, np.ndarray | float):
+            raise TraceError(
+                f"{name} is rebound to {value!r} inside a compiled function, which would happen "
+                "while tracing only",
+                hint="Return the new value, or keep it in an array and write into that.",
+            )
 
     # --- the call code ---
 
@@ -394,30 +412,6 @@ class _Builder:
         return f"asarray({item.source}, {self.capture.constant(dtype)})"
 
 
-def flat_block(members: tuple[np.ndarray, ...], layout: tuple[Any, ...]) -> np.ndarray | None:
-    """The flat array that `members` lie in, if they lie as `layout` says; else None."""
-    dtype, count, offsets, shapes, strides = layout
-    starts = [_lowest(member) for member in members]
-    base = min(starts)
-    size = dtype.itemsize
-    for member, offset, shape, steps in zip(members, offsets, shapes, strides, strict=True):
-        if type(member) is not np.ndarray or member.dtype != dtype or member.shape != shape:
-            return None
-        if tuple(step * size for step in steps) != member.strides:
-            return None
-        if member.__array_interface__["data"][0] - base != offset * size:
-            return None
-    lowest = members[starts.index(base)]
-    corner = lowest[tuple(slice(None, None, -1 if s < 0 else 1) for s in lowest.strides)]
-    flat: np.ndarray = np.lib.stride_tricks.as_strided(corner, (count,), (size,))
-    return flat
-
-
-def _lowest(array: np.ndarray) -> int:
-    bounds: int = np.lib.array_utils.byte_bounds(array)[0]
-    return bounds
-
-
 def replay(array: np.ndarray, path: Sequence[Any], resolve: Any) -> np.ndarray:
     """The view of `array` that the steps of `path` take."""
     for step in path:
@@ -451,6 +445,7 @@ def compile_call(program: Program, label: str) -> CallCode:
 _CALL_NAMES: dict[str, Any] = {
     "MISS": MISS,
     "asarray": np.asarray,
+    "class_member": class_member,
     "flat_block": flat_block,
     "make_instance": make_instance,
     "ndarray": np.ndarray,

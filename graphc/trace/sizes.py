@@ -41,7 +41,7 @@ class TracedSize:
         return not self.trace.holds("==", self.dim, 0)
 
     def __hash__(self) -> int:
-        return hash(self.dim)
+        return hash(self.__index__())
 
     def __repr__(self) -> str:
         return str(self.dim)

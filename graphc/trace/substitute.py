@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import builtins
 import math
+import random
 from functools import cache, partial
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
@@ -17,19 +18,12 @@ import numpy as np
 
 from graphc import ops
 from graphc.errors import GraphcError, TraceError
-from graphc.trace.context import located, user_location
+from graphc.trace.base import Traced, unsupported_function
+from graphc.trace.context import active, located, user_location
 from graphc.trace.convert import array_like, holds_traced, value_of
 from graphc.trace.dispatch import FUNCTIONS, call, call_function
 from graphc.trace.sizes import TracedSize, wrap_size
-from graphc.trace.values import (
-    Traced,
-    TracedArray,
-    fresh_array,
-    is_traced,
-    number,
-    scalar,
-    unsupported_function,
-)
+from graphc.trace.values import TracedArray, fresh_array, is_traced, number, scalar
 from graphc.types import DTYPES, is_inexact
 
 ALWAYS_TRACED: set[Any] = set()
@@ -159,6 +153,20 @@ def _length(x: Any) -> Any:
     return len(x)
 
 
+class _TypeOf(_TypeMeta):
+    """``type(x)``: the type that a traced value stands for, as the user's names give it."""
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        if len(args) != 1 or kwargs:
+            return type(*args, **kwargs)
+        kind = args[0].__class__
+        if issubclass(kind, np.generic) and kind.__name__ in DTYPES:
+            return _scalar_type(kind)
+        if kind in (float, complex, int, bool):
+            return BUILTINS[kind.__name__]
+        return active().capture.known(kind)
+
+
 BUILTINS: dict[str, Any] = {
     **vars(builtins),
     "float": _python_number(float, DTYPES["float64"]),
@@ -167,6 +175,7 @@ BUILTINS: dict[str, Any] = {
     "bool": _python_number(bool, DTYPES["bool"]),
     "len": _length,
 }
+BUILTINS["type"] = _TypeOf("type", (), {"actual": type, "dtype": None})
 
 
 class _Random:
@@ -184,6 +193,46 @@ class _Random:
 
 
 RANDOM = _Random()
+
+
+class _RandomSource:
+    """A random generator, or a function of one, in traced code."""
+
+    def __init__(self, name: str) -> None:
+        self._graphc_name = name
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        self()
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        raise TraceError(
+            f"{self._graphc_name} inside a compiled function would draw one sample while tracing "
+            "and use it for ever",
+            location=user_location(),
+            hint="Draw outside and pass the numbers in, or use graphc.random with a key.",
+        )
+
+
+class _RandomModule:
+    """The ``random`` module in traced code."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return _RandomSource(f"random.{name}")
+
+
+RANDOM_MODULE = _RandomModule()
+
+
+def random_stand_in(value: Any) -> Any:
+    """What traced code sees in place of a random generator or one of its functions."""
+    owner = getattr(value, "__self__", None)
+    if owner is None or isinstance(owner, ModuleType):
+        return _RandomSource(f"a {type(value).__name__}")
+    return _RandomSource(f"{type(owner).__name__}.{value.__name__}")
 
 
 class Namespace:
@@ -285,6 +334,8 @@ def substitute(value: Any) -> Any:
     if isinstance(value, ModuleType):
         if value is math:
             return MATH
+        if value is random:
+            return RANDOM_MODULE
         name = value.__name__
         if name == "numpy.random" or name.startswith("numpy.random."):
             return RANDOM

@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 
 from graphc import ops
-from graphc.errors import DTypeError, ShapeError, UnsupportedError
+from graphc.errors import DomainError, DTypeError, ShapeError, UnsupportedError
 from graphc.ir import Value, make
 from graphc.ops import OPS
+from graphc.ops.exponential import NEGATIVE_POWER
 from graphc.ops.shape import inverse
+from graphc.trace.base import unsupported_function
 from graphc.trace.context import user_location
 from graphc.trace.convert import (
     PYTHON_NUMBERS,
@@ -35,9 +37,8 @@ from graphc.trace.values import (
     is_traced,
     number,
     scalar,
-    unsupported_function,
 )
-from graphc.types import DTYPES, Shape, supported_dtype
+from graphc.types import DTYPES, Dim, Shape, supported_dtype
 
 OP_NAMES = {"psi": "digamma", "conj": "conjugate", "abs": "absolute"}
 _COMPARISONS = {"equal", "not_equal", "less", "less_equal", "greater", "greater_equal"}
@@ -186,6 +187,8 @@ def _call(
         values = _common(values)
     shape = _common_shape(ufunc.__name__, values)
     values = [ops.broadcast_to(value, shape) for value in values]
+    if name == "power":
+        _require_power(*values)
     results = compute(ufunc, values)
     results = [
         ops.cast(value, supported_dtype(t))
@@ -197,6 +200,20 @@ def _call(
         for value, target in zip(results, targets, strict=True)
     )
     return finished[0] if len(finished) == 1 else finished
+
+
+def _require_power(base: Value, exponent: Value) -> None:
+    """Refuse an exponent of integers that is known to be negative; others are checked at run time.
+
+    Raises:
+        DomainError: it is, and there is an element to raise to it.
+    """
+    if base.dtype.kind != "i" or not all(size for size in base.shape if isinstance(size, int)):
+        return
+    known = ops.uniform(exponent)
+    symbolic = any(isinstance(size, Dim) for size in base.shape)
+    if known is not None and known < 0 and not symbolic:
+        raise DomainError(NEGATIVE_POWER, location=user_location())
 
 
 def _common_shape(name: str, values: Sequence[Value]) -> Shape:

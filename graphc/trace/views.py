@@ -18,7 +18,7 @@ import numpy as np
 from graphc import ops
 from graphc.ir import Value
 from graphc.ops.shape import inverse
-from graphc.trace.context import active
+from graphc.trace.context import Respecialize, active
 from graphc.types import Shape, Size, product
 
 Resolve: TypeAlias = Callable[[Size], int]
@@ -35,6 +35,14 @@ class SliceStep:
     start: Shape
     size: Shape
     step: tuple[int, ...]
+    base_shape: Shape
+
+    def keeps_order(self) -> bool:
+        """Whether a C-contiguous array stays so: only the first axis is cut, without steps."""
+        rest = zip(self.start[1:], self.size[1:], self.base_shape[1:], strict=True)
+        return all(step == 1 for step in self.step) and all(
+            start == 0 and size == extent for start, size, extent in rest
+        )
 
     def get(self, base: Value) -> Value:
         return ops.slice_(base, self.start, self.size, self.step)
@@ -75,10 +83,14 @@ class TransposeStep:
 
 @dataclass(frozen=True, slots=True)
 class ReshapeStep:
-    """The same elements under another shape, where NumPy gives a view."""
+    """The same elements under another shape, where NumPy gives a view.
+
+    `ravel`: as ``ravel`` decides that, which copies whatever is not contiguous.
+    """
 
     shape: Shape
     base_shape: Shape
+    ravel: bool = False
 
     def get(self, base: Value) -> Value:
         return ops.reshape(base, self.shape)
@@ -90,7 +102,7 @@ class ReshapeStep:
         raise AssertionError("the strides of a reshape are found where it is decided")
 
     def replay(self, array: np.ndarray, resolve: Resolve) -> np.ndarray:
-        return array.reshape(_numbers(self.shape, resolve))
+        return array.ravel() if self.ravel else array.reshape(_numbers(self.shape, resolve))
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +177,18 @@ class StridedStep:
     def strides(self, shape: Sequence[int], strides: Sequence[int]) -> tuple[int, ...]:
         return self.element_strides
 
+    def then(self, step: Step, shape: Sequence[int], strides: tuple[int, ...]) -> StridedStep:
+        """This step and a view step after it as one; `strides` are the result's."""
+        offset = self.offset
+        if isinstance(step, SliceStep):
+            for start, stride in zip(step.start, self.element_strides, strict=True):
+                assert isinstance(start, int)
+                offset += start * stride
+        return StridedStep(offset, tuple(shape), strides)
+
     def replay(self, array: np.ndarray, resolve: Resolve) -> np.ndarray:
-        raise AssertionError("an argument's own view is the argument")
+        steps = tuple(stride * array.itemsize for stride in self.element_strides)
+        return np.lib.stride_tricks.as_strided(array[self.offset :], self.shape, steps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,17 +220,34 @@ class Storage:
     """Memory that traced arrays look into: a value that a write rebinds.
 
     `source` is the argument or captured array it stands for, or None for a fresh array. `version`
-    counts the writes; `serial` tells older storages from newer ones.
+    counts the writes; `serial` tells older storages from newer ones. `contiguous`: in C order.
+    `undecided` names the sizes that decide whether some reshape of it was a view.
     """
 
-    __slots__ = ("readonly", "serial", "source", "value", "version")
+    __slots__ = (
+        "contiguous",
+        "readonly",
+        "serial",
+        "source",
+        "undecided",
+        "value",
+        "version",
+    )
     _serials = itertools.count()
     _last = 0
 
-    def __init__(self, value: Value, source: Any = None, readonly: bool = False) -> None:
+    def __init__(
+        self,
+        value: Value,
+        source: Any = None,
+        readonly: bool = False,
+        contiguous: bool = True,
+    ) -> None:
         self.value = value
         self.source = source
         self.readonly = readonly
+        self.contiguous = contiguous
+        self.undecided: frozenset[str] = frozenset()
         self.version = 0
         self.serial = Storage._last = next(Storage._serials)
 
@@ -235,7 +274,13 @@ class Storage:
         self.assign(part)
 
     def assign(self, value: Value) -> None:
-        """Replace the whole; the trace's log keeps what was there before its first write."""
+        """Replace the whole; the trace's log keeps what was there before its first write.
+
+        Raises:
+            Respecialize: an earlier reshape is a view for some sizes and a copy for others.
+        """
+        if self.undecided:
+            raise Respecialize(self.undecided, lasting=True)
         log = active().write_log
         log.setdefault(id(self), (self, self.value))
         self.rebind(value)
@@ -273,6 +318,18 @@ def stride_pattern(array: np.ndarray) -> tuple[Any, ...]:
     innermost = strides[order[-1]] if order else 0
     dense = 0 if abs(innermost) != array.itemsize else innermost // array.itemsize
     return tuple(order), runs, dense, array.flags.c_contiguous
+
+
+def is_contiguous(shape: Sequence[int], strides: Sequence[int]) -> bool:
+    """Whether elements lie in C order without gaps; the strides of size-1 axes do not count."""
+    step = 1
+    for size, stride in zip(reversed(shape), reversed(strides), strict=True):
+        if size == 0:
+            return True
+        if size != 1 and stride != step:
+            return False
+        step *= size
+    return True
 
 
 def reshaped_strides(

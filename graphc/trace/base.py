@@ -1,0 +1,201 @@
+"""What traced values share: NumPy's protocols, operators, refusal of what needs a number."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+import numpy as np
+
+from graphc.errors import TraceError, UnsupportedError
+from graphc.ir import Value
+from graphc.trace.context import Trace, user_location
+from graphc.trace.dispatch import FUNCTIONS, call, call_function
+
+
+def _needs_value(value: Traced, use: str, hint: str) -> TraceError:
+    return TraceError(
+        f"{use} needs the value of a traced {value.description}, which is known only when the "
+        "compiled code runs",
+        location=user_location(),
+        hint=hint,
+    )
+
+
+_BRANCH_HINT = (
+    "Choose between values with np.where(condition, a, b); under graphc.eager() plain `if` works."
+)
+_VALUE_HINT = "Keep it an array, or compute this part outside the compiled function."
+
+
+def unsupported_function(function: Any) -> UnsupportedError:
+    """The error for a NumPy function that has no implementation, naming the nearest that has."""
+    module = getattr(function, "__module__", "numpy") or "numpy"
+    name = f"{module}.{function.__name__}".replace("numpy.", "np.", 1)
+    covered = {f.__name__: f for f in FUNCTIONS}
+    near = difflib.get_close_matches(function.__name__, covered, n=1, cutoff=0.7)
+    hint = (
+        f"The nearest function that is covered: np.{near[0]}."
+        if near
+        else ("Compute it outside the compiled function and pass the result in.")
+    )
+    return UnsupportedError(
+        f"{name} is not covered for traced arrays", location=user_location(), hint=hint
+    )
+
+
+class Traced:
+    """What all traced values share: protocols, operators, and refusal of what needs a number."""
+
+    __slots__ = ("origin",)
+    __array_priority__ = 1000.0
+    origin: Trace
+
+    @property
+    def value(self) -> Value:
+        raise NotImplementedError
+
+    @property
+    def description(self) -> str:
+        """What it is, for error messages."""
+        return f"scalar of type {self.value.dtype.name}"
+
+    # --- NumPy's protocols ---
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        return call("apply_ufunc", ufunc, method, inputs, kwargs)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        if function not in FUNCTIONS:
+            raise unsupported_function(function)
+        return call_function(function, args, kwargs)
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        if self.origin.values is not None:
+            return np.array(self.origin.concrete(self.value), dtype=dtype)
+        raise _needs_value(
+            self,
+            "a function that is not traced (a C extension, or NumPy outside `np.`)",
+            _VALUE_HINT,
+        )
+
+    # --- what needs a number ---
+
+    def _number(self, use: str, hint: str) -> Any:
+        if self.origin.values is None:
+            raise _needs_value(self, use, hint)
+        return self.origin.concrete(self.value)
+
+    def __bool__(self) -> bool:
+        return bool(self._number("a branch (`if`, `while`, `and`, `or`, `not`)", _BRANCH_HINT))
+
+    def __float__(self) -> float:
+        return float(self._number("float()", _VALUE_HINT))
+
+    def __int__(self) -> int:
+        return int(self._number("int()", _VALUE_HINT))
+
+    def __index__(self) -> int:
+        return self._number("a Python index or range()", _VALUE_HINT).__index__()  # type: ignore[no-any-return]
+
+    def __complex__(self) -> complex:
+        return complex(self._number("complex()", _VALUE_HINT))
+
+    def as_integer_ratio(self) -> Any:
+        """What ``fractions`` and ``statistics`` ask of a number."""
+        return self._number("as_integer_ratio()", _VALUE_HINT).item().as_integer_ratio()
+
+    def is_integer(self) -> bool:
+        """Whether a number is whole."""
+        return bool(self._number("is_integer()", _VALUE_HINT).item().is_integer())
+
+    def __format__(self, spec: str) -> str:
+        if self.origin.values is None:
+            return repr(self) if not spec else str(self._number("a format", _VALUE_HINT))
+        number = self.origin.concrete(self.value)
+        return format(number.item() if number.ndim == 0 else number, spec)
+
+    def __repr__(self) -> str:
+        if self.origin.values is not None:
+            return repr(self.origin.concrete(self.value))
+        return f"<traced {self.value.type}>"
+
+    def __str__(self) -> str:
+        return (
+            str(self.origin.concrete(self.value)) if self.origin.values is not None else repr(self)
+        )
+
+    def __reduce__(self) -> Any:
+        raise TraceError(f"a traced {self.description} can't be pickled", location=user_location())
+
+    def __copy__(self) -> Any:
+        return call_function(np.copy, (self,), {})
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return call_function(np.copy, (self,), {})
+
+    # --- operators: see the loop below the classes for the binary ones ---
+
+    def __neg__(self) -> Any:
+        return call("unary_operator", np.negative, self)
+
+    def __pos__(self) -> Any:
+        return call("unary_operator", np.positive, self)
+
+    def __abs__(self) -> Any:
+        return call("unary_operator", np.absolute, self)
+
+    def __invert__(self) -> Any:
+        return call("unary_operator", np.invert, self)
+
+    def __divmod__(self, other: Any) -> Any:
+        return call("operator", np.divmod, self, other)
+
+    def __rdivmod__(self, other: Any) -> Any:
+        return call("operator", np.divmod, other, self)
+
+    def __round__(self, digits: int | None = None) -> Any:
+        return call("rounded", self, digits)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _binary(ufunc: Any) -> tuple[Any, Any]:
+    def forward(self: Traced, other: Any) -> Any:
+        return call("operator", ufunc, self, other)
+
+    def backward(self: Traced, other: Any) -> Any:
+        return call("operator", ufunc, other, self)
+
+    return forward, backward
+
+
+OPERATORS = {
+    "add": np.add,
+    "sub": np.subtract,
+    "mul": np.multiply,
+    "truediv": np.true_divide,
+    "floordiv": np.floor_divide,
+    "mod": np.remainder,
+    "pow": np.power,
+    "matmul": np.matmul,
+    "and": np.bitwise_and,
+    "or": np.bitwise_or,
+    "xor": np.bitwise_xor,
+    "lshift": np.left_shift,
+    "rshift": np.right_shift,
+}
+_COMPARISONS = {
+    "eq": np.equal,
+    "ne": np.not_equal,
+    "lt": np.less,
+    "le": np.less_equal,
+    "gt": np.greater,
+    "ge": np.greater_equal,
+}
+for _name, _ufunc in OPERATORS.items():
+    _forward, _backward = _binary(_ufunc)
+    setattr(Traced, f"__{_name}__", _forward)
+    setattr(Traced, f"__r{_name}__", _backward)
+for _name, _ufunc in _COMPARISONS.items():
+    setattr(Traced, f"__{_name}__", _binary(_ufunc)[0])
