@@ -105,7 +105,7 @@ def test_scatter_with_traced_indices():
 
 
 def test_traced_index_out_of_bounds():
-    with pytest.raises(OutOfBoundsError, match="index 3 is out of bounds for axis 0 with size 3"):
+    with pytest.raises(OutOfBoundsError, match=r"index 3 is out of bounds .* size 3"):
         traced(lambda x, i: x[i], sample((3, 4)), np.array([0, 3]))
 
 
