@@ -1,7 +1,6 @@
 """The machine: what it is, and how fast it is at best. Measured once, then read from a file.
 
-- peak arithmetic: the best of many float32 matrix products in BLAS, on all threads or on one and
-  multiplied, whichever is more: a bound may be too high, not too low;
+- peak arithmetic: fused multiply-adds on registers (`bench.peak`), times the threads;
 - bandwidth by working set: arrays scaled in place by one thread a core, bytes read and written;
 - the floor of a call: one NumPy operation on 0-d arrays, a result written in place.
 """
@@ -9,7 +8,6 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import os
 import platform
@@ -22,8 +20,8 @@ from pathlib import Path
 
 import numba
 import numpy as np
-from threadpoolctl import threadpool_limits
 
+from bench import peak
 from bench.workloads import Workload
 
 VECTOR = ("avx2", "fma", "avx512f", "avx512bw", "avx512_bf16", "amx_tile", "asimd", "sve")
@@ -90,7 +88,7 @@ def describe() -> tuple[str, int, tuple[str, ...]]:
 def measure(threads: int, fresh: bool = False) -> Machine:
     """This machine; from the file of an earlier measurement unless `fresh`."""
     cpu, cores, vectors = describe()
-    key = hashlib.sha256(f"{cpu} {cores} {threads} {vectors}".encode()).hexdigest()[:12]
+    key = hashlib.sha256(f"2 {cpu} {cores} {threads} {vectors}".encode()).hexdigest()[:12]
     file = Path(tempfile.gettempdir()) / f"graphc-bench-machine-{key}.json"
     if file.exists() and not fresh:
         kept = json.loads(file.read_text())
@@ -102,7 +100,7 @@ def measure(threads: int, fresh: bool = False) -> Machine:
         cores,
         threads,
         vectors,
-        _peak(threads),
+        threads * max(peak.flops(width) for width in (4, 8, 16)),
         tuple((size, _bandwidth(size, threads)) for size in SETS),
         _call(),
     )
@@ -118,17 +116,6 @@ def _best(action: Callable[[], object], seconds: float) -> float:
         action()
         best = min(best, time.perf_counter() - started)
     return float(best)
-
-
-def _peak(threads: int) -> float:
-    best = 0.0
-    for used, size in itertools.product((1, threads), (512, 1024, 2048)):
-        a = np.ones((size, size), np.float32)
-        out = np.empty_like(a)
-        with threadpool_limits(used):
-            seconds = _best(lambda a=a, out=out: np.matmul(a, a, out), 0.7)
-        best = max(best, 2 * size**3 / seconds * threads / used)
-    return best
 
 
 @numba.njit(nogil=True)

@@ -65,7 +65,12 @@ def _panel(axes: Axes, comparison: Comparison, machine: Machine) -> None:
         if label.get_text() == "graphc":
             label.set(color=OURS, weight="bold")
     axes.set_title(comparison.workload.name, loc="left", fontsize=10, weight="bold", color=INK)
-    axes.set_title(f"bound {bound:.2g} {unit}", loc="right", fontsize=8, color=BOUND)
+    axes.set_title(
+        f"bound {bound:.2f} {unit}" if bound < 10 else f"bound {bound:.0f} {unit}",
+        loc="right",
+        fontsize=8,
+        color=BOUND,
+    )
     axes.set_xlim(0, limit * 1.16)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(axis="y", length=0)
