@@ -22,6 +22,9 @@ from graphc.errors import (
     CacheError as CacheError,
 )
 from graphc.errors import (
+    DomainError as DomainError,
+)
+from graphc.errors import (
     DTypeError as DTypeError,
 )
 from graphc.errors import (

@@ -82,6 +82,10 @@ class OutOfBoundsError(GraphcError, IndexError):
     """An index outside its axis."""
 
 
+class DomainError(GraphcError, ValueError):
+    """A value outside what the operation is defined for: an integer to a negative power."""
+
+
 class UnsupportedError(GraphcError, NotImplementedError):
     """A function or option that is not covered: the message names the nearest thing that is."""
 
@@ -118,6 +122,7 @@ __all__ = [
     "BackendError",
     "CacheError",
     "DTypeError",
+    "DomainError",
     "ExportError",
     "GraphcError",
     "LinAlgError",

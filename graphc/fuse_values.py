@@ -17,6 +17,7 @@ from graphc.loops import (
     Element,
     Elementwise,
     Expr,
+    Guarded,
     Index,
     IndexMap,
     Local,
@@ -146,6 +147,8 @@ def _expr_cost(expr: Expr) -> int:
             return 1 + sum(map(_expr_cost, (expr.condition, expr.then, expr.otherwise)))
         case Cast():
             return 1 + _expr_cost(expr.operand)
+        case Guarded():
+            return _expr_cost(expr.condition) + _expr_cost(expr.operand)
     return 0
 
 

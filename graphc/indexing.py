@@ -12,6 +12,7 @@ from graphc.loops import (
     Checked,
     Deferred,
     Expr,
+    Guarded,
     Index,
     IndexMap,
     Load,
@@ -77,6 +78,9 @@ def expr_atoms(expr: Expr, found: set[Hashable]) -> None:
                 expr_atoms(part, found)
         case Cast():
             expr_atoms(expr.operand, found)
+        case Guarded():
+            expr_atoms(expr.condition, found)
+            expr_atoms(expr.operand, found)
         case _:
             pass
 
@@ -99,6 +103,9 @@ def map_index(expr: Expr, change: Callable[[Size], Size]) -> Expr:
             )
         case Cast():
             return replace(expr, operand=map_index(expr.operand, change))
+        case Guarded():
+            condition = map_index(expr.condition, change)
+            return replace(expr, condition=condition, operand=map_index(expr.operand, change))
         case _:
             return expr
 

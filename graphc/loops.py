@@ -4,10 +4,12 @@
     Buffer   := name, role, dtype, shape, strides      # strides in elements
     Stmt     := For(index, start, stop, step, Stmt*) | If(condition, Stmt*, Stmt*)
               | Let(name, Expr) | Assign(name, Expr) | Check(name, Expr, extent, site)
+              | Require(condition, site)
               | Store(buffer, index, Expr) | Accumulate(buffer, index, combine, Expr)
               | Combine(name, combine, Expr) | Tile(template, operands, sizes) | Comment(text)
     Expr     := Load(buffer, index) | Const(value) | Position(index) | Apply(function, Expr*)
               | Select(condition, Expr, Expr) | Cast(Expr) | Local(name)   # each has a dtype
+              | Guarded(condition, Expr, problem)
     Lowering := Elementwise | IndexMap | Element | Reduction | Template   # the rule of an op
 
 Indices are `graphc.types.Size` polynomials over loop variables, sizes and loaded values, so index
@@ -79,6 +81,16 @@ class Cast:
     """Conversion as NumPy's ``astype`` does it."""
 
     operand: Expr
+    dtype: np.dtype
+
+
+@dataclass(frozen=True, slots=True)
+class Guarded:
+    """`operand` where the bool `condition` holds; elsewhere the kernel stops with `problem`."""
+
+    condition: Expr
+    operand: Expr
+    problem: str
     dtype: np.dtype
 
 
@@ -192,7 +204,7 @@ class Deferred:
     dtype: np.dtype
 
 
-Expr: TypeAlias = Const | Load | Position | Apply | Select | Cast | Local | Deferred
+Expr: TypeAlias = Const | Load | Position | Apply | Select | Cast | Guarded | Local | Deferred
 
 
 def compare(relation: str, left: Size, right: Size) -> Expr:
@@ -331,11 +343,22 @@ class Assign:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """``name`` is the integer `value`, negative from the end; outside `extent` stops the kernel."""
+    """``name`` is the integer `value`, negative from the end; outside `extent` stops the kernel.
+
+    `site` is None where an earlier kernel has checked the value.
+    """
 
     name: str
     value: Expr
     extent: Size
+    site: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Require:
+    """Stops the kernel unless the bool `condition` holds."""
+
+    condition: Expr
     site: int
 
 
@@ -387,15 +410,22 @@ class Comment:
     text: str
 
 
-Stmt: TypeAlias = For | If | Let | Assign | Check | Store | Accumulate | Combine | Tile | Comment
+Stmt: TypeAlias = (
+    For | If | Let | Assign | Check | Require | Store | Accumulate | Combine | Tile | Comment
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A check in a kernel: the node that it belongs to and the axis size that it holds to."""
+    """A check in a kernel: its node, and what it holds to.
+
+    `extent` is the axis size that an index stays below; a check of anything else has a `problem`,
+    the message of its error.
+    """
 
     node: Any
-    extent: Size
+    extent: Size = 0
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)

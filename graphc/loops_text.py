@@ -14,6 +14,7 @@ from graphc.loops import (
     Deferred,
     Expr,
     For,
+    Guarded,
     If,
     Index,
     Kernel,
@@ -21,6 +22,7 @@ from graphc.loops import (
     Load,
     Local,
     Position,
+    Require,
     Select,
     Stmt,
     Store,
@@ -58,6 +60,8 @@ def _format_body(body: tuple[Stmt, ...], indent: str, lines: list[str]) -> None:
             case Check():
                 value = format_expr(stmt.value)
                 lines.append(f"{indent}{stmt.name} = check({value} within {stmt.extent})")
+            case Require():
+                lines.append(f"{indent}require({format_expr(stmt.condition)})")
             case Store():
                 place = f"{stmt.buffer.name}{_index_text(stmt.index)}"
                 lines.append(f"{indent}{place} = {format_expr(stmt.value)}")
@@ -98,5 +102,8 @@ def format_expr(expr: Expr) -> str:
             return f"select({', '.join(map(format_expr, parts))})"
         case Cast():
             return f"{expr.dtype.name}({format_expr(expr.operand)})"
+        case Guarded():
+            condition, operand = format_expr(expr.condition), format_expr(expr.operand)
+            return f"guarded({condition}, {operand})"
         case Deferred():
             return f"{expr.value!r}{_index_text(expr.index)}"

@@ -7,6 +7,7 @@ Offsets are expressions of the symbolic sizes, all multiples of 64 bytes.
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,7 @@ from graphc.loops import (
     Kernel,
     Let,
     Load,
+    Require,
     Select,
     Stmt,
     Store,
@@ -74,10 +76,14 @@ def aligned(size: Size) -> Size:
 
 
 def schedule(steps: Sequence[Step], late: Callable[[Step], bool]) -> list[Step]:
-    """`steps` in an order that keeps dependencies and runs those that are `late` last."""
+    """`steps` in an order that keeps dependencies and runs those that are `late` last.
+
+    Of those that are ready the first that is not late runs next; a late one only when none is.
+    """
     writer: dict[Any, int] = {}
     readers: dict[Any, list[int]] = {}
     after: list[set[int]] = [set() for _ in steps]
+    users: list[list[int]] = [[] for _ in steps]
     for number, step in enumerate(steps):
         for key in [*step.reads, *step.order]:
             if key in writer:
@@ -89,18 +95,28 @@ def schedule(steps: Sequence[Step], late: Callable[[Step], bool]) -> list[Step]:
             after[number].update(r for r in readers.get(key, ()) if r != number)
             writer[key] = number
             readers[key] = []
-    done: set[int] = set()
+    for number, others in enumerate(after):
+        for other in others:
+            users[other].append(number)
+    waiting = [len(others) for others in after]
+    ready = [(late(step), number) for number, step in enumerate(steps) if not waiting[number]]
+    heapq.heapify(ready)
     order: list[Step] = []
-    # Two sweeps: everything that no late step holds up, then the rest as it was.
-    held: set[int] = set()
-    for number, step in enumerate(steps):
-        if late(step) or after[number] & held:
-            held.add(number)
-            continue
-        order.append(step)
-        done.add(number)
-    order.extend(step for number, step in enumerate(steps) if number in held)
+    while ready:
+        _, number = heapq.heappop(ready)
+        order.append(steps[number])
+        for user in users[number]:
+            waiting[user] -= 1
+            if not waiting[user]:
+                heapq.heappush(ready, (late(steps[user]), user))
     return order
+
+
+def may_fail(step: Step) -> bool:
+    """Whether a check in `step` can stop the call."""
+    if isinstance(step, Loop):
+        return any(map(may_fail, step.plan.steps))
+    return bool(step.kernel.sites)
 
 
 class _Planner:
@@ -116,6 +132,9 @@ class _Planner:
         self.last: dict[Any, int] = {}
         self.sizes: dict[Any, Size] = {}
         self.finals: list[Step] = []
+        outputs = lowered.outputs
+        written = [k for k, target in enumerate(self.graph.written) if target is not None]
+        self.replacing = {outputs[k] for k in written if k in outputs}
 
     def find(self, key: Any) -> Any:
         while key in self.same:
@@ -139,12 +158,7 @@ class _Planner:
 
     def is_late(self, step: Step) -> bool:
         """Whether a step writes what replaces an argument."""
-        written = {
-            self.lowered.outputs.get(k)
-            for k, target in enumerate(self.graph.written)
-            if target is not None
-        } - {None}
-        return any(key in written for key in step.writes)
+        return any(key in self.replacing for key in step.writes)
 
     def all_keys(self) -> list[Any]:
         keys: dict[Any, None] = {}
@@ -216,12 +230,9 @@ class _Planner:
         if not writers:
             return False
         first = writers[0]
-        for number in {*writers}:
-            step = self.steps[number]
-            if isinstance(step, Loop):
-                return False
-            if step.kernel.sites and step.kernel.name not in ("scatter", "scatter_add"):
-                return False
+        # A call that is refused changes nothing: no check may come after the first write.
+        if any(isinstance(self.steps[n], Loop) for n in writers) or self.may_fail_from(first):
+            return False
         for number in readers:
             if number > first:
                 return False
@@ -230,6 +241,10 @@ class _Planner:
                 if not isinstance(step, Launch) or not in_place(step.kernel, argument, key):
                     return False
         return True
+
+    def may_fail_from(self, number: int) -> bool:
+        """Whether a step from `number` on can stop the call."""
+        return any(may_fail(step) for step in self.steps[number:])
 
     def copy_back(self, key: Any, argument: Value, number: int) -> Step:
         """A kernel that copies a finished value into the caller's array."""
@@ -285,6 +300,8 @@ class _Planner:
             return True
         # The argument is now written as early as `source` is: nothing may read it later.
         first = uses[source][0]
+        if self.may_fail_from(first):
+            return False
         argument = self.graph.inputs[wanted.number]
         last = uses.get(argument, (0, -1))[1]
         step = self.steps[first]
@@ -446,6 +463,8 @@ def _events(
         match stmt:
             case For():
                 _events(stmt.body, source, result, find, events)
+            case Require():
+                reads(stmt.condition)
             case If():
                 reads(stmt.condition)
                 _events(stmt.then, source, result, find, events)

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from graphc.codegen.step import Launched, Module, write_module
-from graphc.errors import GraphcError, OutOfBoundsError
+from graphc.errors import DomainError, GraphcError, OutOfBoundsError
 from graphc.fuse import fuse
 from graphc.fuse_values import Fused
 from graphc.ir import Graph, Node
@@ -286,8 +286,10 @@ class Executable:
         site: Site | None = launched.site(code - 1)
         if site is None:
             raise GraphcError(f"the native step stopped with status {status}")
-        index, extent = (ctypes.c_int64 * 2).from_address(lease[1])
         location = launched.graph.location(site.node) if site.node is not None else None
+        if site.problem:
+            raise DomainError(site.problem, location=location)
+        index, extent = (ctypes.c_int64 * 2).from_address(lease[1])
         raise OutOfBoundsError(
             f"index {index} is out of bounds for an axis of size {extent}", location=location
         )

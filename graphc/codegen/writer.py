@@ -23,6 +23,7 @@ from graphc.loops import (
     Kernel,
     Let,
     Local,
+    Require,
     Stmt,
     Store,
     Tile,
@@ -203,6 +204,9 @@ class KernelWriter:
                 self.line(depth, f"{stmt.name} = {self.expr(stmt.value)}")
             case Check():
                 self.check(stmt, depth)
+            case Require():
+                self.line(depth, f"if not ({self.expr(stmt.condition)}):")
+                self.line(depth + 1, f"return {stmt.site + 1}")
             case Store():
                 (offset,) = stmt.index
                 place = f"{stmt.buffer.name}[{size_text(offset)}]"
@@ -221,6 +225,8 @@ class KernelWriter:
         self.line(depth, f"{stmt.name} = {self.expr(stmt.value)}")
         self.line(depth, f"if {stmt.name} < 0:")
         self.line(depth + 1, f"{stmt.name} += {extent}")
+        if stmt.site is None:
+            return
         self.line(depth, f"if {stmt.name} < 0 or {stmt.name} >= {extent}:")
         self.line(depth + 1, f"error[0] = {self.expr(stmt.value)}")
         self.line(depth + 1, f"error[1] = {extent}")
@@ -281,6 +287,8 @@ def _renamed(stmt: Stmt, new: dict[Hashable, Size]) -> Stmt:
         case For():
             start, stop = change(stmt.start), change(stmt.stop)
             return replace(stmt, start=start, stop=stop, body=many(stmt.body))
+        case Require():
+            return replace(stmt, condition=map_index(stmt.condition, change))
         case If():
             condition = map_index(stmt.condition, change)
             return If(condition, many(stmt.then), many(stmt.otherwise))

@@ -19,6 +19,7 @@ from graphc.loops import (
     If,
     Let,
     Load,
+    Require,
     Select,
     Stmt,
     Store,
@@ -97,6 +98,8 @@ def map_statement(
             return If(change(stmt.condition), many(stmt.then), many(stmt.otherwise))
         case Let() | Assign() | Combine() | Check():
             return replace(stmt, value=change(stmt.value))
+        case Require():
+            return replace(stmt, condition=change(stmt.condition))
         case Store() | Accumulate():
             return replace(stmt, index=place(stmt.buffer, stmt.index), value=change(stmt.value))
     return stmt

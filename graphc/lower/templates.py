@@ -279,11 +279,15 @@ def _scatter(context: Lowering, node: Node) -> list[Step]:
     result = operands.result("update")
     lead_shape = indices[0].shape
     rest_shape = values.shape[len(lead_shape) :]
-    sites = [Site(node, base.shape[axis]) for axis in axes]
 
-    def checks(index: Index) -> list[Stmt]:
+    def places(operands: _Operands, index: Index, checked: bool) -> list[Stmt]:
         return [
-            Check(f"k{axis}", operands.element(array, index), base.shape[axis], number)
+            Check(
+                f"k{axis}",
+                operands.element(array, index),
+                base.shape[axis],
+                None if checked else number,
+            )
             for number, (axis, array) in enumerate(zip(axes, indices, strict=True))
         ]
 
@@ -299,12 +303,19 @@ def _scatter(context: Lowering, node: Node) -> list[Step]:
             combine = "or" if base.dtype.kind == "b" else "add"
             return [Accumulate(result, target, combine, value)]
 
-        return [*checks(lead), *_loops(rest_shape, element, len(lead_shape))]
+        known = places(operands, lead, checked=True)
+        return [*known, *_loops(rest_shape, element, len(lead_shape))]
 
-    # Every index is checked before the first element is written.
-    body = [*_loops(lead_shape, checks), *_loops(lead_shape, write)]
-    kernel = _kernel(operands, node.op.name, body, sites, product(values.shape))
-    return [_copied_base(context, node), Launch(kernel)]
+    kernel = _kernel(operands, node.op.name, _loops(lead_shape, write), flops=product(values.shape))
+    # Every index is checked by a kernel of its own, which may run before any argument is written.
+    reads = _Operands(context, node)
+    body = _loops(lead_shape, lambda index: places(reads, index, checked=False))
+    sites = [Site(node, base.shape[axis]) for axis in axes]
+    return [
+        Launch(_kernel(reads, "check", body, sites)),
+        _copied_base(context, node),
+        Launch(kernel),
+    ]
 
 
 # --- update ---------------------------------------------------------------------------------------

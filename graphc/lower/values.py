@@ -21,6 +21,7 @@ from graphc.loops import (
     Deferred,
     Elementwise,
     Expr,
+    Guarded,
     If,
     Index,
     Let,
@@ -28,6 +29,7 @@ from graphc.loops import (
     Local,
     Position,
     Reduction,
+    Require,
     Select,
     Site,
     Stmt,
@@ -260,7 +262,15 @@ class ValueLowering:
                     parts = (self.lower_expr(expr.then), self.lower_expr(expr.otherwise))
                     return Select(condition, *parts, expr.dtype)
                 return self.branch(condition, expr)
+            case Guarded():
+                self.require(self.lower_expr(expr.condition), expr.problem)
+                return self.lower_expr(expr.operand)
         return expr
+
+    def require(self, condition: Expr, problem: str) -> None:
+        """Stop the kernel here with `problem` unless `condition` holds."""
+        self.blocks[-1].body.append(Require(condition, len(self.sites)))
+        self.sites.append(Site(self.computing[-1], problem=problem))
 
     def branch(self, condition: Expr, expr: Select) -> Expr:
         """A variable set in the two arms of an `If`, so that only the one taken reads."""
@@ -327,9 +337,9 @@ class ValueLowering:
 
 
 def _guarded(expr: Expr) -> bool:
-    """Whether evaluating `expr` reads memory."""
+    """Whether evaluating `expr` reads memory or may stop the kernel."""
     match expr:
-        case Deferred() | Load():
+        case Deferred() | Load() | Guarded():
             return True
         case Position():
             return any(isinstance(atom, Checked) for atom in atoms(expr.index))

@@ -6,8 +6,9 @@ import math
 
 import numpy as np
 
+from graphc.errors import DomainError
 from graphc.ir import Value
-from graphc.loops import Expr
+from graphc.loops import Const, Expr, Guarded
 from graphc.ops.compare import equal, greater_equal, isinf, logical_and
 from graphc.ops.pointwise import (
     Builder,
@@ -155,4 +156,24 @@ def _power_vjp(x: Value, y: Value, out: Value, g: Value) -> tuple[Value, Value]:
     return masked_multiply(g, by_x), masked_multiply(g, by_y)
 
 
-power: Builder = pointwise("power", np.power, kinds="iufc", vjp=_power_vjp)
+NEGATIVE_POWER = "Integers to negative integer powers are not allowed."
+
+
+def _power(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    if y.dtype.kind == "i" and np.any(y < 0):
+        raise DomainError(NEGATIVE_POWER)
+    result: np.ndarray = np.power(x, y)
+    return result
+
+
+def _power_expression(x: Expr, y: Expr) -> Expr:
+    power_of = apply("power", x, y)
+    known = isinstance(y, Const) and isinstance(y.value, int) and y.value >= 0
+    if y.dtype.kind != "i" or known:
+        return power_of
+    return Guarded(apply("greater_equal", y, number(0, y)), power_of, NEGATIVE_POWER, x.dtype)
+
+
+power: Builder = pointwise(
+    "power", _power, arity=2, kinds="iufc", vjp=_power_vjp, expression=_power_expression
+)

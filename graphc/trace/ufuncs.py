@@ -329,7 +329,7 @@ def memory_order(x: TracedArray) -> tuple[int, ...]:
     """The axes of `x` from the one with the widest stride to the one with the narrowest."""
     strides = [
         abs(stride) if size != 1 else None
-        for size, stride in zip(x.shape_hint, x.strides, strict=True)
+        for size, stride in zip(x.shape_hint, x.steps, strict=True)
     ]
     moving = [axis for axis, stride in enumerate(strides) if stride is not None]
     by_stride = iter(sorted(moving, key=lambda axis: -(strides[axis] or 0)))
@@ -345,7 +345,7 @@ def in_order(value: Value, order: tuple[int, ...]) -> TracedArray:
 
 def is_fortran(x: TracedArray) -> bool:
     """Whether `x` lies in Fortran order without gaps, and not also in C order."""
-    shape, strides = x.shape_hint, x.strides
+    shape, strides = x.shape_hint, x.steps
     significant = [(size, stride) for size, stride in zip(shape, strides, strict=True) if size != 1]
     if len(significant) < 2:
         return False

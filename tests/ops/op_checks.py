@@ -7,7 +7,17 @@ from graphc import ops
 from graphc.adjoint import differentiate
 from graphc.interp import evaluate
 from graphc.ir import close, fresh_input, inline
-from graphc.loops import SCALAR_FUNCTIONS, Apply, Cast, Checked, Const, Load, Position, Select
+from graphc.loops import (
+    SCALAR_FUNCTIONS,
+    Apply,
+    Cast,
+    Checked,
+    Const,
+    Guarded,
+    Load,
+    Position,
+    Select,
+)
 from graphc.simplify import simplify
 from graphc.types import TensorType, evaluate_size, is_inexact, substitute, supported_dtype
 from graphc.verify import verify
@@ -168,6 +178,10 @@ def expression_value(expression, arrays):
                 return expression_value(then if chosen else otherwise, arrays)
             branches = (expression_value(branch, arrays) for branch in (then, otherwise))
             return np.where(chosen, *branches)
+        case Guarded(condition, operand, _, dtype):
+            assert operand.dtype == dtype
+            assert expression_value(condition, arrays).all()
+            return expression_value(operand, arrays)
         case Apply(function, arguments, dtype):
             assert arguments[-1].dtype.kind in SCALAR_FUNCTIONS[function] or function == "ldexp"
             values = [expression_value(argument, arrays) for argument in arguments]
