@@ -52,7 +52,7 @@ def is_contiguous(array: TracedArray) -> bool:
     expected = contiguous_strides(shape)
     return all(
         size == 1 or stride == step
-        for size, stride, step in zip(shape, array.strides, expected, strict=True)
+        for size, stride, step in zip(shape, array.steps, expected, strict=True)
     )
 
 

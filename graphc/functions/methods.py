@@ -29,6 +29,7 @@ _FUNCTIONS = {
     "argmax": np.argmax,
     "argmin": np.argmin,
     "diagonal": np.diagonal,
+    "trace": np.trace,
     "dot": np.dot,
     "max": np.max,
     "mean": np.mean,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from graphc.ir import PARAMETER, Graph
+from graphc.ir import PARAMETER, Graph, Node
 
 
 def to_networkx(graph: Graph) -> Any:
@@ -26,7 +26,7 @@ def to_networkx(graph: Graph) -> Any:
     """
     networkx = import_module("networkx")
     network = networkx.MultiDiGraph()
-    numbers = {}
+    numbers: dict[Node, int] = {}
     returned = {value.node for value in graph.outputs}
     parameters = [value.node for value in graph.inputs]
     for node in [*parameters, *(node for node in graph.nodes if node.op is not PARAMETER)]:

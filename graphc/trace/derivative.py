@@ -66,7 +66,7 @@ class _Marked:
             return scalar(marked)
         copied = fresh_array(marked)
         copied.storage.readonly = leaf.storage.readonly
-        copied.strides = leaf.strides
+        copied.steps = leaf.steps
         self._pairs.append((leaf, copied, marked))
         return copied
 

@@ -163,7 +163,7 @@ def _parse(array: TracedArray, key: Any) -> _Parsed:
     if tuple(shape) != view.value.shape:
         view = view.reshaped(tuple(shape))
     elif view is array:
-        view = TracedArray(array.storage, array.path, array.strides, array.origin)
+        view = TracedArray(array.storage, array.path, array.steps, array.origin)
     for dropped, (pick_axis, value) in enumerate(picks):
         view = view.view(PickStep(pick_axis - dropped, value))
     return _Parsed(view, advanced, all_integers and not advanced)

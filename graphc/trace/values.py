@@ -117,16 +117,16 @@ class TracedScalar(Traced):
 
 
 class TracedArray(Traced):
-    """An ndarray: a path into a storage. `strides` are those of the traced call, in elements."""
+    """An ndarray: a path into a storage. `steps` are its strides in the traced call, in elements."""
 
-    __slots__ = ("_cached", "_version", "path", "storage", "strides")
+    __slots__ = ("_cached", "_version", "path", "steps", "storage")
 
     def __init__(
         self, storage: Storage, path: tuple[Step, ...], strides: tuple[int, ...], trace: Trace
     ) -> None:
         self.storage = storage
         self.path = path
-        self.strides = strides
+        self.steps = strides
         self.origin = trace
         self._version = -1
         self._cached: Value | None = None
@@ -176,6 +176,13 @@ class TracedArray(Traced):
         return self.size * self.itemsize
 
     @property
+    def strides(self) -> tuple[int, ...]:
+        """NumPy's strides, in bytes; a symbolic size that they depend on becomes static."""
+        for size in self.value.shape:
+            self.origin.static(size)
+        return tuple(step * self.itemsize for step in self.steps)
+
+    @property
     def T(self) -> TracedArray:
         return self.transposed(tuple(reversed(range(self.ndim))))
 
@@ -208,7 +215,7 @@ class TracedArray(Traced):
     def view(self, step: Step, strides: tuple[int, ...] | None = None) -> TracedArray:
         """The array seen through one more step of the path."""
         if strides is None:
-            strides = step.strides(self.shape_hint, self.strides)
+            strides = step.strides(self.shape_hint, self.steps)
         last = self.path[-1] if self.path else None
         if isinstance(last, StridedStep) and isinstance(
             step, SliceStep | TransposeStep | ReshapeStep
@@ -230,7 +237,7 @@ class TracedArray(Traced):
     def reshaped(self, shape: Shape) -> TracedArray:
         """The array under another shape: a view where NumPy gives one, else a copy."""
         target = tuple(self.origin.hint(size) for size in shape)
-        strides = reshaped_strides(self.shape_hint, self.strides, target)
+        strides = reshaped_strides(self.shape_hint, self.steps, target)
         names = frozenset[str]().union(*(symbols(size) for size in (*shape, *self.value.shape)))
         if names and not self._surely_contiguous():
             # Whether this is a view depends on the sizes: only a later write needs to know.
@@ -259,7 +266,7 @@ class TracedArray(Traced):
             if names:
                 self.storage.undecided |= names
                 return self.view(ReshapeStep(flat, self.value.shape, ravel=True), (1,))
-            if not is_contiguous(self.shape_hint, self.strides):
+            if not is_contiguous(self.shape_hint, self.steps):
                 return fresh_array(ops.reshape(self.value, flat))
         return self.reshaped(flat)
 

@@ -286,3 +286,9 @@ def test_subclasses_of_ndarray_are_refused():
         graphc.compile(lambda x: x * 2)(np.ones(2).view(Sub))
     with pytest.raises(graphc.DTypeError, match="mask"):
         graphc.compile(lambda x: x * 2)(np.ma.masked_array([1.0], [True]))
+
+
+def test_strides_are_in_bytes():
+    f = graphc.compile(lambda x: (x[::2].strides, x.T.strides, (x + 1).strides, x.trace()))
+    for x in (np.ones((4, 4)), np.asfortranarray(np.ones((4, 4), np.float32)), np.ones((6, 6))):
+        assert f(x) == f.__wrapped__(x)
