@@ -117,7 +117,7 @@ class TracedScalar(Traced):
 
 
 class TracedArray(Traced):
-    """An ndarray: a path into a storage. `steps` are its strides in the traced call, in elements."""
+    """An ndarray: a path into a storage. `steps` are its strides when traced, in elements."""
 
     __slots__ = ("_cached", "_version", "path", "steps", "storage")
 
