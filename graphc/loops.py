@@ -106,8 +106,8 @@ SCALAR_FUNCTIONS: dict[str, str] = {
     "power": "iufc",
     "negative": "iufc",
     "absolute": "ifc",
-    "maximum": "iuf",
-    "minimum": "iuf",
+    "maximum": "iufc",
+    "minimum": "iufc",
     # exponentials and roots
     "sqrt": "fc",
     "cbrt": "f",
@@ -148,10 +148,10 @@ SCALAR_FUNCTIONS: dict[str, str] = {
     # comparisons: bool result
     "equal": "biufc",
     "not_equal": "biufc",
-    "less": "biuf",
-    "less_equal": "biuf",
-    "greater": "biuf",
-    "greater_equal": "biuf",
+    "less": "biufc",
+    "less_equal": "biufc",
+    "greater": "biufc",
+    "greater_equal": "biufc",
     # integers; on bool the bitwise functions are the logical ones
     "bitwise_and": "biu",
     "bitwise_or": "biu",
@@ -180,7 +180,8 @@ SCALAR_FUNCTIONS: dict[str, str] = {
 """The scalar functions that a backend has, with the kinds (``np.dtype.kind``) of their operands.
 
 Meanings, edges and result dtypes are those of the NumPy ufunc (or ``scipy.special`` function) of
-that name, on operands of one dtype, with these exceptions. ``absolute`` of complex gives the real
+that name, on operands of one dtype (complex numbers are in order of their real parts, equal ones
+of their imaginary parts), with these exceptions. ``absolute`` of complex gives the real
 dtype. ``ldexp`` takes (float, signed integer). ``frexp_mantissa`` and ``frexp_exponent`` (int32)
 are the results of ``frexp``. ``complex(re, im)`` makes a complex, exactly: no arithmetic.
 ``polygamma(order, x)``: order is a `Const` of int64, 1 or more. ``bitwise_count`` gives uint8.

@@ -163,6 +163,50 @@ def complex_multiply(x: Any, y: Any) -> Any:
 
 
 @register_jitable
+def complex_greater(x: Any, y: Any) -> Any:
+    """``x > y`` as NumPy orders complex numbers; False where a part that decides is NaN."""
+    if x.real == y.real:
+        return x.imag > y.imag
+    return x.real > y.real and x.imag == x.imag and y.imag == y.imag
+
+
+@register_jitable
+def complex_greater_equal(x: Any, y: Any) -> Any:
+    """``x >= y`` as NumPy orders complex numbers; False where a part that decides is NaN."""
+    if x.real == y.real:
+        return x.imag >= y.imag
+    return x.real > y.real and x.imag == x.imag and y.imag == y.imag
+
+
+@register_jitable
+def complex_less(x: Any, y: Any) -> Any:
+    """``x < y``."""
+    return complex_greater(y, x)
+
+
+@register_jitable
+def complex_less_equal(x: Any, y: Any) -> Any:
+    """``x <= y``."""
+    return complex_greater_equal(y, x)
+
+
+@register_jitable
+def complex_maximum(x: Any, y: Any) -> Any:
+    """The larger; the first with a NaN part where there is one."""
+    if x != x or complex_greater_equal(x, y):
+        return x
+    return y
+
+
+@register_jitable
+def complex_minimum(x: Any, y: Any) -> Any:
+    """The smaller; the first with a NaN part where there is one."""
+    if x != x or complex_greater_equal(y, x):
+        return x
+    return y
+
+
+@register_jitable
 def complex_absolute(x: Any) -> Any:
     """The modulus."""
     return c_hypot(x.real, x.imag)

@@ -91,6 +91,12 @@ _COMPLEX_CALLS = {
     "divide": "complex_divide",
     "absolute": "complex_absolute",
     "power": "complex_power",
+    "less": "complex_less",
+    "less_equal": "complex_less_equal",
+    "greater": "complex_greater",
+    "greater_equal": "complex_greater_equal",
+    "maximum": "complex_maximum",
+    "minimum": "complex_minimum",
     **{name: f"cmath.{name}" for name in ("sqrt", "exp", "log", "sin", "cos", "tan", "sinh")},
     "cosh": "cmath.cosh",
     "tanh": "cmath.tanh",
@@ -308,7 +314,7 @@ class ExpressionWriter:
         if name not in _COMPLEX_CALLS:
             raise UnsupportedError(f"{name} of {operand.name} can't be compiled")
         function = _COMPLEX_CALLS[name]
-        narrow = operand.name == "complex64" and name != "absolute"
+        narrow = dtype.name == "complex64"
         if narrow and (function.startswith("cmath") or name == "power"):
             # In double precision: parts that cancel lose digits otherwise.
             wide = self.cast_name(np.dtype("complex128"))

@@ -2,6 +2,12 @@
 
 from graphc.codegen.helpers import complex_absolute as complex_absolute
 from graphc.codegen.helpers import complex_divide as complex_divide
+from graphc.codegen.helpers import complex_greater as complex_greater
+from graphc.codegen.helpers import complex_greater_equal as complex_greater_equal
+from graphc.codegen.helpers import complex_less as complex_less
+from graphc.codegen.helpers import complex_less_equal as complex_less_equal
+from graphc.codegen.helpers import complex_maximum as complex_maximum
+from graphc.codegen.helpers import complex_minimum as complex_minimum
 from graphc.codegen.helpers import complex_multiply as complex_multiply
 from graphc.codegen.helpers import complex_power as complex_power
 from graphc.codegen.helpers import expit32 as expit32

@@ -52,8 +52,11 @@ def identity(combine: str, dtype: np.dtype) -> bool | int | float | complex:
     largest = combine in ("minimum", "argmin")
     if dtype.kind == "b":
         return largest
+    infinity = float("inf") if largest else float("-inf")
+    if dtype.kind == "c":
+        return complex(infinity, infinity)
     if dtype.kind == "f":
-        return float("inf") if largest else float("-inf")
+        return infinity
     limits = np.iinfo(dtype)
     return int(limits.max if largest else limits.min)
 
@@ -115,7 +118,7 @@ class Accumulator:
             other = Apply("invert", (value,), _BOOL)
             pair = (value, flag) if self.combine_name == "argmax" else (other, best)
             better = Apply("bitwise_and", pair, _BOOL)
-        if self.dtype.kind == "f":
+        if self.dtype.kind in "fc":
             first_nan = Apply(
                 "bitwise_and",
                 (

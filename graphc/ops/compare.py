@@ -17,10 +17,10 @@ from graphc.types import real_dtype
 
 equal: Builder = pointwise("equal", np.equal, result=to_bool)
 not_equal: Builder = pointwise("not_equal", np.not_equal, result=to_bool)
-less: Builder = pointwise("less", np.less, kinds="biuf", result=to_bool)
-less_equal: Builder = pointwise("less_equal", np.less_equal, kinds="biuf", result=to_bool)
-greater: Builder = pointwise("greater", np.greater, kinds="biuf", result=to_bool)
-greater_equal: Builder = pointwise("greater_equal", np.greater_equal, kinds="biuf", result=to_bool)
+less: Builder = pointwise("less", np.less, result=to_bool)
+less_equal: Builder = pointwise("less_equal", np.less_equal, result=to_bool)
+greater: Builder = pointwise("greater", np.greater, result=to_bool)
+greater_equal: Builder = pointwise("greater_equal", np.greater_equal, result=to_bool)
 
 # --- logic, of any dtype: what is not 0 is true ---------------------------------------------------
 
@@ -117,14 +117,12 @@ def _number_vjp(x: Value, y: Value, out: Value, g: Value) -> tuple[Value, Value]
 maximum: Builder = pointwise(
     "maximum",
     np.maximum,
-    kinds="biuf",
     vjp=_extreme_vjp,
     expression=bool_as("bitwise_or", "maximum"),
 )
 minimum: Builder = pointwise(
     "minimum",
     np.minimum,
-    kinds="biuf",
     vjp=_extreme_vjp,
     expression=bool_as("bitwise_and", "minimum"),
 )
@@ -140,14 +138,12 @@ def _number_expression(bitwise: str, comparison: str, x: Expr, y: Expr) -> Expr:
 fmax: Builder = pointwise(
     "fmax",
     np.fmax,
-    kinds="biuf",
     vjp=_number_vjp,
     expression=lambda x, y: _number_expression("bitwise_or", "greater_equal", x, y),
 )
 fmin: Builder = pointwise(
     "fmin",
     np.fmin,
-    kinds="biuf",
     vjp=_number_vjp,
     expression=lambda x, y: _number_expression("bitwise_and", "less_equal", x, y),
 )

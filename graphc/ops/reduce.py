@@ -161,7 +161,7 @@ MAX = _reduction(
     "max",
     lambda x, axes: np.max(x, axis=axes),
     "maximum",
-    kinds="biuf",
+    kinds="biufc",
     has_identity=False,
     vjp=_extreme_vjp,
 )
@@ -169,7 +169,7 @@ MIN = _reduction(
     "min",
     lambda x, axes: np.min(x, axis=axes),
     "minimum",
-    kinds="biuf",
+    kinds="biufc",
     has_identity=False,
     vjp=_extreme_vjp,
 )
@@ -210,10 +210,10 @@ def _position(function: Callable[..., Any]) -> Callable[[np.ndarray, tuple[int, 
 
 
 ARGMAX = _reduction(
-    "argmax", _position(np.argmax), "argmax", kinds="biuf", has_identity=False, result=INT64
+    "argmax", _position(np.argmax), "argmax", kinds="biufc", has_identity=False, result=INT64
 )
 ARGMIN = _reduction(
-    "argmin", _position(np.argmin), "argmin", kinds="biuf", has_identity=False, result=INT64
+    "argmin", _position(np.argmin), "argmin", kinds="biufc", has_identity=False, result=INT64
 )
 
 
