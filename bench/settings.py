@@ -17,11 +17,29 @@ THREADS = (
 """Variables that set a number of threads; XLA goes by the cores that it may run on."""
 
 
+PINNED = (
+    "ATEN_CPU_CAPABILITY",
+    "MKL_ENABLE_INSTRUCTIONS",
+    "NPY_DISABLE_CPU_FEATURES",
+    "NUMBA_CPU_FEATURES",
+    "NUMBA_CPU_NAME",
+    "ONEDNN_MAX_CPU_ISA",
+    "OPENBLAS_CORETYPE",
+    "OPENBLAS_L2_SIZE",
+    "XLA_FLAGS",
+)
+"""Variables that are not handed on: each library chooses its code for the CPU that it finds.
+
+A pinned OpenBLAS core type alone can halve the speed of NumPy, SciPy, graphc and PyTensor.
+"""
+
+
 def environment(threads: int, cache: Path) -> dict[str, str]:
     """The environment of a peer's process; all that it compiles is kept under `cache`."""
     flags = f"floatX=float32,mode=NUMBA,base_compiledir={cache / 'pytensor'}"
+    kept = {name: value for name, value in os.environ.items() if name not in PINNED}
     return {
-        **os.environ,
+        **kept,
         **dict.fromkeys(THREADS, str(threads)),
         "GRAPHC_CACHE_DIR": str(cache / "graphc"),
         "JAX_PLATFORMS": "cpu",

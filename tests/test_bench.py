@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from bench import calls, check, machine, plot, report
+from bench import calls, check, machine, plot, report, settings
 from bench.__main__ import main, parse
 from bench.peers import numpy as by_hand
 from bench.rounds import Comparison, Row, compare
@@ -181,6 +181,14 @@ def test_plot_of_many(tmp_path):
         comparison.rows += [row("graphc", 2e-3), row("jax", 3e-3), row("numpy", 1.0)]
         comparisons.append(comparison)
     assert plot.draw(comparisons, MACHINE, tmp_path / "bars.png").stat().st_size > 10_000
+
+
+def test_peers_choose_their_code_for_the_cpu(tmp_path, monkeypatch):
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Prescott")
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    found = settings.environment(2, tmp_path)
+    assert "OPENBLAS_CORETYPE" not in found
+    assert found["OMP_NUM_THREADS"] == found["GRAPHC_THREADS"] == "2"
 
 
 def test_call_table():
