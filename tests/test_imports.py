@@ -167,8 +167,9 @@ def test_importing_graphc_is_light():
 
 
 def test_importing_graphc_is_quick():
+    # The process's own CPU time: other tests run beside this one.
     code = (
-        "import time; start = time.perf_counter(); import graphc; "
-        "print(time.perf_counter() - start)"
+        "import time; start = time.process_time(); import graphc; "
+        "print(time.process_time() - start)"
     )
     assert min(float(fresh_process(code)) for _ in range(7)) < SECONDS
