@@ -58,7 +58,7 @@ def run(options: argparse.Namespace) -> tuple[Machine, list[Comparison], list[ca
     comparisons, overhead = [], []
     for name in options.workloads:
         if name == "calls":
-            overhead = calls.measure() if "graphc" in peers else []
+            overhead = call_overhead() if "graphc" in peers else []
             continue
         comparison = compare(
             name,
@@ -75,6 +75,15 @@ def run(options: argparse.Namespace) -> tuple[Machine, list[Comparison], list[ca
     if overhead:
         print(calls.table(overhead))
     return machine, comparisons, overhead
+
+
+def call_overhead() -> list[calls.Call]:
+    """What a call costs; empty, with the reason told, when graphc can't run."""
+    try:
+        return calls.measure()
+    except Exception as error:
+        print(f"calls failed: {type(error).__name__}: {error}\n")
+        return []
 
 
 def main(arguments: list[str] | None = None) -> int:
