@@ -24,6 +24,13 @@ def given(x: Any, default: Any) -> Any:
     return default if x is NO_VALUE else x
 
 
+def reduced_axes(axis: Any, rank: int) -> tuple[int, ...]:
+    """As `normalized_axes`; NumPy's reductions of a 0-d array take axis 0 and -1 for none."""
+    if rank == 0 and hasattr(axis, "__index__") and axis.__index__() in (0, -1):
+        return ()
+    return normalized_axes(axis, rank)
+
+
 def reduced_size(x: Value, axes: tuple[int, ...]) -> Size:
     """How many elements each result is made of."""
     return product(tuple(x.shape[axis] for axis in axes))
@@ -82,7 +89,7 @@ def _accumulate(
     if kind == BOOL:
         raise UnsupportedError("a sum or product with dtype=bool", hint="Use np.any or np.all.")
     x = masked(ops.cast(x, kind), where, unit)
-    axes = normalized_axes(axis, x.ndim)
+    axes = reduced_axes(axis, x.ndim)
     result = reduce(x, axes)
     start = given(initial, None)
     if start is not None:
@@ -133,7 +140,7 @@ def _extreme(
     combine: Callable[[Value, Value], Value],
 ) -> Any:
     x = as_array(a).value
-    axes = normalized_axes(axis, x.ndim)
+    axes = reduced_axes(axis, x.ndim)
     start = given(initial, None)
     if start is None:
         if given(where, True) is not True:
@@ -141,7 +148,7 @@ def _extreme(
                 f"reduction operation '{name}' does not have an identity, so to use a where mask "
                 "one has to specify 'initial'"
             )
-        if not active().holds(">", reduced_size(x, axes), 0) and has_result(x, axes):
+        if not active().holds(">", reduced_size(x, axes), 0):
             raise ShapeError(
                 f"zero-size array to reduction operation {name} which has no identity: {x.tensor} "
                 f"over axis {axis}",
@@ -155,12 +162,6 @@ def _extreme(
         result = reduce(x, axes)
         result = result if start is None else combine(result, value_of_type(start, result))
     return deliver(kept_axes(result, x, axes, keepdims), out)
-
-
-def has_result(x: Value, axes: tuple[int, ...]) -> bool:
-    """Whether a reduction over `axes` has any element at all."""
-    rest = product(tuple(size for axis, size in enumerate(x.shape) if axis not in axes))
-    return active().holds(">", rest, 0)
 
 
 @implements(np.max, np.amax)
@@ -211,15 +212,10 @@ def _position(
     x = as_array(a).value
     if axis is not None and not hasattr(axis, "__index__"):
         raise TypeError(f"{type(axis).__name__!r} object cannot be interpreted as an integer")
-    axes = normalized_axes(axis, x.ndim)
+    axes = reduced_axes(axis, x.ndim)
     if not active().holds(">", reduced_size(x, axes), 0):
-        if axis is None or has_result(x, axes):
-            raise ShapeError(f"attempt to get {name} of an empty sequence: {x.tensor}")
-        result = ops.cast(ops.sum_(x, axes), INT64)
-    elif x.ndim == 0:
-        result = ops.full_like(ops.cast(x, INT64), 0)
-    else:
-        result = reduce(x, axes)
+        raise ShapeError(f"attempt to get {name} of an empty sequence: {x.tensor}")
+    result = reduce(x, axes) if x.ndim else ops.full_like(ops.cast(x, INT64), 0)
     return deliver(kept_axes(result, x, axes, keepdims), out)
 
 
@@ -249,7 +245,7 @@ def any(
 ) -> Any:
     """`numpy.any`."""
     x = masked(ops.cast(as_array(a).value, BOOL), where, False)
-    axes = normalized_axes(axis, x.ndim)
+    axes = reduced_axes(axis, x.ndim)
     return deliver(kept_axes(ops.any_(x, axes), x, axes, keepdims), out)
 
 
@@ -264,7 +260,7 @@ def all(
 ) -> Any:
     """`numpy.all`."""
     x = masked(ops.cast(as_array(a).value, BOOL), where, True)
-    axes = normalized_axes(axis, x.ndim)
+    axes = reduced_axes(axis, x.ndim)
     return deliver(kept_axes(ops.all_(x, axes), x, axes, keepdims), out)
 
 

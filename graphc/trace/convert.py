@@ -52,7 +52,7 @@ def weak_value(x: Any, dtype: np.dtype) -> Value:
     if type(x) is TracedSize:
         trace = active()
         _require_int64(x)
-        if dtype.kind in "iu" and dtype.itemsize < 8:
+        if dtype.kind == "u" or (dtype.kind == "i" and dtype.itemsize < 8):
             limits = np.iinfo(dtype)
             fits = trace.holds(">=", x.dim, int(limits.min)) and trace.holds(
                 "<=", x.dim, int(limits.max)

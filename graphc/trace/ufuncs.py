@@ -122,7 +122,14 @@ def _python_operator(ufunc: Any, left: Any, right: Any) -> Any:
             hint="Make one of them a float.",
         )
     dtype = dtype_of_number(loop)
-    operands = [weak_value(x, dtype) for x in (left, right)]
+    try:
+        operands = [weak_value(x, dtype) for x in (left, right)]
+    except OverflowError:
+        if name not in _COMPARISONS or kind is not int:
+            raise
+        # One of them is beyond int64, and so beyond whatever a traced int can be.
+        signs = [(x > 0) - (x < 0) if type(x) is int else 0 for x in (left, right)]
+        return bool(ufunc(*signs))
     outputs = make(OPS[OP_NAMES.get(name, name)], operands).outputs
     results = tuple(number(output, result) for output in outputs)
     return results[0] if len(results) == 1 else results
@@ -182,9 +189,7 @@ def _call(
             f"np.{ufunc.__name__} computes in float16 here, which is not supported",
             hint="Convert the operands first: .astype(np.float32).",
         )
-    values = [_cast_operand(x, t, name) for x, t in zip(operands, loop, strict=False)]
-    if name in _COMPARISONS:
-        values = _common(values)
+    values = _cast_operands(operands, loop, name)
     shape = _common_shape(ufunc.__name__, values)
     values = [ops.broadcast_to(value, shape) for value in values]
     if name == "power":
@@ -246,24 +251,46 @@ def loop_dtypes(
     return loop
 
 
-def _cast_operand(x: Any, dtype: np.dtype, name: str) -> Value:
-    supported_dtype(dtype)
-    if not is_weak(x):
-        return ops.cast(x.value, dtype)
+def _cast_operands(operands: Sequence[Any], loop: Sequence[np.dtype], name: str) -> list[Value]:
+    """The operands in the dtypes of their loop.
+
+    Raises:
+        OverflowError: a Python int that its dtype does not hold; a comparison compares it exactly.
+    """
     try:
-        return weak_value(x, dtype)
+        values = [_cast_operand(x, t) for x, t in zip(operands, loop, strict=False)]
     except OverflowError:
-        if name not in _COMPARISONS:
+        integers = all(is_weak(x) or x.dtype.kind in "iu" for x in operands)
+        if name not in _COMPARISONS or loop[0].kind not in "iu" or not integers:
             raise
-        return weak_value(x, DTYPES["int64"])
+        return [_stand_in(x) for x in operands]
+    mixed = name in _COMPARISONS and len({value.dtype for value in values}) > 1
+    return _unsigned(values) if mixed else values
 
 
-def _common(values: list[Value]) -> list[Value]:
-    """Operands of a comparison in one dtype (a Python int may lie outside the array's)."""
-    if len({value.dtype for value in values}) == 1:
-        return values
-    wide = DTYPES["float64"] if any(v.dtype.name == "uint64" for v in values) else DTYPES["int64"]
-    return [ops.cast(value, wide) for value in values]
+def _cast_operand(x: Any, dtype: np.dtype) -> Value:
+    supported_dtype(dtype)
+    return weak_value(x, dtype) if is_weak(x) else ops.cast(x.value, dtype)
+
+
+def _stand_in(x: Any) -> Value:
+    """What compares as `x` does, where a Python int lies beyond all that the other can be."""
+    if is_weak(x):
+        return ops.constant(np.int64(1 if x > 0 else -1))
+    return ops.full(x.value.tensor.with_dtype(DTYPES["int64"]), 0)
+
+
+def _unsigned(values: Sequence[Value]) -> list[Value]:
+    """int64 and uint64 operands as uint64 ones that compare the same: 0 and 1 for a negative."""
+    shape = _common_shape("comparison", values)
+    values = [ops.broadcast_to(value, shape) for value in values]
+    signed = next(value for value in values if value.dtype.kind == "i")
+    below = ops.less(signed, ops.full_like(signed, 0))
+    wide = [ops.cast(value, DTYPES["uint64"]) for value in values]
+    return [
+        ops.select(below, ops.full_like(new, int(old is not signed)), new)
+        for old, new in zip(values, wide, strict=True)
+    ]
 
 
 _COMPOSED = {"deg2rad", "radians", "rad2deg", "degrees", "positive", "fabs", "float_power"}
