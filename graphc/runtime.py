@@ -211,10 +211,19 @@ class Executable:
 
     # --- calls ---
 
-    def run(self, arrays: Sequence[Any], sizes: Mapping[str, int] | None = None) -> list[Any]:
+    def run(
+        self,
+        arrays: Sequence[Any],
+        sizes: Mapping[str, int] | None = None,
+        overlap: Any = None,
+    ) -> Any:
         """The outputs for `arrays`, one for each input of the graph; None for tokens.
 
         An output that replaces input j is written into ``arrays[j]`` and is that array.
+
+        Args:
+            overlap: what to return, with nothing run, where an array that is written overlaps
+                another; None: run on copies and write afterwards.
 
         Raises:
             OutOfBoundsError: an index outside its axis, with the user's line.
@@ -238,13 +247,18 @@ class Executable:
             )
         plan = self.prepare(sizes or {}, strides)
         outputs = self._call(plan, inputs)
+        if outputs is None:
+            if overlap is not None:
+                return overlap
+            outputs = self._call_on_copies(plan, inputs)
         for number, target in enumerate(self._written):
             if target is not None and target in apart:
                 np.copyto(arrays[target], inputs[target])
                 outputs[number] = arrays[target]
         return outputs
 
-    def _call(self, plan: Plan, inputs: list[np.ndarray]) -> list[Any]:
+    def _call(self, plan: Plan, inputs: list[np.ndarray]) -> list[Any] | None:
+        """The outputs, or None where an input that is written overlaps another."""
         outputs: list[Any] = []
         made: list[np.ndarray] = []
         for shape, dtype, target in zip(
@@ -263,7 +277,7 @@ class Executable:
         if status:
             if status == OVERLAP:
                 plan.leases.append(lease)
-                return self._call_on_copies(plan, inputs)
+                return None
             self._fail(status, lease)
         plan.leases.append(lease)
         return outputs
@@ -271,6 +285,7 @@ class Executable:
     def _call_on_copies(self, plan: Plan, inputs: list[np.ndarray]) -> list[Any]:
         """Overlapping arguments: run on copies, then write to the arguments one after another."""
         outputs = self._call(plan, [np.array(array) for array in inputs])
+        assert outputs is not None
         for number, target in enumerate(self._written):
             if target is not None:
                 np.copyto(inputs[target], outputs[number])
