@@ -68,11 +68,13 @@ class Specialization:
     call: CallCode
     stages: dict[str, float]
     options: Options
+    run: Callable[..., Any] = field(init=False)
 
-    @property
-    def strided(self) -> bool:
-        """Whether a written array may overlap others in ways that the native check can't see."""
-        return bool(self.program.written) and "strided" in self.program.layouts
+    def __post_init__(self) -> None:
+        # A written array beside strided ones may overlap in ways that the native check can't see.
+        strided = bool(self.program.written) and "strided" in self.program.layouts
+        checked = strided or self.options.verify or self.options.debug is not None
+        self.run = self._checked_run if checked else self.executable.run
 
     def __call__(self, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return self.call(fn, args, kwargs, self.program.constants, self.run)
@@ -82,16 +84,16 @@ class Specialization:
         found = self.program.inputs_of(fn, args, kwargs)
         return found is not MISS and not overlapping(found[0], self.program.written)
 
-    def run(self, arrays: tuple[Any, ...], sizes: dict[str, int]) -> Any:
-        """The graph's outputs, or MISS where an array that is written overlaps another."""
+    def _checked_run(self, arrays: tuple[Any, ...], sizes: dict[str, int], miss: Any) -> Any:
+        """The graph's outputs, or `miss` where an array that is written overlaps another."""
         program = self.program
-        if self.strided and overlapping(arrays, program.written):
-            return MISS
+        if overlapping(arrays, program.written):
+            return miss
         if self.options.debug == "nan":
             check_finite(program.graph, arrays, sizes)
         if self.options.verify:
             return verify_outputs(program.graph, self.executable, arrays, sizes)
-        return self.executable.run(arrays, sizes, None if self.strided else MISS)
+        return self.executable.run(arrays, sizes)
 
     def __repr__(self) -> str:
         types = ", ".join(str(value.type) for value in self.program.graph.inputs)
@@ -239,9 +241,9 @@ class Specializations:
         previous = self.entries[0].program
         before = set(previous.source.splitlines())
         changed = [
-            line.strip().removesuffix(": return MISS").removeprefix("if not ")
+            entry.program.describe(line.strip()[len("if not (") : -len("): return MISS")])
             for line in entry.program.source.splitlines()
-            if line not in before and "return MISS" in line
+            if line not in before and line.endswith("): return MISS")
         ]
         detail = "; ".join(changed[:3]) or "the values of static arguments"
         warnings.warn(
@@ -282,7 +284,7 @@ def run_eagerly(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Call `fn` on tracers that carry their values; nothing is compiled."""
     program = trace_program(fn, args, kwargs, Policy(), eager=True)
 
-    def run(arrays: tuple[Any, ...], sizes: dict[str, int]) -> list[Any]:
+    def run(arrays: tuple[Any, ...], sizes: dict[str, int], miss: Any) -> list[Any]:
         outputs: list[Any] = []
         for value, target in zip(program.outputs, program.graph.written, strict=True):
             result = np.array(program.trace.concrete(value))

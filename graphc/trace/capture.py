@@ -241,20 +241,25 @@ class Capture:
             self._axis(source, axis, size, named[axis]) for axis, size in enumerate(value.shape)
         )
         layout = "C" if value.flags.c_contiguous and value.flags.aligned else "strided"
-        held = self.constant(dtype)
-        contiguous = (
-            f"{source}.flags.c_contiguous"
-            if layout == "C"
-            else f"stride_pattern({source}) == {self.constant(stride_pattern(value))}"
-        )
+        held = self.constant(value.dtype)
+        flags = f"{source}.flags"
+        if layout == "C":
+            placed = f"(flags := {flags}).c_contiguous and flags"
+        else:
+            pattern = self.constant(stride_pattern(value))
+            placed = f"stride_pattern({source}) == {pattern} and {flags}"
         self.require(
-            f"type({source}) is {self.constant(type(value))} and {source}.dtype == {held} and "
-            f"{source}.ndim == {value.ndim} and {contiguous} and "
-            f"{source}.flags.writeable is {value.flags.writeable}"
+            f"type({source}) is {self.constant(type(value))} and "
+            f"({source}.dtype is {held} or {source}.dtype == {held}) and "
+            f"{placed}.writeable is {value.flags.writeable}"
         )
-        for axis, size in enumerate(shape):
-            if isinstance(size, int):
-                self.require(f"{source}.shape[{axis}] == {size}")
+        if all(isinstance(size, int) for size in shape):
+            self.require(f"{source}.shape == {shape}")
+        else:
+            self.require(f"{source}.ndim == {value.ndim}")
+            for axis, size in enumerate(shape):
+                if isinstance(size, int):
+                    self.require(f"{source}.shape[{axis}] == {size}")
         graph_value = fresh_input(TensorType(dtype, shape))
         storage = Storage(graph_value, source, not value.flags.writeable, contiguous=layout == "C")
         self._add(Input(source, "array", graph_value, layout, storage, value))

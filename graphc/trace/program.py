@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import linecache
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -74,6 +75,12 @@ class Program:
     fetches: list[str]
     conditions: list[str]
     arguments: str
+    labels: dict[str, str]
+
+    def describe(self, guard: str) -> str:
+        """A guard of the call code in the user's names."""
+        named = re.sub(r"\bv\d+\b", lambda found: self.labels.get(found[0], found[0]), guard)
+        return re.sub(r"\bk\[(\d+)\]", lambda found: repr(self.constants[int(found[1])]), named)
 
     def inputs_of(self, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The graph's input arrays and sizes for a call, or MISS where a guard fails."""
@@ -208,6 +215,11 @@ class _Builder:
             fetches=[line for line in self.capture.statements if " = " in line[:12]],
             conditions=self._conditions(),
             arguments=self._arguments(kept),
+            labels={
+                line.split(" = ", 1)[0]: self._readable(line.split(" = ", 1)[0])
+                for line in self.capture.statements
+                if " = " in line[:12]
+            },
         )
 
     def _needed(self) -> list[int]:
@@ -396,7 +408,7 @@ class _Builder:
         lines += ["        return MISS"]
         sizes = ", ".join(f"{name!r}: {name}" for name in self.capture.size_sources)
         lines.append(f"    sizes = {{{sizes}}}")
-        lines.append(f"    o = run(({self._arguments(kept)}), sizes)")
+        lines.append(f"    o = run(({self._arguments(kept)}), sizes, MISS)")
         lines.append("    if o is MISS: return MISS")
         if any("resolve" in line for line in [*self.delivery, *stores, result]):
             lines.append("    resolve = resolver(sizes)")

@@ -194,7 +194,8 @@ def _call(
     values = [ops.broadcast_to(value, shape) for value in values]
     if name == "power":
         _require_power(*values)
-    results = compute(ufunc, values)
+    halved = name == "power" and values[0].dtype.kind == "f" and _takes_root(*operands)
+    results = [ops.sqrt(values[0])] if halved else compute(ufunc, values)
     results = [
         ops.cast(value, supported_dtype(t))
         for value, t in zip(results, loop[ufunc.nin :], strict=True)
@@ -219,6 +220,19 @@ def _require_power(base: Value, exponent: Value) -> None:
     symbolic = any(isinstance(size, Dim) for size in base.shape)
     if known is not None and known < 0 and not symbolic:
         raise DomainError(NEGATIVE_POWER, location=user_location())
+
+
+def _takes_root(base: Any, exponent: Any) -> bool:
+    """Whether NumPy takes the square root of an array: its power by one exponent of 0.5.
+
+    They differ at -0.0 and -inf. Scalars have the power, as have exponents of several elements.
+    """
+    if type(base) is not TracedArray:
+        return False
+    if is_weak(exponent):
+        return type(exponent) is float and exponent == 0.5
+    one = all(size == 1 for size in exponent.value.shape)
+    return one and ops.uniform(exponent.value) == 0.5
 
 
 def _common_shape(name: str, values: Sequence[Value]) -> Shape:

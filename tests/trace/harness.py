@@ -27,7 +27,7 @@ COMPILED = os.environ.get("GRAPHC_TEST_COMPILED") == "1"
 def runner(program: Program) -> Any:
     """What call code runs: the evaluator, then writes into the arrays given."""
 
-    def run(arrays: tuple[Any, ...], sizes: dict[str, int]) -> list[Any]:
+    def run(arrays: tuple[Any, ...], sizes: dict[str, int], miss: Any) -> list[Any]:
         given = [np.array(array) for array in arrays]
         given += [None] * (len(program.graph.inputs) - len(given))
         outputs = evaluate(program.graph, given, sizes)
