@@ -239,12 +239,8 @@ class Specializations:
             return
         self.warned = True
         previous = self.entries[0].program
-        before = set(previous.source.splitlines())
-        changed = [
-            entry.program.describe(line.strip()[len("if not (") : -len("): return MISS")])
-            for line in entry.program.source.splitlines()
-            if line not in before and line.endswith("): return MISS")
-        ]
+        before = set(previous.described_guards())
+        changed = [guard for guard in entry.program.described_guards() if guard not in before]
         detail = "; ".join(changed[:3]) or "the values of static arguments"
         warnings.warn(
             f"{self.name} has been compiled {len(self.entries) + 1} times. What changed last: "

@@ -77,8 +77,12 @@ class Program:
     arguments: str
     labels: dict[str, str]
 
-    def describe(self, guard: str) -> str:
-        """A guard of the call code in the user's names."""
+    def described_guards(self) -> list[str]:
+        """What a call must fulfil to run this program, in the user's names."""
+        lines = [line for line in self.conditions if line.startswith("if not ")]
+        return [self._described(line[len("if not (") : -len("): return MISS")]) for line in lines]
+
+    def _described(self, guard: str) -> str:
         named = re.sub(r"\bv\d+\b", lambda found: self.labels.get(found[0], found[0]), guard)
         return re.sub(r"\bk\[(\d+)\]", lambda found: repr(self.constants[int(found[1])]), named)
 
