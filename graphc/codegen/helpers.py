@@ -224,6 +224,12 @@ def complex_power(x: Any, y: Any) -> Any:
     if y.imag == 0 and -100 < y.real < 100 and y.real == math.floor(y.real):
         count = abs(int(y.real))
         factor = complex(x.real, x.imag)
+        if y.real == 1:
+            return factor
+        if y.real == 2:
+            return complex_multiply(factor, factor)
+        if y.real == 3:
+            return complex_multiply(factor, complex_multiply(factor, factor))
         result = complex(1.0, 0.0)
         while count > 0:
             if count & 1:

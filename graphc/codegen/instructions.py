@@ -62,12 +62,30 @@ def _extreme(name: str, relation: str) -> Any:
 
         return x(x, y), codegen
 
-    typed.__doc__ = f"The {name} of two numbers; NaN where one is NaN, as NumPy has it."
+    typed.__doc__ = f"The {name} of two numbers; NaN where one is NaN, as a reduction takes it."
     return intrinsic(typed)
 
 
 maximum = _extreme("maximum", ">")
 minimum = _extreme("minimum", "<")
+
+
+def _chosen(name: str, relation: str) -> Any:
+    def typed(typingctx: Any, x: Any, y: Any) -> Any:
+        def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            left, right = args
+            larger = builder.select(builder.fcmp_ordered(relation, left, right), left, right)
+            return builder.select(builder.fcmp_unordered("uno", left, left), left, larger)
+
+        return x(x, y), codegen
+
+    typed.__doc__ = f"""The {name} of two floats, as NumPy has it on x86: NaN where one is NaN, the
+    second of 0.0 and -0.0."""
+    return intrinsic(typed)
+
+
+larger = _chosen("larger", ">")
+smaller = _chosen("smaller", "<")
 
 
 def _reassociated(name: str) -> Any:

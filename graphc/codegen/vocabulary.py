@@ -62,6 +62,7 @@ from graphc.codegen.instructions import floor as floor
 from graphc.codegen.instructions import integer_floor_divide as integer_floor_divide
 from graphc.codegen.instructions import integer_fmod as integer_fmod
 from graphc.codegen.instructions import integer_remainder as integer_remainder
+from graphc.codegen.instructions import larger as larger
 from graphc.codegen.instructions import make_complex as make_complex
 from graphc.codegen.instructions import maximum as maximum
 from graphc.codegen.instructions import minimum as minimum
@@ -71,6 +72,7 @@ from graphc.codegen.instructions import rint as rint
 from graphc.codegen.instructions import shift_left as shift_left
 from graphc.codegen.instructions import shift_right as shift_right
 from graphc.codegen.instructions import signbit as signbit
+from graphc.codegen.instructions import smaller as smaller
 from graphc.codegen.instructions import special_digamma as special_digamma
 from graphc.codegen.instructions import special_erfinv as special_erfinv
 from graphc.codegen.instructions import special_gamma as special_gamma

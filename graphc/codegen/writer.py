@@ -240,7 +240,12 @@ class KernelWriter:
 
     def combine(self, stmt: Combine, depth: int) -> None:
         current = Local(stmt.name, stmt.value.dtype)
-        free = {"add": "add_reassociated", "multiply": "multiply_reassociated"}
+        free = {
+            "add": "add_reassociated",
+            "multiply": "multiply_reassociated",
+            "maximum": "maximum",
+            "minimum": "minimum",
+        }
         if stmt.value.dtype.kind == "f" and stmt.combine in free:
             value = self.expr(stmt.value)
             text = self.expressions.call(free[stmt.combine], stmt.name, value)

@@ -108,7 +108,12 @@ def sum(
     where: Any = NO_VALUE,
 ) -> Any:
     """`numpy.sum`."""
-    return _accumulate(a, axis, dtype, out, keepdims, initial, where, ops.sum_, ops.add, 0)
+    return _accumulate(a, axis, dtype, out, keepdims, initial, where, _sum, ops.add, 0)
+
+
+def _sum(x: Value, axes: tuple[int, ...]) -> Value:
+    """`ops.sum_`, but over no axes 0.0 for -0.0, too: NumPy's sums start from 0.0."""
+    return ops.sum_(x, axes) if axes else ops.add(x, ops.full_like(x, 0))
 
 
 @implements(np.prod)

@@ -117,9 +117,14 @@ class ValueLowering:
 
     def degenerate(self, value: Value, member: Member) -> Expr:
         """A reduction over axes of size 1: the operand itself, or position 0."""
-        if combine_of(value).startswith("arg"):
+        combine = combine_of(value)
+        if combine.startswith("arg"):
             return Const(0, value.dtype)
-        return self.read(value.node.inputs[0], member.operand_index)
+        operand = self.read(value.node.inputs[0], member.operand_index)
+        if combine == "add" and value.dtype.kind in "fc":
+            # A sum starts from 0.0, so that of -0.0 is 0.0.
+            return Apply("add", (operand, Const(0, value.dtype)), value.dtype)
+        return operand
 
     def late(self, member: Member) -> bool:
         """Whether a value of the row is needed again in a later phase and dear to recompute."""
