@@ -1,0 +1,48 @@
+"""Elementary functions as polynomials, written into the loop that calls them so it vectorises.
+
+For float32 and float64, within 2 ulp, with NumPy's NaN, infinities, signed zeros and subnormals;
+``docs/performance.md`` gives the errors and the times that were measured. Each function is an
+`@intrinsic` that builds LLVM instructions, so that Numba has nothing to type. Other functions and
+the arguments of complex ones go to the C library (`graphc.codegen.instructions`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from graphc.codegen import vecmath_error, vecmath_exponential, vecmath_logarithm
+from graphc.codegen.numba_names import intrinsic, types
+from graphc.codegen.vecmath_builder import DOUBLE, SINGLE, Arithmetic
+
+Emitter = Callable[[Arithmetic, Any], Any]
+
+
+def _vector(emit: Emitter) -> Any:
+    """The intrinsic of a function that is written for `Arithmetic`."""
+
+    def typed(typingctx: Any, x: Any) -> Any:
+        if x not in (types.float32, types.float64):
+            return None
+
+        def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            form = SINGLE if x == types.float32 else DOUBLE
+            return emit(Arithmetic(builder, form), args[0])
+
+        return x(x), codegen
+
+    typed.__doc__ = emit.__doc__
+    typed.__name__ = f"vector_{emit.__name__}"
+    return intrinsic(typed)
+
+
+vector_exp = _vector(vecmath_exponential.exp)
+vector_exp2 = _vector(vecmath_exponential.exp2)
+vector_expm1 = _vector(vecmath_exponential.expm1)
+vector_tanh = _vector(vecmath_exponential.tanh)
+vector_expit = _vector(vecmath_exponential.expit)
+vector_log = _vector(vecmath_logarithm.log)
+vector_log1p = _vector(vecmath_logarithm.log1p)
+vector_log2 = _vector(vecmath_logarithm.log2)
+vector_log10 = _vector(vecmath_logarithm.log10)
+vector_erf = _vector(vecmath_error.erf)
