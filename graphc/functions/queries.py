@@ -129,7 +129,7 @@ def isclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: boo
     """`numpy.isclose`."""
     x, y = (v if is_weak(v) else array_like(v) for v in (a, b))
     wide = promoted(y, 1.0) if is_weak(y) or not is_inexact(y.dtype) else None
-    y = y if wide is None else array_like(y).astype(wide)  # type: ignore[union-attr]
+    y = y if wide is None else array_like(y).astype(wide)
     near = np.less_equal(np.abs(np.subtract(x, y)), atol + rtol * np.abs(y))
     result = np.logical_or(np.logical_and(near, np.isfinite(y)), np.equal(x, y))
     if equal_nan:

@@ -109,9 +109,17 @@ class Traced:
         """Whether a number is whole."""
         return bool(self._number("is_integer()", _VALUE_HINT).item().is_integer())
 
+    def __getattr__(self, name: str) -> Any:
+        kind = self.__class__
+        module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
+        raise AttributeError(
+            f"'{module}{kind.__name__}' object has no attribute {name!r}", name=name, obj=self
+        )
+
     def __format__(self, spec: str) -> str:
         if self.origin.values is None:
-            return repr(self) if not spec else str(self._number("a format", _VALUE_HINT))
+            hint = 'Print with graphc.debug_print("{:.3f}", x): it runs at each call.'
+            return repr(self) if not spec else str(self._number("a format", hint))
         number = self.origin.concrete(self.value)
         return format(number.item() if number.ndim == 0 else number, spec)
 

@@ -23,9 +23,9 @@ from typing import Any
 
 import numpy as np
 
-from graphc.errors import TraceError
+from graphc.errors import DTypeError, TraceError
 from graphc.ir import Value, fresh_input
-from graphc.trace.context import Trace, user_location
+from graphc.trace.context import Trace, located, user_location
 from graphc.trace.kinds import (
     SNAPSHOT_TYPES,
     STATIC_TYPES,
@@ -157,10 +157,14 @@ class Capture:
         return wrapped
 
     def _wrap(self, value: Any, source: str, what: str) -> Any:
-        if isinstance(value, np.ndarray):
-            return self._array(value, source)
-        if isinstance(value, np.generic):
-            return self._scalar(value, source)
+        try:
+            if isinstance(value, np.ndarray):
+                return self._array(value, source)
+            if isinstance(value, np.generic):
+                return self._scalar(value, source)
+        except DTypeError as error:
+            error.message = f"{what}: {error.message}" if what else error.message
+            raise located(error) from None
         if isinstance(value, enum.Enum) or value is NotImplemented:
             return self._same(value, source)
         if type(value) in (float, complex):

@@ -100,7 +100,7 @@ def _loss_value(loss: Any) -> Value:
     if value.ndim:
         raise ShapeError(
             f"grad needs a scalar loss, but the function returned {value.tensor}",
-            hint="Reduce it with .sum() or .mean(), or use graphc.vjp or graphc.jacobian.",
+            hint="Reduce it with .sum() or .mean().",
         )
     if value.dtype.kind != "f":
         raise DTypeError(
@@ -144,7 +144,8 @@ def traced_gradient(
             raise DTypeError(
                 f"grad by argument {k} needs a floating array, number, or container of them, "
                 f"but it is {_describe(args[k])}",
-                hint="Convert it with .astype(np.float64), or choose others with argnums=.",
+                hint="Make it floating (np.asarray(x, float), or 3.0 for 3), or choose other arguments "
+                "with argnums=.",
             )
         given[k] = marked[k].tree
     result = function(*given, **kwargs)
@@ -185,5 +186,8 @@ def _positions(argnums: int | Sequence[int], count: int) -> list[int]:
 
 def _describe(argument: Any) -> str:
     if is_traced(argument):
-        return f"a {argument.description}" if hasattr(argument, "description") else "an int"
-    return f"a {type(argument).__name__}" if not is_weak(argument) else repr(argument)
+        text = argument.description if hasattr(argument, "description") else "int"
+        return f"{'an' if text[0] in 'aei' else 'a'} {text}"
+    if is_weak(argument):
+        return f"the {type(argument).__name__} {argument!r}"
+    return f"a {type(argument).__name__}"

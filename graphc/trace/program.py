@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc.errors import TraceError
+from graphc.errors import GraphcError, Location, TraceError
 from graphc.ir import Graph, Value, close, topological
 from graphc.trace.capture import Capture, Input, Policy
 from graphc.trace.context import SizeGuard, Trace, tracing
@@ -165,7 +165,18 @@ def trace_program(
         else:
             capture.require("not kwargs")
         result = function(*wrapped, **named)
-        return _Builder(trace, capture, names).build(result)
+        try:
+            return _Builder(trace, capture, names).build(result)
+        except GraphcError as error:
+            raise _located_at(error, fn) from None
+
+
+def _located_at(error: GraphcError, fn: Any) -> GraphcError:
+    """`error` with the line of the function's definition, if it has none."""
+    code = getattr(fn, "__code__", None)
+    if error.location is None and code is not None:
+        error.location = Location(code.co_filename, code.co_firstlineno, function=code.co_qualname)
+    return error
 
 
 class _Builder:

@@ -188,7 +188,8 @@ class _Random:
             f"np.random.{name} inside a compiled function would draw one sample while tracing and "
             "use it for ever",
             location=user_location(),
-            hint="Draw outside and pass the numbers in, or use graphc.random with a key.",
+            hint="Draw outside and pass the numbers in; graphc.random, which draws inside, is not "
+            "built yet.",
         )
 
 
@@ -211,7 +212,8 @@ class _RandomSource:
             f"{self._graphc_name} inside a compiled function would draw one sample while tracing "
             "and use it for ever",
             location=user_location(),
-            hint="Draw outside and pass the numbers in, or use graphc.random with a key.",
+            hint="Draw outside and pass the numbers in; graphc.random, which draws inside, is not "
+            "built yet.",
         )
 
 
