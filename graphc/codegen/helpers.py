@@ -10,7 +10,6 @@ import numpy as np
 
 from graphc.codegen.instructions import (
     bits_of,
-    c_exp,
     c_fmod,
     c_hypot,
     c_pow,
@@ -84,18 +83,6 @@ def least_common_multiple(x: Any, y: Any) -> Any:
     if divisor == 0:
         return divisor
     return integer_floor_divide(x, divisor) * y
-
-
-@register_jitable
-def expit64(x: Any) -> Any:
-    """``1 / (1 + exp(-x))`` in float64."""
-    return 1.0 / (1.0 + c_exp(-x))
-
-
-@register_jitable
-def expit32(x: Any) -> Any:
-    """``1 / (1 + exp(-x))`` in float32."""
-    return np.float32(1) / (np.float32(1) + c_exp(-x))
 
 
 @register_jitable

@@ -37,13 +37,13 @@ _FLOAT_CALLS = {
     "minimum": "smaller",
     "sqrt": "square_root",
     "cbrt": "c_cbrt",
-    "exp": "c_exp",
-    "exp2": "c_exp2",
-    "expm1": "c_expm1",
-    "log": "c_log",
-    "log2": "c_log2",
-    "log10": "c_log10",
-    "log1p": "c_log1p",
+    "exp": "vector_exp",
+    "exp2": "vector_exp2",
+    "expm1": "vector_expm1",
+    "log": "vector_log",
+    "log2": "vector_log2",
+    "log10": "vector_log10",
+    "log1p": "vector_log1p",
     "sin": "c_sin",
     "cos": "c_cos",
     "tan": "c_tan",
@@ -54,7 +54,7 @@ _FLOAT_CALLS = {
     "hypot": "c_hypot",
     "sinh": "c_sinh",
     "cosh": "c_cosh",
-    "tanh": "c_tanh",
+    "tanh": "vector_tanh",
     "arcsinh": "c_asinh",
     "arccosh": "c_acosh",
     "arctanh": "c_atanh",
@@ -68,8 +68,9 @@ _FLOAT_CALLS = {
     "frexp_mantissa": "frexp_mantissa",
     "frexp_exponent": "frexp_exponent",
     "signbit": "signbit",
-    "erf": "c_erf",
+    "erf": "vector_erf",
     "erfc": "c_erfc",
+    "expit": "vector_expit",
     "complex": "make_complex",
 }
 _INTEGER_CALLS = {
@@ -109,19 +110,12 @@ _DOUBLE_CALLS = {
     "polygamma": "polygamma",
 }
 
-HELPERS = (
-    frozenset(
-        name
-        for table in (_FLOAT_CALLS, _INTEGER_CALLS, _COMPLEX_CALLS, _DOUBLE_CALLS)
-        for name in table.values()
-        if "." not in name and name != "abs"
-    )
-    | {"add_reassociated", "multiply_reassociated", "float_to_integer", "expit32", "expit64"}
-    | {
-        "spacing32",
-        "spacing64",
-    }
-)
+HELPERS = frozenset(
+    name
+    for table in (_FLOAT_CALLS, _INTEGER_CALLS, _COMPLEX_CALLS, _DOUBLE_CALLS)
+    for name in table.values()
+    if "." not in name and name != "abs"
+) | {"add_reassociated", "multiply_reassociated", "float_to_integer", "spacing32", "spacing64"}
 """Every function of `graphc.codegen` that an expression may call."""
 
 
@@ -272,7 +266,7 @@ class ExpressionWriter:
             return self.narrow(text, dtype) if name not in _COMPARISONS else text
         if name in _DOUBLE_CALLS:
             return self.double_call(expr, texts)
-        if name in ("expit", "spacing"):
+        if name == "spacing":
             return self.call(f"{name}{8 * arguments[0].dtype.itemsize}", *texts)
         table = _FLOAT_CALLS if kind == "f" else _INTEGER_CALLS
         if name not in table:

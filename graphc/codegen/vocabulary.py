@@ -10,8 +10,6 @@ from graphc.codegen.helpers import complex_maximum as complex_maximum
 from graphc.codegen.helpers import complex_minimum as complex_minimum
 from graphc.codegen.helpers import complex_multiply as complex_multiply
 from graphc.codegen.helpers import complex_power as complex_power
-from graphc.codegen.helpers import expit32 as expit32
-from graphc.codegen.helpers import expit64 as expit64
 from graphc.codegen.helpers import float_floor_divide as float_floor_divide
 from graphc.codegen.helpers import float_remainder as float_remainder
 from graphc.codegen.helpers import frexp_exponent as frexp_exponent
@@ -95,3 +93,13 @@ from graphc.codegen.native import gemm as gemm
 from graphc.codegen.native import integers as integers
 from graphc.codegen.native import launch as launch
 from graphc.codegen.native import pointers as pointers
+from graphc.codegen.vecmath import vector_erf as vector_erf
+from graphc.codegen.vecmath import vector_exp as vector_exp
+from graphc.codegen.vecmath import vector_exp2 as vector_exp2
+from graphc.codegen.vecmath import vector_expit as vector_expit
+from graphc.codegen.vecmath import vector_expm1 as vector_expm1
+from graphc.codegen.vecmath import vector_log as vector_log
+from graphc.codegen.vecmath import vector_log1p as vector_log1p
+from graphc.codegen.vecmath import vector_log2 as vector_log2
+from graphc.codegen.vecmath import vector_log10 as vector_log10
+from graphc.codegen.vecmath import vector_tanh as vector_tanh
