@@ -14,6 +14,7 @@ from graphc.ir import INPUT, Value, topological
 from graphc.trace.context import active
 from graphc.trace.convert import array_like, broadcast_shapes, is_weak, python_type, value_of
 from graphc.trace.dispatch import handler
+from graphc.trace.selection import TracedSelection, is_selection, mask_of, set_selected
 from graphc.trace.sizes import TracedSize, as_size
 from graphc.trace.ufuncs import assign
 from graphc.trace.values import TracedArray, TracedNumber, fresh_array, scalar
@@ -44,6 +45,9 @@ class _Parsed:
 @handler
 def get_item(array: TracedArray, key: Any) -> Any:
     """``array[key]``: a view, a scalar, or a copy for integer arrays, as in NumPy."""
+    mask = mask_of(array, key)
+    if mask is not None and known_array(mask) is None:
+        return TracedSelection(fresh_array(array.value), mask)
     parsed = _parse(array, key)
     if parsed.advanced:
         return _gather(parsed)
@@ -58,35 +62,15 @@ def set_item(array: TracedArray, key: Any, value: Any) -> None:
     """``array[key] = value``."""
     if array.storage.readonly:
         raise ValueError("assignment destination is read-only")
-    mask = _mask(array, key)
-    if mask is not None:
-        _set_masked(array, mask, value)
+    mask = mask_of(array, key)
+    if mask is not None and (is_selection(value) or known_array(mask) is None):
+        set_selected(array, mask, value)
         return
     parsed = _parse(array, key)
     if parsed.advanced:
         _scatter(parsed, value)
     else:
         assign(parsed.view, value)
-
-
-def _mask(array: TracedArray, key: Any) -> Value | None:
-    """The value of a traced bool mask over the whole array: ``x[x > 0] = v`` keeps its shape."""
-    if type(key) is TracedArray and key.dtype.kind == "b" and key.ndim == array.ndim:
-        return key.value
-    return None
-
-
-def _set_masked(array: TracedArray, mask: Value, value: Any) -> None:
-    new = value_of(value, array.dtype)
-    if new.ndim > 0:
-        raise UnsupportedError(
-            "assigning an array to a boolean selection needs a shape that depends on data",
-            hint="Assign a scalar, or write x[...] = np.where(mask, values, x).",
-        )
-    shape = array.value.shape
-    broadcast_shapes(mask.shape, shape)
-    chosen = ops.select(mask, ops.broadcast_to(new, shape), array.value)
-    array.write(chosen)
 
 
 def _expand_ellipsis(items: list[Any], rank: int) -> list[Any]:

@@ -29,6 +29,7 @@ from graphc.trace.convert import (
     weak_value,
 )
 from graphc.trace.dispatch import FUNCTIONS, call, call_function, handler
+from graphc.trace.selection import combined, is_selection
 from graphc.trace.values import (
     TracedArray,
     TracedNumber,
@@ -60,6 +61,8 @@ def _known(x: Any) -> bool:
 @handler
 def operator(ufunc: Any, left: Any, right: Any) -> Any:
     """``left ufunc right``: Python's arithmetic between Python numbers, else NumPy's."""
+    if is_selection(left) or is_selection(right):
+        return combined(lambda *parts: operator(ufunc, *parts), left, right)
     if not (_known(left) and _known(right)):
         return NotImplemented
     if is_weak(left) and is_weak(right):
@@ -84,6 +87,8 @@ def _static_power(base: TracedArray, exponent: float) -> Any:
 @handler
 def unary_operator(ufunc: Any, operand: Any) -> Any:
     """A unary operator, or `numpy.real` and its like, on a traced value."""
+    if is_selection(operand):
+        return combined(lambda part: unary_operator(ufunc, part), operand)
     if ufunc is np.positive and type(operand) is TracedNumber and operand.python_type is not bool:
         return operand
     if ufunc in (np.real, np.imag):
@@ -149,6 +154,11 @@ def rounded(operand: Any, digits: int | None) -> Any:
 @handler
 def apply_ufunc(ufunc: Any, method: str, inputs: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     """``ufunc.method(*inputs, **kwargs)`` on traced values."""
+    selected = [x for x in (*inputs, *kwargs.values()) if is_selection(x)]
+    if selected and (kwargs or method != "__call__" or ufunc.signature):
+        raise selected[0].refused()
+    if selected:
+        return combined(lambda *parts: apply_ufunc(ufunc, method, parts, {}), *inputs)
     if ufunc in FUNCTIONS and method == "__call__":
         return call_function(ufunc, inputs, kwargs)
     if method == "reduce" and ufunc.__name__ in _REDUCTIONS:
