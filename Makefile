@@ -47,7 +47,8 @@ types: setup
 	$(BIN)/mypy
 
 unit: setup
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --ignore tests/parity
+	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 \
+		$(BIN)/python -m pytest --numprocesses $(WORKERS) --ignore tests/parity  # a core a worker
 
 parity: $(VENV)/parity.stamp  ## compare with PyTorch and JAX, installing both
 	$(BIN)/python -m pytest tests/parity

@@ -145,8 +145,8 @@ def copied(arrays):
     return {name: array.copy() for name, array in arrays.items()}
 
 
-def microseconds(steps, params, velocity, x, labels, rounds=30, calls=20):
-    """The median time of a call of each step; they take turns, on copies of the state."""
+def microseconds(steps, params, velocity, x, labels, rounds=100, calls=5):
+    """The best and median time of a call of each step; they take turns, on copies of the state."""
     states = [(copied(params), copied(velocity)) for _ in steps]
     times = [[] for _ in steps]
     for _ in range(rounds):
@@ -155,7 +155,7 @@ def microseconds(steps, params, velocity, x, labels, rounds=30, calls=20):
             for _ in range(calls):
                 step(*state, x, labels)
             taken.append((time.perf_counter() - started) / calls * 1e6)
-    return [statistics.median(taken) for taken in times]
+    return [(min(taken), statistics.median(taken)) for taken in times]
 
 
 def agreement(params, velocity, x, labels):
@@ -180,7 +180,8 @@ def draw_losses(losses, accuracies, target):
     upper.set(yscale="log", ylabel="cross-entropy", title="Digits, 784-128-64-10")
     upper.legend(frameon=False)
     lower.plot(ends, 100 * np.array(accuracies), color="#3D7A50", linewidth=2)
-    lower.axhline(97, color="#B4472E", linewidth=1, linestyle=":")
+    lower.axhline(97, color="#B4472E", linewidth=1, linestyle=":", label="wanted: 97 %")
+    lower.legend(frameon=False, loc="lower right")
     lower.set(ylim=(88, 100.4), xlabel="step", ylabel="held-out accuracy, %")
     for axes in (upper, lower):
         axes.spines[["top", "right"]].set_visible(False)
@@ -221,7 +222,10 @@ def main(out="out"):
     print(f"{steps} steps in {seconds:.1f} s; loss {losses[0][0]:.3f} -> {losses[-1][-1]:.4f}")
     print(f"first step against NumPy by hand: parameters differ by at most {apart:.1e}")
     print(f"accuracy: {100 * accuracies[-1]:.1f} %")
-    print(f"step: {compiled:.0f} µs compiled, {by_hand:.0f} µs in NumPy: {by_hand / compiled:.2f}×")
+    for label, ours, theirs in zip(("best", "median"), compiled, by_hand, strict=True):
+        print(
+            f"step, {label}: {ours:.0f} µs compiled, {theirs:.0f} µs in NumPy: {theirs / ours:.2f}×"
+        )
     print(f"kernels per step: {len(kernels)}")
     print(f"pictures: {curve}, {graph}")
     return {

@@ -144,8 +144,8 @@ def traced_gradient(
             raise DTypeError(
                 f"grad by argument {k} needs a floating array, number, or container of them, "
                 f"but it is {_describe(args[k])}",
-                hint="Make it floating (np.asarray(x, float), or 3.0 for 3), or choose other arguments "
-                "with argnums=.",
+                hint="Make it floating (np.asarray(x, float), or 3.0 for 3), or choose other "
+                "arguments with argnums=.",
             )
         given[k] = marked[k].tree
     result = function(*given, **kwargs)
