@@ -11,7 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from graphc.codegen import vecmath_error, vecmath_exponential, vecmath_logarithm
+from graphc.codegen import (
+    vecmath_error,
+    vecmath_exponential,
+    vecmath_logarithm,
+    vecmath_trigonometric,
+)
 from graphc.codegen.numba_names import intrinsic, types
 from graphc.codegen.vecmath_builder import DOUBLE, SINGLE, Arithmetic
 
@@ -46,3 +51,5 @@ vector_log1p = _vector(vecmath_logarithm.log1p)
 vector_log2 = _vector(vecmath_logarithm.log2)
 vector_log10 = _vector(vecmath_logarithm.log10)
 vector_erf = _vector(vecmath_error.erf)
+vector_sin = _vector(vecmath_trigonometric.sin)
+vector_cos = _vector(vecmath_trigonometric.cos)

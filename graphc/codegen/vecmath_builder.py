@@ -84,6 +84,10 @@ class Arithmetic:
     def magnitude(self, x: Any) -> Any:
         return self._intrinsic("llvm.fabs", x)
 
+    def round(self, x: Any) -> Any:
+        """The nearest integer, of any magnitude."""
+        return self._intrinsic("llvm.rint", x)
+
     def negate(self, x: Any) -> Any:
         return self.builder.fneg(x)
 

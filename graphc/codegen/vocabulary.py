@@ -93,6 +93,7 @@ from graphc.codegen.native import gemm as gemm
 from graphc.codegen.native import integers as integers
 from graphc.codegen.native import launch as launch
 from graphc.codegen.native import pointers as pointers
+from graphc.codegen.vecmath import vector_cos as vector_cos
 from graphc.codegen.vecmath import vector_erf as vector_erf
 from graphc.codegen.vecmath import vector_exp as vector_exp
 from graphc.codegen.vecmath import vector_exp2 as vector_exp2
@@ -102,4 +103,5 @@ from graphc.codegen.vecmath import vector_log as vector_log
 from graphc.codegen.vecmath import vector_log1p as vector_log1p
 from graphc.codegen.vecmath import vector_log2 as vector_log2
 from graphc.codegen.vecmath import vector_log10 as vector_log10
+from graphc.codegen.vecmath import vector_sin as vector_sin
 from graphc.codegen.vecmath import vector_tanh as vector_tanh

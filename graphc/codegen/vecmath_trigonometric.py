@@ -1,0 +1,221 @@
+"""sin and cos, branch-free and right for every argument.
+
+``abs(x) = m 2**e`` with whole m; m times a tabulated ``2**e 2/pi modulo 4`` counts quarter turns,
+so huge arguments need no branch (after M. H. Payne and R. N. Hanek, Radian Reduction for
+Trigonometric Functions, 1983). Every 16th e is in the table, as a sum of two (float32) or four
+(float64) doubles; float32 is reduced in double precision.
+Coefficients: ``tests/codegen/fit_vecmath.py``.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from fractions import Fraction
+from typing import Any
+
+from llvmlite import ir
+
+from graphc.codegen.vecmath_builder import DOUBLE, SINGLE, Arithmetic
+
+STRIDE = 16
+HALF_PI = (1.5707963267948966, 6.123233995736766e-17)
+LEAST = (-30, -60)
+"""The least exponent in the tables; below it sin(x) is x."""
+
+SIN_SINGLE = (
+    -0.1666666716337204,
+    0.008333329111337662,
+    -0.00019839320157188922,
+    2.7181986297364347e-06,
+)
+"""``(sin(r) - r) / r**3`` in r**2 on [0, 0.6169], error times r**2 below 2**-28.1."""
+SIN_DOUBLE = (
+    -0.16666666666666666,
+    0.008333333333333323,
+    -0.00019841269841254942,
+    2.755731921414221e-06,
+    -2.5052104902214747e-08,
+    1.6058365738208311e-10,
+    -7.578665639257785e-13,
+)
+"""The same for float64, error times r**2 below 2**-57.3."""
+COS_SINGLE = (
+    0.04166664555668831,
+    -0.001388734090141952,
+    2.4435850718873553e-05,
+)
+"""``(cos(r) - 1 + r**2 / 2) / r**4`` in r**2 on [0, 0.6169], error times r**4 below
+2**-31.6."""
+COS_DOUBLE = (
+    0.041666666666666664,
+    -0.0013888888888888874,
+    2.4801587301571106e-05,
+    -2.7557319215232597e-07,
+    2.0876754337915222e-09,
+    -1.1470290419212686e-11,
+    4.737993643800588e-14,
+)
+"""The same for float64, error times r**4 below 2**-59.9."""
+
+
+def _arctangent_of_inverse(n: int, one: int) -> int:
+    """``one * atan(1 / n)``, by its series."""
+    power = total = one // n
+    divisor = 1
+    while power:
+        power //= -n * n
+        divisor += 2
+        total += power // divisor
+    return total
+
+
+@functools.cache
+def quarter_turns(least: int, most: int, parts: int) -> tuple[tuple[float, ...], ...]:
+    """``2**e 2/pi`` modulo 4 as sums of doubles, one tuple a part.
+
+    For every 16th e from `least` to `most`; the values are between -2 and 2. Pi is by Machin's
+    formula.
+
+    >>> quarter_turns(0, 16, 1)
+    ((0.6366197723675814, 1.5134018818108999),)
+    """
+    bits = most + 400
+    one = 1 << bits
+    pi = 4 * (4 * _arctangent_of_inverse(5, one << 64) - _arctangent_of_inverse(239, one << 64))
+    two_over_pi = (2 * one * (one << 64)) // pi
+    rows = []
+    for exponent in range(least, most + 1, STRIDE):
+        rest = Fraction(two_over_pi, one) * Fraction(2) ** exponent
+        rest = (rest + 2) % 4 - 2
+        row = []
+        for _ in range(parts):
+            row.append(rest.numerator / rest.denominator)
+            rest -= Fraction(row[-1])
+        rows.append(row)
+    return tuple(zip(*rows, strict=True))
+
+
+def _lookup(a: Arithmetic, index: Any, values: tuple[float, ...], name: str) -> Any:
+    """The double at `index` of a constant table."""
+    module = a.builder.module
+    type_ = ir.ArrayType(DOUBLE.value, len(values))
+    table = module.globals.get(name)
+    if table is None:
+        table = ir.GlobalVariable(module, type_, name)
+        table.linkage = "internal"
+        table.global_constant = True
+        table.initializer = ir.Constant(type_, list(values))
+    zero = ir.Constant(index.type, 0)
+    return a.builder.load(a.builder.gep(table, [zero, index], inbounds=True))
+
+
+def _reduced(a: Arithmetic, x: Any) -> tuple[Any, Any, Any]:
+    """``(quadrant, r, rest)`` with ``abs(x) = quadrant pi/2 + r + rest``, the quadrant modulo 4."""
+    builder, form = a.builder, a.form
+    wide = Arithmetic(builder, DOUBLE)
+    least = a.choose(*LEAST)
+    most = form.bias
+    bits = a.to_bits(a.magnitude(x))
+    mantissa = a.whole(form.mantissa)
+    above = builder.sub(builder.lshr(bits, mantissa), a.whole(form.bias + least))
+    zero, last = a.whole(0), a.whole(most - least)
+    above = builder.select(builder.icmp_signed("<", above, zero), zero, above)
+    above = builder.select(builder.icmp_signed(">", above, last), last, above)
+    index = builder.lshr(above, a.whole(STRIDE.bit_length() - 1))
+    exponent = builder.add(
+        builder.and_(above, a.whole(STRIDE - 1)), a.whole(form.bias + form.mantissa)
+    )
+    fraction = builder.and_(bits, a.whole((1 << form.mantissa) - 1))
+    m = a.from_bits(builder.or_(fraction, builder.shl(exponent, mantissa)))
+    if a.single:
+        m = builder.fpext(m, DOUBLE.value)
+    tables = quarter_turns(least - form.mantissa, most - form.mantissa, a.choose(2, 4))
+    parts = [
+        _lookup(a, index, values, f"graphc_quarter_turns_{form.bits}_{number}")
+        for number, values in enumerate(tables)
+    ]
+    if a.single:
+        head, lost = _product(wide, m, parts[0])
+        n, quadrant = wide.nearest(head, 1.0)
+        turn = wide.add(wide.subtract(head, n), wide.fma(m, parts[1], lost))
+        r = builder.fptrunc(wide.multiply(turn, HALF_PI[0]), SINGLE.value)
+        return builder.trunc(quadrant, form.integer), r, None
+    return _reduced_double(a, m, parts)
+
+
+def _reduced_double(a: Arithmetic, m: Any, parts: list[Any]) -> tuple[Any, Any, Any]:
+    """The reduction of float64.
+
+    The turns are summed to within 2**-140: none is nearer to a whole number than 2**-62.
+    """
+    head, second = _product(a, m, parts[0])
+    head = a.fma(a.round(a.multiply(head, 0.25)), -4.0, head)
+    third, fourth = _product(a, m, parts[1])
+    head, rest_1 = _two_sum(a, head, second)
+    head, rest_2 = _two_sum(a, head, third)
+    n, quadrant = a.nearest(head, 1.0)
+    turn = a.subtract(head, n)
+    fifth, sixth = _product(a, m, parts[2])
+    rest, least_1 = _two_sum(a, rest_1, rest_2)
+    fourth, least_2 = _two_sum(a, fourth, fifth)
+    rest, least_3 = _two_sum(a, rest, fourth)
+    least = a.add(a.add(least_1, least_2), a.add(least_3, a.fma(m, parts[3], sixth)))
+    turn, rest = _two_sum(a, turn, rest)
+    turn, rest = _two_sum(a, turn, a.add(rest, least))
+    r, low = _product(a, turn, HALF_PI[0])
+    return quadrant, r, a.add(low, a.fma(turn, HALF_PI[1], a.multiply(rest, HALF_PI[0])))
+
+
+def _product(a: Arithmetic, x: Any, y: Any) -> tuple[Any, Any]:
+    """``x * y`` and what it lost in rounding."""
+    product = a.multiply(x, y)
+    return product, a.fma(x, y, a.negate(product))
+
+
+def _two_sum(a: Arithmetic, x: Any, y: Any) -> tuple[Any, Any]:
+    """``x + y`` and what it lost in rounding (D. E. Knuth)."""
+    total = a.add(x, y)
+    moved = a.subtract(total, x)
+    return total, a.add(a.subtract(x, a.subtract(total, moved)), a.subtract(y, moved))
+
+
+def _of_quadrant(a: Arithmetic, quadrant: Any, r: Any, rest: Any) -> Any:
+    """sin(quadrant pi/2 + r + rest)."""
+    builder = a.builder
+    z = a.multiply(r, r)
+    s = a.polynomial(z, a.choose(SIN_SINGLE, SIN_DOUBLE))
+    c = a.polynomial(z, a.choose(COS_SINGLE, COS_DOUBLE))
+    cube = a.multiply(z, r)
+    if rest is None:
+        sine = a.fma(cube, s, r)
+        cosine = a.fma(z, a.fma(z, c, -0.5), 1.0)
+    else:
+        sine = a.add(r, a.fma(cube, s, rest))
+        half = a.multiply(z, 0.5)
+        main = a.subtract(1.0, half)
+        lost = a.subtract(a.subtract(1.0, main), half)
+        small = a.fma(a.multiply(z, z), c, a.negate(a.multiply(r, rest)))
+        cosine = a.add(main, a.add(lost, small))
+    one = a.whole(1)
+    odd = builder.icmp_unsigned("!=", builder.and_(quadrant, one), a.whole(0))
+    found = a.select(odd, cosine, sine)
+    sign = builder.shl(builder.lshr(quadrant, one), a.whole(a.form.bits - 1))
+    return a.from_bits(builder.xor(a.to_bits(found), sign))
+
+
+def sin(a: Arithmetic, x: Any) -> Any:
+    """The sine."""
+    found = _of_quadrant(a, *_reduced(a, x))
+    sign = a.builder.and_(a.to_bits(x), a.whole(1 << (a.form.bits - 1)))
+    found = a.from_bits(a.builder.xor(a.to_bits(found), sign))
+    size = a.magnitude(x)
+    found = a.select(a.is_less(size, a.choose(2.0**-26, 2.0**-54)), x, found)
+    return a.select(a.is_less(size, math.inf), found, math.nan)
+
+
+def cos(a: Arithmetic, x: Any) -> Any:
+    """The cosine."""
+    quadrant, r, rest = _reduced(a, x)
+    found = _of_quadrant(a, a.builder.add(quadrant, a.whole(1)), r, rest)
+    return a.select(a.is_less(a.magnitude(x), math.inf), found, math.nan)
