@@ -33,6 +33,9 @@ MEMBER_LIMIT = 100
 CHEAP = 4
 """Scalar operations up to which a value is recomputed at another index instead of stored."""
 
+CHAIN = 16
+"""Scalar operations of a chain of such values up to which the phases of a row recompute it."""
+
 _COSTS = dict.fromkeys(SCALAR_FUNCTIONS, 20) | {"divide": 4, "sqrt": 4, "floor_divide": 8}
 for _name in [
     "add", "subtract", "multiply", "negative", "absolute", "maximum", "minimum", "equal", "less",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from graphc import ops
+from graphc import ops, runtime
 from graphc.fuse import fuse
 from graphc.indexing import simplify, split_linear, storage
 from graphc.ir import close
@@ -92,3 +92,18 @@ def test_a_kernel_knows_its_operations_and_bytes():
     kernel = kernel_of([x, y], [ops.add(ops.multiply(x, y), x)])
     assert kernel.flops == 2 * N
     assert kernel.nbytes == 12 * N
+
+
+def test_a_long_chain_of_rows_is_computed_once():
+    """Each phase reads what the last one kept, so that the text grows with the statements."""
+
+    def text(count):
+        x = tensor("float64", 10)
+        value = x
+        for number in range(count):
+            mean = ops.divide(ops.sum_(value, (0,)), ops.constant(10.0))
+            shifted = ops.subtract(value, ops.broadcast_to(mean, (10,)))
+            value = ops.add(shifted, ops.full_like(shifted, number + 2))
+        return len(runtime.build(close([x], [value])).source)
+
+    assert text(16) < 2.5 * text(8)

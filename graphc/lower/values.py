@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from graphc.errors import UnsupportedError
-from graphc.fuse_values import CHEAP, Group, Member, cost, expand, kind_of
+from graphc.fuse_values import CHAIN, CHEAP, Group, Member, cost, expand, kind_of
 from graphc.indexing import atoms, contiguous_strides, expr_atoms, loop, simplify, trace
 from graphc.ir import Node, Value
 from graphc.loops import (
@@ -62,6 +62,7 @@ class ValueLowering:
         self.rows = group.rows
         self.depth = len(group.dims)
         self.stages: dict[Value, int] = {}
+        self.weights: dict[Value, int] = {}
         self.scratch: dict[Value, None] = {}
         self.alive: set[Value] = set()
         self.stored = {v for v in group.members if v in context.demanded}
@@ -129,7 +130,25 @@ class ValueLowering:
     def late(self, member: Member) -> bool:
         """Whether a value of the row is needed again in a later phase and dear to recompute."""
         earlier = member.level == self.depth > self.rows and self.stage(member) < self.phase
-        return earlier and cost(member.value.node) > CHEAP
+        return earlier and self.dear(member)
+
+    def dear(self, member: Member) -> bool:
+        """Whether an element of the row is kept for later phases rather than computed again."""
+        return cost(member.value.node) > CHEAP or self.weight(member) > CHAIN
+
+    def weight(self, member: Member) -> int:
+        """What it costs to compute an element of the row again, from what is stored or cheap."""
+        found = self.weights.get(member.value)
+        if found is None:
+            found = cost(member.value.node)
+            for read in expand(member.value, member.index)[1]:
+                base, place = trace(read.value, read.index, self.bounds)
+                operand = self.member(base)
+                if operand is not None and operand.kind == "point" and operand.index == place:
+                    kept = self.stage(operand) < self.stage(member) and self.dear(operand)
+                    found += 0 if kept else self.weight(operand)
+            self.weights[member.value] = found
+        return found
 
     def recall(self, member: Member) -> Expr:
         if member.value in self.stored:
