@@ -14,11 +14,3 @@ def debug_level() -> int:
 def disabled() -> bool:
     """``GRAPHC_DISABLE=1``: decorated functions run as plain NumPy."""
     return os.environ.get("GRAPHC_DISABLE", "") not in ("", "0")
-
-
-def default_threads() -> int:
-    """``GRAPHC_THREADS``, or the number of cores that this process may run on."""
-    text = os.environ.get("GRAPHC_THREADS", "")
-    if text.isdigit() and int(text) > 0:
-        return int(text)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

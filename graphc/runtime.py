@@ -31,7 +31,7 @@ from graphc.layout import layout
 from graphc.loops import Kernel, Site
 from graphc.lower import Lowered, lower
 from graphc.memory import MemoryPlan, plan_memory
-from graphc.types import Dim, Size, TensorType, evaluate_size, symbols
+from graphc.types import TensorType, evaluate_size, symbols
 
 OVERLAP = 1
 PRINT_FAILED = 255
@@ -381,8 +381,3 @@ def build(
     module: Module = timed("emit", lambda: emit(plan, name))
     compiled, path = timed("compile", lambda: compile_module(module, name))
     return Executable(graph, plan, module, compiled, path, times)
-
-
-def size_of(size: Size, sizes: Mapping[str, int]) -> int:
-    """The value of a size expression; a convenience for reports."""
-    return evaluate_size(size, sizes) if isinstance(size, Dim) else size

@@ -381,3 +381,12 @@ def test_long_chains_trace_differentiate_and_print():
     assert len(program.graph.nodes) > 40_000
     assert str(program.graph).count("cos") >= 20_000
     assert len(graphc.pipeline.prepare(program.graph, {}).nodes) > 40_000
+
+
+def test_clear_cache_forgets_the_compiled_forms():
+    f = graphc.compile(lambda x: x + 2)
+    f(np.ones(2))
+    assert len(f.specializations) == 1
+    f.clear_cache()
+    assert len(f.specializations) == 0
+    np.testing.assert_array_equal(f(np.ones(2)), [3, 3])

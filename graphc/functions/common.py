@@ -126,11 +126,6 @@ def static_int(x: Any, what: str) -> int:
     return number
 
 
-def number_constant(x: Value, number: Any) -> Value:
-    """`number` as an array of the type of `x`."""
-    return ops.full_like(x, number)
-
-
 def sliced(x: Value, axis: int, start: Size, size: Size) -> Value:
     """`size` elements from `start` along one axis."""
     starts = tuple(start if k == axis else 0 for k in range(x.ndim))

@@ -26,7 +26,7 @@ from graphc.trace.dispatch import implements
 from graphc.trace.sizes import TracedSize, as_size
 from graphc.trace.ufuncs import in_order, is_fortran, memory_order
 from graphc.trace.values import TracedArray, fresh_array, is_traced
-from graphc.trace.views import contiguous_strides
+from graphc.trace.views import is_contiguous
 from graphc.types import Size, TensorType, floordiv, is_inexact
 
 
@@ -46,16 +46,6 @@ def laid_out(value: Value, order: Any, like: Any = None) -> TracedArray:
     return in_order(value, memory_order(like)) if order == "K" and known else fresh_array(value)
 
 
-def is_contiguous(array: TracedArray) -> bool:
-    """Whether the elements lie in C order without gaps."""
-    shape = array.shape_hint
-    expected = contiguous_strides(shape)
-    return all(
-        size == 1 or stride == step
-        for size, stride, step in zip(shape, array.steps, expected, strict=True)
-    )
-
-
 @makes_arrays(np.array)
 def array(
     object: Any,
@@ -70,7 +60,7 @@ def array(
     """`numpy.array`."""
     source = as_array(object)
     target = source.dtype if dtype is None else as_dtype(dtype)
-    wrong_order = order == "C" and not is_contiguous(source)
+    wrong_order = order == "C" and not is_contiguous(source.shape_hint, source.steps)
     if order == "F" and source.ndim > 1 and not is_fortran(source):
         wrong_order = True
     must_copy = source is not object or target != source.dtype or wrong_order

@@ -92,7 +92,6 @@ class Container:
     copy: Any
     before: dict[Any, Any]
     kind: str
-    original: Any
 
 
 class Capture:
@@ -113,7 +112,7 @@ class Capture:
             id(member): (block, k) for block in blocks for k, member in enumerate(block.members)
         }
         self._block_inputs: dict[int, Input] = {}
-        self._locals = 0
+        self.fetches: dict[str, str] = {}
         self._memo: dict[int, tuple[Any, Any, str]] = {}
         self.namespaces: dict[int, Globals] = {}
         self.cells: dict[int, Cell] = {}
@@ -131,8 +130,8 @@ class Capture:
 
     def fetch(self, expression: str) -> str:
         """A local variable that holds the value of `expression`."""
-        name = f"v{self._locals}"
-        self._locals += 1
+        name = f"v{len(self.fetches)}"
+        self.fetches[name] = expression
         self.statements.append(f"{name} = {expression}")
         return name
 
@@ -348,7 +347,7 @@ class Capture:
             text = repr(key) if type(key) in (str, int) else f"{held}[{position}]"
             items[key] = self.wrap(item, f"{source}[{text}]", f"the entry {key!r}")
         copied.update(items)
-        self.containers.append(Container(source, copied, dict(items), "item", value))
+        self.containers.append(Container(source, copied, dict(items), "item"))
         return copied
 
     def _sequence(self, value: Any, source: str) -> Any:
@@ -360,9 +359,7 @@ class Capture:
         for position, item in enumerate(value):
             copied.append(self.wrap(item, f"{source}[{position}]", f"element {position}"))
         if type(value) is list:
-            self.containers.append(
-                Container(source, copied, dict(enumerate(copied)), "item", value)
-            )
+            self.containers.append(Container(source, copied, dict(enumerate(copied)), "item"))
             return copied
         if hasattr(type(value), "_make"):
             return type(value)._make(copied)
@@ -378,7 +375,7 @@ class Capture:
             before[name] = self.wrap(getattr(value, name), f"{source}.{name}", f"field {name}")
             object.__setattr__(copied, name, before[name])
         if not value.__dataclass_params__.frozen:
-            self.containers.append(Container(source, copied, before, "attribute", value))
+            self.containers.append(Container(source, copied, before, "attribute"))
         return copied
 
     def _object(self, value: Any, source: str) -> Any:

@@ -227,14 +227,10 @@ class _Builder:
             trace=self.trace,
             outputs=self.outputs,
             symbols=self.capture.symbols,
-            fetches=[line for line in self.capture.statements if " = " in line[:12]],
+            fetches=[f"{name} = {source}" for name, source in self.capture.fetches.items()],
             conditions=self._conditions(),
             arguments=self._arguments(kept),
-            labels={
-                line.split(" = ", 1)[0]: self._readable(line.split(" = ", 1)[0])
-                for line in self.capture.statements
-                if " = " in line[:12]
-            },
+            labels={name: self._readable(name) for name in self.capture.fetches},
         )
 
     def _needed(self) -> list[int]:
@@ -251,7 +247,7 @@ class _Builder:
 
     def _readable(self, source: str) -> str:
         """A name for an input from the chain of fetches that leads to it."""
-        fetches = dict(line.split(" = ", 1) for line in self.capture.statements if " = " in line)
+        fetches = self.capture.fetches
         text, parts = source, []
         while text in fetches:
             expression = fetches[text]

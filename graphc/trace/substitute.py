@@ -24,7 +24,7 @@ from graphc.trace.convert import array_like, holds_traced, value_of
 from graphc.trace.dispatch import FUNCTIONS, call, call_function
 from graphc.trace.sizes import TracedSize, wrap_size
 from graphc.trace.values import TracedArray, fresh_array, is_traced, number, scalar
-from graphc.types import DTYPES, is_inexact
+from graphc.types import DTYPES
 
 ALWAYS_TRACED: set[Any] = set()
 """Functions that make arrays: graphc's are called even without a traced argument."""
@@ -367,8 +367,3 @@ def _ufunc(ufunc: Any) -> TracedUfunc:
 
 
 NUMPY = Namespace(np)
-
-
-def inexact_leaf(value: Any) -> bool:
-    """Whether `value` is a traced array, scalar or number with a derivative."""
-    return is_traced(value) and type(value) is not TracedSize and is_inexact(value.value.dtype)
