@@ -434,6 +434,9 @@ class Kernel:
     """One fused loop nest, or one template.
 
     `parameters` are sizes passed under a name, so that kernels that differ in them are equal.
+    `chunks`: the body does the work of the chunks ``[lo, hi)`` out of so many, and any split of
+    them among threads gives the same bits: a chunk writes only what no other chunk touches.
+    `finish` runs once, on the calling thread, after all of them (it combines partial results).
     """
 
     name: str
@@ -443,6 +446,8 @@ class Kernel:
     sites: tuple[Site, ...] = ()
     flops: Size = 0
     parameters: tuple[tuple[str, Size], ...] = ()
+    chunks: Size = 1
+    finish: tuple[Stmt, ...] = ()
 
     @property
     def nbytes(self) -> Size:

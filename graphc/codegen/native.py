@@ -226,14 +226,17 @@ def array_data(typingctx: Any, items: Any, index: Any) -> Any:
 
 
 @intrinsic
-def launch(typingctx: Any, function: Any, buffers: Any, sizes: Any, lo: Any, hi: Any) -> Any:
-    """Call the kernel at a pointer with a tuple of buffers and one of sizes.
+def launch(
+    typingctx: Any, function: Any, buffers: Any, sizes: Any, chunks: Any, finish: Any
+) -> Any:
+    """Run the kernel at a pointer on all its chunks, with a tuple of buffers and one of sizes.
 
-    Numba's convention is ``i32 f(result*, error**, arguments)``.
+    Where `finish` is 1, the kernel is called once more with ``lo = hi = -1``. Numba's convention
+    is ``i32 f(result*, error**, arguments)``.
     """
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        function_, buffers_, sizes_, lo_, hi_ = args
+        function_, buffers_, sizes_, chunks_, finish_ = args
 
         def array(values: Any, count: int, element: Any) -> Any:
             made = cgutils.alloca_once(builder, element, size=ir.Constant(I64, max(count, 1)))
@@ -252,8 +255,16 @@ def launch(typingctx: Any, function: Any, buffers: Any, sizes: Any, lo: Any, hi:
         kernel = builder.bitcast(function_, ir.FunctionType(I32, taken).as_pointer())
         result = cgutils.alloca_once(builder, I32)
         error = cgutils.alloca_once(builder, I8P)
-        builder.call(kernel, [result, error, table, numbers, lo_, hi_])
-        return builder.load(result)
+        builder.call(kernel, [result, error, table, numbers, ir.Constant(I64, 0), chunks_])
+        status = cgutils.alloca_once(builder, I32)
+        builder.store(builder.load(result), status)
+        done = builder.icmp_signed("==", builder.load(status), ir.Constant(I32, 0))
+        wanted = builder.icmp_signed("!=", finish_, ir.Constant(I64, 0))
+        with builder.if_then(builder.and_(done, wanted)):
+            last = ir.Constant(I64, -1)
+            builder.call(kernel, [result, error, table, numbers, last, last])
+            builder.store(builder.load(result), status)
+        return builder.load(status)
 
     return types.int32(types.voidptr, buffers, sizes, types.int64, types.int64), codegen
 

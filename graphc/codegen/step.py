@@ -252,7 +252,10 @@ class _ModuleWriter:
             buffers.append("table[1]")
         lines.append(f"    buffers = {_tuple(buffers)}")
         sizes = _tuple([self.number(size) for size in function.sizes])
-        lines.append(f"    status = launch(constants[{number}], buffers, {sizes}, 0, 0)")
+        chunks = self.number(kernel.chunks)
+        finish = int(bool(kernel.finish))
+        call = f"launch(constants[{number}], buffers, {sizes}, {chunks}, {finish})"
+        lines.append(f"    status = {call}")
         if kernel.sites or kernel.name == "print":
             code = (len(self.module.launches) + 1) * 256
             lines += ["    if status != 0:", f"        return {code} + status"]

@@ -137,6 +137,10 @@ class KernelWriter:
         if self.kernel.sites:
             self.line(1, f"error = buffer(table, {count}, {count + 1}, int64)")
             self.expressions.used.add("int64")
+        if self.kernel.finish:
+            self.line(1, "if lo < 0:")
+            self.body(self.kernel.finish, 2)
+            self.line(2, "return 0")
         self.body(self.kernel.body, 1)
         self.line(1, "return 0")
         ordered = tuple(slots[slot] for slot in sorted(slots))
@@ -147,7 +151,7 @@ class KernelWriter:
         """The symbolic sizes that the body uses and no statement sets."""
         used: set[str] = set()
         bound: set[str] = set()
-        for stmt in _all(self.kernel.body):
+        for stmt in _all((*self.kernel.body, *self.kernel.finish)):
             for size in _sizes(stmt):
                 used |= {atom for atom in atoms(size) if isinstance(atom, str)}
             if isinstance(stmt, For):
@@ -156,12 +160,12 @@ class KernelWriter:
                 isinstance(stmt, Let) and stmt.name.startswith("stop_")
             ):
                 bound.add(stmt.name)
-        return tuple(sorted(used - bound, key=sort_key))
+        return tuple(sorted(used - bound - {"lo", "hi"}, key=sort_key))
 
     def rename_sizes(self, sizes: tuple[str, ...]) -> tuple[str, ...]:
         """Names for the sizes that nothing else in the function has."""
         taken = _KEPT | {buffer.name for buffer in self.kernel.buffers} | {self.name, "buffer"}
-        for stmt in _all(self.kernel.body):
+        for stmt in _all((*self.kernel.body, *self.kernel.finish)):
             if isinstance(stmt, Let | Assign | Check):
                 taken |= {stmt.name}
             elif isinstance(stmt, For):
@@ -170,7 +174,8 @@ class KernelWriter:
         if new:
             atoms_: dict[Hashable, Size] = {name: Dim.symbol(n) for name, n in new.items()}
             body = tuple(_renamed(stmt, atoms_) for stmt in self.kernel.body)
-            self.kernel = replace(self.kernel, body=body)
+            finish = tuple(_renamed(stmt, atoms_) for stmt in self.kernel.finish)
+            self.kernel = replace(self.kernel, body=body, finish=finish)
         return tuple(new.get(name, name) for name in sizes)
 
     def line(self, depth: int, text: str) -> None:
