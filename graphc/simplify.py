@@ -1,9 +1,10 @@
 """The algebra: rules that make a graph smaller and keep every bit of its results.
 
 Exactness means that of IEEE 754: ``x + 0.0`` is not x (for -0.0), ``x + -0.0`` is. Two things are
-looser, where nothing is promised: the sign of a zero that `masked_multiply` makes, and ``x**2``,
-which becomes the correctly rounded ``x * x``. Common subexpressions and dead nodes need no rule:
-equal nodes are identical, and a graph is what its outputs need.
+looser, where nothing is promised: the sign of a zero that `masked_multiply` makes, and powers:
+``x**2`` becomes the correctly rounded ``x * x``, ``x**3`` two products, within 2 ulp. Common
+subexpressions and dead nodes need no rule: equal nodes are identical, and a graph is what its
+outputs need.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def simplify(graph: Graph, *, differentiable: bool = False) -> Graph:
         graph: any valid graph.
         differentiable: keep `stop_gradient` and `mark`, for a graph that will be differentiated.
     """
-    rules = RULES if differentiable else RULES + MARK_RULES
+    rules = RULES if differentiable else RULES + FINAL_RULES
 
     def simplify_bodies(old: Node, new: Node) -> tuple[Value, ...]:
         if not new.regions:
@@ -195,6 +196,14 @@ def _power(node: Node) -> Value | None:
     return ops.full_like(x, 1) if known is not None and known == 0 else None
 
 
+def _cube(node: Node) -> Value | None:
+    """``x**3`` by two products: within 2 ulp; later powers would not be."""
+    x, y = node.inputs
+    if x.dtype.kind == "c" or not _is(y, 3):
+        return None
+    return ops.multiply(ops.square(x), x)
+
+
 def _undone(node: Node) -> Value | None:
     """The operand's operand: ``f(f(x))`` is x."""
     inner = node.inputs[0].node
@@ -311,9 +320,11 @@ RULES = (
     + SHAPE_RULES
 )
 
-MARK_RULES = Rules(
+FINAL_RULES = Rules(
     (
         ("mark", lambda node: node.inputs[0]),
         ("stop_gradient", lambda node: node.inputs[0]),
+        ("power", _cube),
     )
 )
+"""Rules for graphs that are not differentiated any more."""

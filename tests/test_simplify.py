@@ -60,6 +60,7 @@ BECOMES = {
     "x**2": (ops.power(x, ops.full_like(x, 2)), ops.square(x)),
     "x**0": (ops.power(x, ZERO), UNIT),
     "x**-1": (ops.power(x, ops.full_like(x, -1)), ops.reciprocal(x)),
+    "x**3": (ops.power(x, ops.full_like(x, 3)), ops.multiply(ops.square(x), x)),
     "i**2": (ops.power(i, ops.full_like(i, 2)), ops.square(i)),
     "select true": (ops.select(ops.full_like(b, True), x, y), x),
     "select false": (ops.select(ops.full_like(b, False), x, y), y),
@@ -156,7 +157,7 @@ STAYS = {
     "cast that loses": ops.cast(ops.cast(x, F32), F64),
     "cast int64 by float64": ops.cast(ops.cast(ops.cast(x, INT64), F64), INT64),
     "cast of negative": ops.cast(ops.cast(i, F64), UINT8),
-    "x**3": ops.power(x, ops.full_like(x, 3)),
+    "x**4": ops.power(x, ops.full_like(x, 4)),
     "x**0.5": ops.power(x, HALF),
     "i**-1": ops.power(i, ops.full_like(i, -1)),
     "sum of one": ops.sum_(ops.reshape(x, (3, 1, 4)), (1,)),
@@ -188,7 +189,7 @@ def test_marks_stay_for_a_graph_that_will_be_differentiated():
 @pytest.mark.parametrize("name", [*BECOMES, *STAYS])
 def test_values_keep_every_bit(name):
     value = BECOMES[name][0] if name in BECOMES else STAYS[name]
-    if name in ("integer power that raises", "x**2", "i**-1"):
+    if name in ("integer power that raises", "x**2", "x**3", "i**-1"):
         return
     rng = np.random.default_rng(5)
     special = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 1.0, -1.0, 1e-310])
@@ -206,6 +207,25 @@ def test_values_keep_every_bit(name):
     if before.dtype.kind == "f" and "masked" not in name:
         defined = ~np.isnan(before)
         np.testing.assert_array_equal(np.signbit(after[defined]), np.signbit(before[defined]))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_cube_is_within_two_units_in_the_last_place(dtype):
+    finfo = np.finfo(dtype)
+    special = [0.0, np.inf, np.nan, finfo.tiny, finfo.smallest_subnormal, finfo.max, 1.0]
+    special += [float(finfo.tiny) ** (1 / 3) * factor for factor in (0.1, 0.9, 1.1)]
+    drawn = np.exp(np.random.default_rng(3).uniform(-60, 60, 5000)) * np.linspace(-1, 1, 5000)
+    array = np.concatenate([special, np.negative(special), drawn]).astype(dtype)
+    cube = fresh_input(TensorType(np.dtype(dtype), array.shape))
+    graph = close([cube], [ops.power(cube, ops.full_like(cube, 3))])
+    (actual,) = evaluate(simplify(graph), [array])
+    assert simplify(graph) != graph
+    with np.errstate(over="ignore"):
+        expected = (array.astype("longdouble") ** 3).astype(dtype)
+    np.testing.assert_array_equal(np.signbit(actual[:7]), np.signbit(expected[:7]))
+    np.testing.assert_array_equal(np.isfinite(actual), np.isfinite(expected))
+    normal = np.isfinite(expected)
+    np.testing.assert_array_max_ulp(actual[normal], expected[normal], 2)
 
 
 # --- the driver -----------------------------------------------------------------------------------
