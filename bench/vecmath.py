@@ -15,10 +15,9 @@ import numba
 import numpy as np
 from scipy import special
 
-from graphc.codegen import vocabulary
-from graphc.codegen.cpu import compile_kernel
-from graphc.codegen.native import KERNEL
-from graphc.codegen.numba_names import njit
+from graphc.codegen import target, vocabulary
+from graphc.codegen.cpu import llvm_text
+from graphc.objects import Native, addresses
 
 SIZES = (65_536, 1_048_576)
 NUMPY: dict[str, Any] = {
@@ -48,35 +47,30 @@ def kernel(table, sizes, lo, hi):
 """
 
 
-def _python_kernel(call: str, dtype: str) -> tuple[Any, str]:
-    text = SOURCE.format(call=call, dtype=dtype)
+def _namespace(text: str) -> dict[str, Any]:
     namespace = {"float32": numba.float32, "float64": numba.float64, **vars(vocabulary)}
     exec(text, namespace)
-    return namespace["kernel"], text
+    return namespace
 
 
 def assembly(call: str, dtype: str) -> str:
     """The machine code of the kernel ``out = call(x)``."""
-    kernel, _ = _python_kernel(call, dtype)
-    options = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-    (text,) = njit(KERNEL, **options)(kernel).inspect_asm().values()
-    return str(text)
+    text = SOURCE.format(call=call, dtype=dtype)
+    return target.assembly(llvm_text(_namespace(text)["kernel"], "kernel", call), call)
 
 
 def compiled(call: str, dtype: str) -> Callable[[np.ndarray, np.ndarray], None]:
     """``f(x, out)`` for contiguous arrays: a kernel that calls the vocabulary's `call`."""
     pointer = ctypes.c_void_p
     integer = ctypes.c_int64
-    native = ctypes.CFUNCTYPE(ctypes.c_int32, pointer, pointer, pointer, pointer, integer, integer)(
-        compile_kernel(*_python_kernel(call, dtype))
-    )
+    text = SOURCE.format(call=call, dtype=dtype)
+    (address,) = addresses([Native("kernel", "kernel", text)], lambda: _namespace(text))
+    native = ctypes.CFUNCTYPE(ctypes.c_int32, pointer, pointer, integer, integer)(address)
 
     def function(x: np.ndarray, out: np.ndarray) -> None:
         table = (pointer * 2)(out.ctypes.data, x.ctypes.data)
         sizes = (integer * 1)(x.size)
-        result, error = ctypes.c_int32(), pointer()
-        places = (ctypes.addressof(cell) for cell in (result, error, table, sizes))
-        native(*places, 0, 0)
+        native(ctypes.addressof(table), ctypes.addressof(sizes), 0, 1)
 
     return function
 

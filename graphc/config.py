@@ -14,3 +14,8 @@ def debug_level() -> int:
 def disabled() -> bool:
     """``GRAPHC_DISABLE=1``: decorated functions run as plain NumPy."""
     return os.environ.get("GRAPHC_DISABLE", "") not in ("", "0")
+
+
+def cache_folder() -> str:
+    """``GRAPHC_CACHE_DIR``: where compiled code is kept; "" for the platform's cache folder."""
+    return os.environ.get("GRAPHC_CACHE_DIR", "")

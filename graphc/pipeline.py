@@ -52,4 +52,6 @@ def compile_graph(
     ``import graphc`` stays light.
     """
     runtime = import_module("graphc.runtime")
-    return runtime.build(prepare(graph, stages), tuple(layouts), name=name, stages=stages)
+    return runtime.build(
+        prepare(graph, stages), tuple(layouts), name=name, stages=stages, cache=options.cache
+    )

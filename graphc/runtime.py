@@ -1,27 +1,22 @@
 """A graph -> an `Executable`: build it, then call it; the native step, its memory, its errors.
 
-This module imports neither Numba nor SciPy: `graphc.codegen.cpu` does, and is itself imported by
-`build` on the first compile.
+This module imports neither Numba nor SciPy: `graphc.objects` does where something must be compiled.
 """
 
 from __future__ import annotations
 
-import atexit
 import ctypes
-import importlib
-import itertools
-import os
-import shutil
-import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from graphc.codegen import scipy_functions
 from graphc.codegen.step import Launched, Module, write_module
 from graphc.errors import DomainError, GraphcError, OutOfBoundsError
 from graphc.fuse import fuse
@@ -31,6 +26,7 @@ from graphc.layout import layout
 from graphc.loops import Kernel, Site
 from graphc.lower import Lowered, lower
 from graphc.memory import MemoryPlan, plan_memory
+from graphc.objects import Native, addresses, module_namespace, write_source
 from graphc.types import TensorType, evaluate_size, symbols
 
 OVERLAP = 1
@@ -38,27 +34,8 @@ PRINT_FAILED = 255
 HEADER = 64
 """Bytes before the arena: the error record."""
 
-_serial = itertools.count()
-_folder: list[tuple[int, Path]] = []
-
-
-def generated_folder() -> Path:
-    """Where generated modules are written: under ``GRAPHC_CACHE_DIR``, or a temporary folder."""
-    chosen = os.environ.get("GRAPHC_CACHE_DIR")
-    if chosen:
-        folder = Path(chosen) / "generated"
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
-    if not _folder or _folder[0][0] != os.getpid():
-        made = Path(tempfile.mkdtemp(prefix="graphc-"))
-        _folder[:] = [(os.getpid(), made)]
-        atexit.register(_remove_folder, os.getpid(), made)
-    return _folder[0][1]
-
-
-def _remove_folder(process: int, folder: Path) -> None:
-    if process == os.getpid():
-        shutil.rmtree(folder, ignore_errors=True)
+STEP_LEVEL = 1
+"""How much a step is optimised: it only launches kernels."""
 
 
 @dataclass(slots=True)
@@ -108,19 +85,18 @@ class Executable:
         graph: Graph,
         plan: MemoryPlan,
         module: Module,
-        compiled: Any,
-        path: Path,
+        compiled: CompiledModule,
         stages: dict[str, float],
     ) -> None:
         self.graph = graph
         self.memory = plan
         self.module = module
         self.source = module.source
-        self.path = path
+        self.path = compiled.path
         self.stages = stages
         self.apart = tuple(plan.lowered.fused.apart)
         self.compiled = compiled
-        self.call: Callable[[int, int, int, int], int] = compiled.call
+        self.call = compiled.call
         self._strided = sorted(plan.lowered.fused.strided)
         self._symbols = self._find_symbols()
         self._plans: dict[Any, Plan] = {}
@@ -159,7 +135,7 @@ class Executable:
 
     def _make_constants(self) -> np.ndarray:
         """The table of kernels, constant arrays and native functions."""
-        addresses = list(self.compiled.kernels)
+        addresses = list(self.compiled.functions)
         for value in self.module.arrays:
             node = value.node
             array = np.frombuffer(node["data"], node["dtype"]).copy()
@@ -174,8 +150,7 @@ class Executable:
             callback = _PRINT(self._print)
             self._keep.append(callback)
             return ctypes.cast(callback, ctypes.c_void_p).value or 0
-        cpu = importlib.import_module("graphc.codegen.cpu")
-        return int(cpu.blas_address(name))
+        return scipy_functions.blas_address(name)
 
     # --- sizes ---
 
@@ -339,13 +314,37 @@ def emit(plan: MemoryPlan, name: str) -> Module:
     return write_module(plan, name)
 
 
-def compile_module(module: Module, name: str) -> tuple[Any, Path]:
-    """Write the module's file and compile it."""
-    clean = "".join(c if c.isalnum() else "_" for c in name) or "graph"
-    path = generated_folder() / f"{clean}_{os.getpid()}_{next(_serial)}.py"
-    path.write_text(module.source, encoding="utf-8")
-    cpu = importlib.import_module("graphc.codegen.cpu")
-    return cpu.CompiledModule(module, path), path
+@dataclass(frozen=True, slots=True)
+class CompiledModule:
+    """The native code of a generated module.
+
+    Attributes:
+        functions: addresses of its kernels, then of the steps of its loops.
+        call: the step: ``int32 f(tuple of arrays, memory, constants, sizes)``, all addresses.
+        path: the file of its source.
+    """
+
+    functions: tuple[int, ...]
+    call: Callable[[int, int, int, int], int]
+    path: Path
+
+
+_ENTRY = ctypes.CFUNCTYPE(
+    ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p
+)
+
+
+def compile_module(module: Module, name: str, cache: bool = True) -> CompiledModule:
+    """Write the module's file, and load or compile its functions."""
+    path = write_source(module.source, name)
+    *bodies, entry = module.steps.items()
+    wanted = [
+        *(Native(function.name, "kernel", function.key) for function in module.kernels),
+        *(Native(body, "step", text, STEP_LEVEL) for body, text in bodies),
+        Native(entry[0], "entry", entry[1], STEP_LEVEL),
+    ]
+    *functions, call = addresses(wanted, partial(module_namespace, module.source, path), cache)
+    return CompiledModule(tuple(functions), _ENTRY(call), path)
 
 
 def build(
@@ -353,6 +352,7 @@ def build(
     layouts: Sequence[str] = (),
     name: str = "graph",
     stages: dict[str, float] | None = None,
+    cache: bool = True,
 ) -> Executable:
     """Compile `graph`.
 
@@ -361,6 +361,7 @@ def build(
         layouts: for each input ``"C"`` (contiguous) or ``"strided"``; all contiguous by default.
         name: what the generated file is called.
         stages: gains the seconds that each pass takes.
+        cache: keep compiled functions on disk.
 
     Raises:
         UnsupportedError: an op can't be compiled, with the user's line.
@@ -379,5 +380,5 @@ def build(
     lowered: Lowered = timed("lower", lambda: lower(fused))
     plan: MemoryPlan = timed("memory", lambda: plan_memory(lowered))
     module: Module = timed("emit", lambda: emit(plan, name))
-    compiled, path = timed("compile", lambda: compile_module(module, name))
-    return Executable(graph, plan, module, compiled, path, times)
+    compiled = timed("compile", lambda: compile_module(module, name, cache))
+    return Executable(graph, plan, module, compiled, times)

@@ -38,6 +38,7 @@ ROOMS = (
     "memory",
     "codegen",
     "cache",
+    "objects",
     "pipeline",
     "runtime",
     "specialize",

@@ -1,103 +1,98 @@
-"""Generated source -> native code, through Numba. Imported on the first compile only.
+"""Generated source -> LLVM's text, through Numba: it types and lowers, and optimises nothing.
 
-Kernels with equal text are compiled once in a process. A kernel is a plain Numba function without
-wrappers, called through its address with Numba's own convention; a step is a C function.
+Imported only when something must be compiled; `graphc.codegen.target` makes native code of the
+text. What is used of Numba's internals is all here: a code library that leaves its module as it
+is, and the CPU context with such libraries.
 """
 
 from __future__ import annotations
 
-import ctypes
-import importlib
-import linecache
-import threading
-from pathlib import Path
+from functools import cache
 from types import FunctionType
 from typing import Any
 
-import llvmlite.binding
-
 from graphc.codegen.native import ENTRY, KERNEL, STEP
-from graphc.codegen.numba_names import cfunc, njit
-from graphc.codegen.step import Module
+from graphc.codegen.numba_names import (
+    CPUCodeLibrary,
+    JITCPUCodegen,
+    compiler,
+    cpu_target,
+    global_compiler_lock,
+    types,
+)
 
-BLAS = ("sgemm", "dgemm", "cgemm", "zgemm")
-_SPECIAL = {
-    "gamma": "__pyx_fuse_1gamma",
-    "gammaln": "gammaln",
-    "psi": "__pyx_fuse_1psi",
-    "erfinv": "__pyx_fuse_0erfinv",
-}
-
-_kernels: dict[str, tuple[Any, int]] = {}
-_lock = threading.RLock()
+SIGNATURES = {"kernel": KERNEL, "step": STEP, "entry": ENTRY}
+"""The kinds of generated functions."""
 
 
-def capsule_address(capsule: Any) -> int:
-    """The C pointer in a capsule of a Cython module."""
-    api = ctypes.pythonapi
-    api.PyCapsule_GetName.restype = ctypes.c_char_p
-    api.PyCapsule_GetName.argtypes = [ctypes.py_object]
-    api.PyCapsule_GetPointer.restype = ctypes.c_void_p
-    api.PyCapsule_GetPointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
-    return int(api.PyCapsule_GetPointer(capsule, api.PyCapsule_GetName(capsule)))
+class _PlainLibrary(CPUCodeLibrary):  # type: ignore[misc]
+    """A library that is neither optimised nor loaded."""
 
+    def _optimize_functions(self, module: Any) -> None:
+        module.data_layout = self._codegen._data_layout
 
-def blas_address(name: str) -> int:
-    """The address of SciPy's BLAS routine `name`."""
-    module = importlib.import_module("scipy.linalg.cython_blas")
-    return capsule_address(module.__pyx_capi__[name])
-
-
-def _link_special(text: str) -> None:
-    """Make SciPy's special functions that `text` calls known to the linker."""
-    wanted = [name for name in _SPECIAL if f"special_{_PUBLIC.get(name, name)}(" in text]
-    if "polygamma(" in text and "gamma" not in wanted:
-        wanted.append("gamma")
-    if not wanted:
+    def _optimize_final_module(self) -> None:
         return
-    special = importlib.import_module("scipy.special.cython_special")
-    for name in wanted:
-        address = capsule_address(special.__pyx_capi__[_SPECIAL[name]])
-        llvmlite.binding.add_symbol(f"graphc_special_{name}", address)
+
+    def _finalize_specific(self) -> None:
+        return
 
 
-_PUBLIC = {"psi": "digamma"}
+class _PlainCodegen(JITCPUCodegen):  # type: ignore[misc]
+    _library_class = _PlainLibrary
+
+    def _add_module(self, module: Any) -> None:
+        return
 
 
-def _address(dispatcher: Any) -> int:
-    (compiled,) = dispatcher.overloads.values()
-    return int(compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name))
+@cache
+def _contexts() -> tuple[Any, Any]:
+    """Numba's typing context, and its CPU context with libraries of ours."""
+    typing_context = cpu_target.typing_context
+    context = cpu_target.target_context
+    typing_context.refresh()
+    context.refresh()
+    return typing_context, context.subtarget(
+        _internal_codegen=_PlainCodegen("graphc"), get_executable=lambda *_: None
+    )
 
 
-def compile_kernel(function: FunctionType, text: str) -> int:
-    """The address of a kernel; `text` is its source without its name."""
-    found = _kernels.get(text)
-    if found is None:
-        _link_special(text)
-        dispatcher = njit(
-            KERNEL, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True
-        )(function)
-        found = _kernels[text] = (dispatcher, _address(dispatcher))
-    return found[1]
+def llvm_text(function: FunctionType, kind: str, symbol: str) -> str:
+    """The LLVM module of a generated function, with C's convention, under the name `symbol`.
+
+    Args:
+        kind: a key of `SIGNATURES`.
+    """
+    signature = SIGNATURES[kind]
+    flags = compiler.Flags()
+    flags.no_cpython_wrapper = flags.no_cfunc_wrapper = True
+    flags.error_model = "numpy"
+    flags.nrt = False
+    with global_compiler_lock:
+        typing_context, context = _contexts()
+        result = compiler.compile_extra(
+            typing_context, context, function, signature.args, signature.return_type, flags, {}
+        )
+        library = result.library
+        if not library._finalized:
+            library.finalize()
+        text = str(library._final_module)
+    return text + _adapter(signature, result.fndesc.llvm_func_name, symbol)
 
 
-class CompiledModule:
-    """The native code of a generated module: the entry, and the table of constants' kernels."""
+def _adapter(signature: Any, name: str, symbol: str) -> str:
+    """A function of C's convention that calls one of Numba's.
 
-    def __init__(self, module: Module, path: Path) -> None:
-        source = module.source
-        namespace: dict[str, Any] = {"__name__": f"graphc_generated.{path.stem}"}
-        code = compile(source, str(path), "exec")
-        linecache.checkcache(str(path))
-        exec(code, namespace)
-        with _lock:
-            self.kernels = [compile_kernel(namespace[f.name], f.key) for f in module.kernels]
-            *bodies, entry = module.steps
-            for name in bodies:
-                namespace[name] = njit(
-                    STEP, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True
-                )(namespace[name])
-            self._entry = cfunc(ENTRY, error_model="numpy")(namespace[entry])
-        self.call = ctypes.CFUNCTYPE(
-            ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p
-        )(int(self._entry.address))
+    Numba's is ``i32 f(result*, error**, arguments)``.
+    """
+    kinds = ["ptr" if isinstance(arg, types.CPointer) else "i64" for arg in signature.args]
+    taken = ", ".join(f"{kind} %argument{k}" for k, kind in enumerate(kinds))
+    return f"""
+define i32 @{symbol}({taken}) {{
+  %result = alloca i32
+  %error = alloca ptr
+  %raised = call i32 @"{name}"(ptr %result, ptr %error, {taken})
+  %status = load i32, ptr %result
+  ret i32 %status
+}}
+"""

@@ -231,8 +231,7 @@ def launch(
 ) -> Any:
     """Run the kernel at a pointer on all its chunks, with a tuple of buffers and one of sizes.
 
-    Where `finish` is 1, the kernel is called once more with ``lo = hi = -1``. Numba's convention
-    is ``i32 f(result*, error**, arguments)``.
+    Where `finish` is 1, the kernel is called once more with ``lo = hi = -1``.
     """
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
@@ -251,22 +250,30 @@ def launch(
             array(buffers_, len(buffers), I8P), context.get_value_type(POINTERS)
         )
         numbers = array(sizes_, len(sizes), I64)
-        taken = [I32.as_pointer(), I8PP, table.type, numbers.type, I64, I64]
-        kernel = builder.bitcast(function_, ir.FunctionType(I32, taken).as_pointer())
-        result = cgutils.alloca_once(builder, I32)
-        error = cgutils.alloca_once(builder, I8P)
-        builder.call(kernel, [result, error, table, numbers, ir.Constant(I64, 0), chunks_])
+        kernel_type = ir.FunctionType(I32, [table.type, numbers.type, I64, I64])
+        kernel = builder.bitcast(function_, kernel_type.as_pointer())
         status = cgutils.alloca_once(builder, I32)
-        builder.store(builder.load(result), status)
+        first = ir.Constant(I64, 0)
+        builder.store(builder.call(kernel, [table, numbers, first, chunks_]), status)
         done = builder.icmp_signed("==", builder.load(status), ir.Constant(I32, 0))
         wanted = builder.icmp_signed("!=", finish_, ir.Constant(I64, 0))
         with builder.if_then(builder.and_(done, wanted)):
             last = ir.Constant(I64, -1)
-            builder.call(kernel, [result, error, table, numbers, last, last])
-            builder.store(builder.load(result), status)
+            builder.store(builder.call(kernel, [table, numbers, last, last]), status)
         return builder.load(status)
 
     return types.int32(types.voidptr, buffers, sizes, types.int64, types.int64), codegen
+
+
+@intrinsic
+def call_step(typingctx: Any, function: Any, table: Any, constants: Any, sizes: Any) -> Any:
+    """Run the step at a pointer: the body of a loop, with a table of its own."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        step_type = ir.FunctionType(I32, [arg.type for arg in args[1:]])
+        return builder.call(builder.bitcast(args[0], step_type.as_pointer()), args[1:])
+
+    return types.int32(types.voidptr, POINTERS, POINTERS, INTEGERS), codegen
 
 
 @intrinsic

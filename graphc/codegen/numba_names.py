@@ -7,11 +7,19 @@ from typing import Any
 
 import numba
 import numba.core.cgutils
+import numba.core.codegen as _codegen
+import numba.core.compiler as _compiler
+import numba.core.compiler_lock as _compiler_lock
+import numba.core.registry as _registry
 import numba.core.typing.templates as _templates
 import numba.extending as _extending
 
 njit: Any = numba.njit
-cfunc: Any = numba.cfunc
+compiler: Any = _compiler
+global_compiler_lock: Any = _compiler_lock.global_compiler_lock
+cpu_target: Any = _registry.cpu_target
+CPUCodeLibrary: Any = _codegen.CPUCodeLibrary
+JITCPUCodegen: Any = _codegen.JITCPUCodegen
 types: Any = numba.types
 cgutils: Any = numba.core.cgutils
 AbstractTemplate: Any = _templates.AbstractTemplate

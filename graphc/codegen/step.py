@@ -3,7 +3,7 @@
 A step is a straight line: it fills a small table of pointers for each kernel and launches it.
 
     table     := arena, error record, inputs*, outputs*
-    constants := kernels*, constant arrays*, native functions*       # the same for every call
+    constants := kernels*, steps of loops*, constant arrays*, native functions*   # for every call
     sizes     := symbolic sizes*, expressions of them*               # evaluated once per size
 """
 
@@ -82,16 +82,22 @@ class _ModuleWriter:
         numbered = sorted(self.size_numbers, key=self.size_numbers.__getitem__)
         self.module.sizes = [*self.module.fixed, *numbered]
         self.module.source = self.header() + "\n\n\n".join(self.parts)
-        text = self.module.source
-        # Constants come after the kernels, whose number is known only now.
-        count = len(self.module.kernels)
-        for number in range(len(self.module.arrays)):
-            text = text.replace(f"constants[ARRAY_{number}]", f"constants[{count + number}]")
-        count += len(self.module.arrays)
-        for number in range(len(self.module.functions)):
-            text = text.replace(f"constants[FUNCTION_{number}]", f"constants[{count + number}]")
-        self.module.source = text
+        self.module.source = self.placed(self.module.source)
+        self.module.steps = {n: self.placed(text) for n, text in self.module.steps.items()}
         return self.module
+
+    def placed(self, text: str) -> str:
+        """`text` with the places of constants: known only when all kernels are."""
+        first = len(self.module.kernels)
+        for kind, count in (
+            ("STEP", len(self.module.steps) - 1),
+            ("ARRAY", len(self.module.arrays)),
+            ("FUNCTION", len(self.module.functions)),
+        ):
+            for number in range(count):
+                text = text.replace(f"constants[{kind}_{number}]", f"constants[{first + number}]")
+            first += count
+        return text
 
     def header(self) -> str:
         used = self.module.used
@@ -266,8 +272,9 @@ class _ModuleWriter:
     def loop(self, step: Loop, plan: MemoryPlan, graph: Graph, which: int) -> list[str]:
         """A scan: a loop that runs the body's step, carries in two buffers in turn."""
         node = step.node
-        self.module.used |= {"copy_bytes", "at", "pointers"}
+        self.module.used |= {"copy_bytes", "at", "pointers", "call_step"}
         body = self.step(step.plan, entry=False)
+        place_of_body = list(self.module.steps).index(body)
         n_carry, n_xs = node["n_carry"], node["n_xs"]
         length = self.number(node["length"])
         inner, turn, place = f"inner_{which}", f"turn_{which}", f"place_{which}"
@@ -329,7 +336,7 @@ class _ModuleWriter:
             where = f"at({self.pointer(step.results[number], plan)}, {place} * {stride})"
             loop_lines.append(f"{inner}[{first_output + number}] = {where}")
         loop_lines += [
-            f"status = {body}({inner}, constants, sizes)",
+            f"status = call_step(constants[STEP_{place_of_body}], {inner}, constants, sizes)",
             "if status != 0:",
             "    return status",
         ]

@@ -88,6 +88,7 @@ from graphc.codegen.native import as_pointers as as_pointers
 from graphc.codegen.native import at as at
 from graphc.codegen.native import buffer as buffer
 from graphc.codegen.native import call_print as call_print
+from graphc.codegen.native import call_step as call_step
 from graphc.codegen.native import copy_bytes as copy_bytes
 from graphc.codegen.native import gemm as gemm
 from graphc.codegen.native import integers as integers

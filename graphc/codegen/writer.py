@@ -46,6 +46,7 @@ NATIVE = frozenset(
         "array_data",
         "launch",
         "call_print",
+        "call_step",
         "copy_bytes",
         "gemm",
         "any_overlap",

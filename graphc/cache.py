@@ -1,0 +1,217 @@
+"""Content-addressed entries on disk: what one process compiles, every later one loads.
+
+    entry := magic, SHA-256 of the payload, payload       # <folder>/<kind>/<2 digits>/<key>
+
+An entry's key says everything that its payload depends on, so an entry is never stale. It is
+written to a file of its own and renamed into place, so it is whole or absent; its checksum is
+looked at on every read, and a damaged one is made anew. Where the folder can't be written, the
+work goes on without it, and a warning says so once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from graphc import config
+from graphc.errors import CacheError
+
+MAGIC = b"graphc cache 1\n"
+LIMIT = 1 << 30
+"""Bytes that the folder may hold: beyond them the entries that were used longest ago go."""
+
+WAIT = 120.0
+"""Seconds to wait for another process that makes the same entry, before making it here too."""
+
+STALE = 3600.0
+"""Seconds after which a half-written file belongs to nobody."""
+
+_said: set[str] = set()
+_said_lock = threading.Lock()
+_trimmed: set[Path] = set()
+
+
+def folder() -> Path:
+    """``GRAPHC_CACHE_DIR``, or the platform's folder for what can be made anew."""
+    chosen = config.cache_folder()
+    if chosen:
+        return Path(chosen)
+    platformdirs: Any = import_module("platformdirs")
+    return Path(platformdirs.user_cache_dir("graphc", appauthor=False))
+
+
+def digest(*parts: str | bytes) -> str:
+    """A key for `parts`: the SHA-256 of each part's length and bytes, in hexadecimal."""
+    found = hashlib.sha256()
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        found.update(len(data).to_bytes(8, "little"))
+        found.update(data)
+    return found.hexdigest()
+
+
+def path_of(kind: str, key: str) -> Path:
+    """The file of an entry."""
+    return folder() / kind / key[:2] / key
+
+
+def get(kind: str, key: str) -> bytes | None:
+    """The payload of an entry; None if there is none, or it is damaged."""
+    path = path_of(kind, key)
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        _say("read", f"the cache folder {folder()} can't be read ({error.strerror})")
+        return None
+    start = len(MAGIC) + 32
+    payload = data[start:]
+    if data[: len(MAGIC)] == MAGIC and hashlib.sha256(payload).digest() == data[len(MAGIC) : start]:
+        return payload
+    discard(kind, key)
+    return None
+
+
+def put(kind: str, key: str, payload: bytes) -> bool:
+    """Keep an entry; False, with one warning a process, if it can't be kept."""
+    path = path_of(kind, key)
+    part = path.with_name(f"{key}.{os.getpid()}.{threading.get_ident()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as file:
+            file.write(MAGIC + hashlib.sha256(payload).digest() + payload)
+        part.replace(path)
+    except OSError as error:
+        _remove(part)
+        _say(
+            "write",
+            f"compiled code can't be kept in the cache folder {folder()} ({error.strerror}): "
+            "each process will compile it again. Set GRAPHC_CACHE_DIR to a folder that can be "
+            "written",
+        )
+        return False
+    _trim_once()
+    return True
+
+
+def discard(kind: str, key: str) -> None:
+    """Remove an entry, if it is there."""
+    _remove(path_of(kind, key))
+
+
+@contextmanager
+def building(kind: str, key: str) -> Iterator[None]:
+    """While the block runs, no other process builds this entry: it waits, then finds it.
+
+    A process that dies gives its lock back; one that takes longer than `WAIT` is not waited for.
+    """
+    lock = _file_lock(path_of(kind, key))
+    try:
+        yield
+    finally:
+        if lock is not None:
+            lock.release()
+
+
+def _file_lock(path: Path) -> Any:
+    """The acquired lock beside `path`; None where there can't be one."""
+    filelock: Any = import_module("filelock")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(str(path) + ".lock")
+        lock.acquire(timeout=WAIT)
+    except (OSError, NotImplementedError):
+        return None
+    except filelock.Timeout:
+        return None
+    return lock
+
+
+# --- the folder as a whole ------------------------------------------------------------------------
+
+
+def entries() -> list[tuple[Path, int, float]]:
+    """(file, bytes, time of last use) of everything in the folder."""
+    found = []
+    for root, _, names in os.walk(folder()):
+        for name in names:
+            path = Path(root, name)
+            try:
+                status = path.stat()
+            except OSError:
+                continue
+            found.append((path, status.st_size, max(status.st_mtime, status.st_atime)))
+    return found
+
+
+def info() -> dict[str, Any]:
+    """The ``folder``, the number of ``entries`` and their ``bytes``.
+
+    >>> sorted(info())
+    ['bytes', 'entries', 'folder']
+    """
+    found = [item for item in entries() if item[0].suffix not in (".lock", ".part")]
+    return {
+        "folder": str(folder()),
+        "entries": len(found),
+        "bytes": sum(size for _, size, _ in found),
+    }
+
+
+def clear() -> int:
+    """Remove all entries; returns how many there were.
+
+    Raises:
+        CacheError: an entry can't be removed.
+    """
+    count = 0
+    for path, _, _ in entries():
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise CacheError(f"{path} can't be removed: {error.strerror}") from error
+        count += path.suffix not in (".lock", ".part")
+    return count
+
+
+def _trim_once() -> None:
+    """Once a process: remove what is stale, and beyond `LIMIT` what was used longest ago."""
+    place = folder()
+    with _said_lock:
+        if place in _trimmed:
+            return
+        _trimmed.add(place)
+    now = time.time()
+    found = sorted(entries(), key=lambda item: item[2])
+    total = sum(size for _, size, _ in found)
+    for path, size, used in found:
+        if path.suffix == ".lock":
+            continue
+        if total > LIMIT or (path.suffix == ".part" and now - used > STALE):
+            _remove(path)
+            total -= size
+
+
+def _remove(path: Path) -> None:
+    """Remove a file if that can be done: one that stays is only in the way."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError:
+        return
+
+
+def _say(what: str, message: str) -> None:
+    with _said_lock:
+        if what in _said:
+            return
+        _said.add(what)
+    warnings.warn(f"graphc: {message}.", RuntimeWarning, stacklevel=2)

@@ -1,0 +1,125 @@
+"""LLVM's text -> object code -> addresses: our own pass pipeline, target machine and loader.
+
+Uses llvmlite alone, so that what is in the cache is loaded without Numba.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import llvmlite.binding
+
+from graphc.errors import BackendError
+
+binding: Any = llvmlite.binding
+
+
+@cache
+def _ready() -> None:
+    binding.initialize_native_target()
+    binding.initialize_native_asmprinter()
+
+
+@cache
+def host() -> tuple[str, str]:
+    """The name and the features of this machine's processor, as LLVM calls them."""
+    features = binding.get_host_cpu_features().flatten()
+    return binding.get_host_cpu_name(), features
+
+
+def _machine(level: int) -> Any:
+    _ready()
+    name, features = host()
+    triple = binding.get_process_triple()
+    target = binding.Target.from_triple(triple)
+    # LLVM prefers 256-bit vectors on many processors that are faster with 512. Position-independent
+    # objects read their constants through offsets that are wrong when many share a loader.
+    return target.create_target_machine(
+        cpu=name,
+        features=f"{features},-prefer-256-bit",
+        opt=level,
+        reloc="static",
+        codemodel="jitdefault",
+        jit=True,
+    )
+
+
+def _optimised(text: str, symbol: str, level: int) -> tuple[Any, Any]:
+    """The target machine and the optimised module."""
+    machine = _machine(level)
+    module = binding.parse_assembly(text)
+    module.verify()
+    module.triple = machine.triple
+    module.data_layout = str(machine.target_data)
+    for function in module.functions:
+        if not function.is_declaration and function.name != symbol:
+            function.linkage = "internal"
+    options = binding.create_pipeline_tuning_options(speed_level=level)
+    options.loop_vectorization = options.slp_vectorization = level >= 2
+    builder = binding.create_pass_builder(machine, options)
+    builder.getModulePassManager().run(module, builder)
+    return machine, module
+
+
+def object_code(text: str, symbol: str, level: int = 3) -> tuple[bytes, list[str]]:
+    """The object of an LLVM module whose one public function is `symbol`, and what it links to.
+
+    Args:
+        text: the module, not optimised.
+        level: 0 to 3, as ``clang -O``; loops are vectorised from 2 on.
+    """
+    machine, module = _optimised(text, symbol, level)
+    externals = sorted(
+        function.name
+        for function in module.functions
+        if function.is_declaration and not function.name.startswith("llvm.")
+    )
+    return bytes(machine.emit_object(module)), externals
+
+
+def assembly(text: str, symbol: str, level: int = 3) -> str:
+    """The machine code of an LLVM module, as text."""
+    machine, module = _optimised(text, symbol, level)
+    return str(machine.emit_assembly(module))
+
+
+class Loader:
+    """Puts object code into this process. Threads may use it at once."""
+
+    def __init__(self) -> None:
+        machine = _machine(3)
+        empty = binding.parse_assembly("")
+        empty.triple = machine.triple
+        self._engine = binding.create_mcjit_compiler(empty, machine)
+        self._lock = threading.Lock()
+        self._defined: set[str] = set()
+
+    def define(self, name: str, find: Callable[[], int]) -> None:
+        """Make the function `name` known to what is loaded later, if it is not yet."""
+        with self._lock:
+            if name not in self._defined:
+                binding.add_symbol(name, find())
+                self._defined.add(name)
+
+    def load(self, data: bytes, symbol: str, externals: list[str]) -> int:
+        """The address of `symbol` in an object.
+
+        Raises:
+            BackendError: the object needs a function that this process does not have.
+        """
+        for name in externals:
+            if binding.address_of_symbol(name) is None:
+                raise BackendError(f"the native function {name} is not in this process")
+        with self._lock:
+            self._engine.add_object_file(binding.ObjectFileRef.from_data(data))
+            self._engine.finalize_object()
+            return int(self._engine.get_function_address(symbol))
+
+
+@cache
+def loader() -> Loader:
+    """The loader of this process."""
+    return Loader()

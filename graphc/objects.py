@@ -1,0 +1,188 @@
+"""Generated functions -> addresses: from this process, else from the disk cache, else compiled.
+
+Only the last imports Numba. Functions with equal text are the same function, in a process and
+among processes; the key on disk also names what else decides the code: the generator's own
+sources, the versions below it, and the processor.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import linecache
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+from types import FunctionType
+from typing import Any
+
+from graphc import cache as disk
+from graphc.codegen import scipy_functions
+from graphc.errors import BackendError
+
+FORMAT = "1"
+_addresses: dict[str, int] = {}
+_lock = threading.RLock()
+
+
+@dataclass(frozen=True, slots=True)
+class Native:
+    """One generated function to be had as native code.
+
+    Attributes:
+        name: what it is called in its module.
+        kind: ``kernel``, ``step`` or ``entry``: its signature.
+        text: what decides its code; two with the same text and kind are the same.
+        level: of optimisation, 0 to 3.
+    """
+
+    name: str
+    kind: str
+    text: str
+    level: int = 3
+
+    @property
+    def key(self) -> str:
+        """The key of its entry on disk."""
+        return disk.digest(environment(), self.kind, str(self.level), self.text)
+
+
+@cache
+def environment() -> str:
+    """The digest of all that decides code beside the text: generator, versions, processor."""
+    target: Any = import_module("graphc.codegen.target")
+    folder = Path(__file__).parent / "codegen"
+    sources = [path.read_bytes() for path in sorted(folder.glob("*.py"))]
+    versions = [version(name) for name in ("graphc", "numba", "llvmlite")]
+    return disk.digest(FORMAT, *versions, *target.host(), *sources)
+
+
+def addresses(
+    wanted: Sequence[Native], module: Callable[[], dict[str, Any]], keep: bool = True
+) -> list[int]:
+    """The address of each function, with C's calling convention.
+
+    Args:
+        module: gives the namespace of the generated module; called only if one must be compiled.
+        keep: look in the disk cache, and keep there what is compiled.
+    """
+    with _lock:
+        namespace: dict[str, Any] = {}
+        found = []
+        for native in wanted:
+            key = native.key
+            if key not in _addresses:
+                address = _kept(key) if keep else None
+                if address is None:
+                    namespace = namespace or module()
+                    address = _build(native, key, namespace[native.name], keep)
+                _addresses[key] = address
+            found.append(_addresses[key])
+        return found
+
+
+def _kept(key: str) -> int | None:
+    """The address of what the disk cache has under `key`; None if it has nothing that loads."""
+    data = disk.get("objects", key)
+    if data is None:
+        return None
+    try:
+        return _load(data)
+    except BackendError:
+        disk.discard("objects", key)
+        return None
+
+
+def _build(native: Native, key: str, function: FunctionType, keep: bool) -> int:
+    """Compile one function, unless another process did while this one waited for it."""
+    if not keep:
+        return _load(_compile(native, key, function))
+    with disk.building("objects", key):
+        address = _kept(key)
+        if address is None:
+            data = _compile(native, key, function)
+            disk.put("objects", key, data)
+            address = _load(data)
+        return address
+
+
+def _compile(native: Native, key: str, function: FunctionType) -> bytes:
+    cpu: Any = import_module("graphc.codegen.cpu")
+    target: Any = import_module("graphc.codegen.target")
+    symbol = f"graphc_{key[:32]}"
+    text = cpu.llvm_text(function, native.kind, symbol)
+    code, externals = target.object_code(text, symbol, native.level)
+    header = json.dumps({"symbol": symbol, "externals": externals}).encode()
+    return header + b"\n" + bytes(code)
+
+
+def _load(data: bytes) -> int:
+    """Put a compiled function into this process."""
+    target: Any = import_module("graphc.codegen.target")
+    header, _, code = data.partition(b"\n")
+    known = json.loads(header)
+    loader = target.loader()
+    for name in known["externals"]:
+        if name.startswith(scipy_functions.PREFIX):
+            short = name.removeprefix(scipy_functions.PREFIX)
+            loader.define(name, partial(scipy_functions.special_address, short))
+    return int(loader.load(code, known["symbol"], known["externals"]))
+
+
+def module_namespace(source: str, path: Path) -> dict[str, Any]:
+    """Run a generated module; its functions name the file at `path` in tracebacks."""
+    namespace: dict[str, Any] = {"__name__": f"graphc_generated.{path.stem}"}
+    linecache.checkcache(str(path))
+    exec(compile(source, str(path), "exec"), namespace)
+    return namespace
+
+
+# --- the files of generated modules ---------------------------------------------------------------
+
+_folder: list[tuple[int, Path]] = []
+
+
+def write_source(source: str, name: str) -> Path:
+    """The file of a generated module, written if it is not there.
+
+    It is in the cache folder or, where that can't be written, in a temporary one.
+    """
+    clean = "".join(c if c.isalnum() else "_" for c in name) or "graph"
+    file = f"{clean}_{disk.digest(source)[:12]}.py"
+    for folder in (_kept_folder, _temporary_folder):
+        path = folder() / file
+        part = path.with_name(f"{file}.{os.getpid()}.{threading.get_ident()}.part")
+        try:
+            if path.exists():
+                return path
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part.write_text(source, encoding="utf-8")
+            part.replace(path)
+            return path
+        except OSError:
+            continue
+    return Path(f"<{file}>")
+
+
+def _kept_folder() -> Path:
+    return disk.folder() / "generated"
+
+
+def _temporary_folder() -> Path:
+    if not _folder or _folder[0][0] != os.getpid():
+        made = Path(tempfile.mkdtemp(prefix="graphc-"))
+        _folder[:] = [(os.getpid(), made)]
+        atexit.register(_remove_folder, os.getpid(), made)
+    return _folder[0][1]
+
+
+def _remove_folder(process: int, folder: Path) -> None:
+    if process == os.getpid():
+        shutil.rmtree(folder, ignore_errors=True)
