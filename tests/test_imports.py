@@ -40,6 +40,7 @@ ROOMS = (
     "cache",
     "objects",
     "pipeline",
+    "executable",
     "runtime",
     "specialize",
     "transform",
