@@ -19,3 +19,9 @@ def disabled() -> bool:
 def cache_folder() -> str:
     """``GRAPHC_CACHE_DIR``: where compiled code is kept; "" for the platform's cache folder."""
     return os.environ.get("GRAPHC_CACHE_DIR", "")
+
+
+def threads() -> int:
+    """``GRAPHC_THREADS``: how many threads a step uses; 0 where it is not set."""
+    text = os.environ.get("GRAPHC_THREADS", "")
+    return int(text) if text.isdigit() else 0

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from graphc import launcher
 from graphc.codegen import scipy_functions
 from graphc.codegen.step import Launched, Module
 from graphc.errors import DomainError, GraphcError, OutOfBoundsError
@@ -37,11 +38,13 @@ class CompiledModule:
         functions: addresses of its kernels, then of the steps of its loops.
         call: the step: ``int32 f(tuple of arrays, memory, constants, sizes)``, all addresses.
         path: the file of its source.
+        threads: how many run a kernel's chunks at most.
     """
 
     functions: tuple[int, ...]
     call: Callable[[int, int, int, int], int]
     path: Path
+    threads: int
 
 
 @dataclass(slots=True)
@@ -156,6 +159,12 @@ class Executable:
             callback = _PRINT(self._print)
             self._keep.append(callback)
             return ctypes.cast(callback, ctypes.c_void_p).value or 0
+        if name == "launcher":
+            return launcher.run_address()
+        if name == "pool":
+            return launcher.pool_address()
+        if name == "threads":
+            return self.compiled.threads
         return scipy_functions.blas_address(name)
 
     # --- sizes ---

@@ -53,5 +53,10 @@ def compile_graph(
     """
     runtime = import_module("graphc.runtime")
     return runtime.build(
-        prepare(graph, stages), tuple(layouts), name=name, stages=stages, cache=options.cache
+        prepare(graph, stages),
+        tuple(layouts),
+        name=name,
+        stages=stages,
+        cache=options.cache,
+        threads=options.threads,
     )

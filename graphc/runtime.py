@@ -16,6 +16,7 @@ from graphc.executable import CompiledModule, Executable
 from graphc.fuse import fuse
 from graphc.fuse_values import Fused
 from graphc.ir import Graph
+from graphc.launcher import thread_count
 from graphc.layout import layout
 from graphc.lower import Lowered, lower
 from graphc.memory import MemoryPlan, plan_memory
@@ -35,7 +36,9 @@ _ENTRY = ctypes.CFUNCTYPE(
 )
 
 
-def compile_module(module: Module, name: str, cache: bool = True) -> CompiledModule:
+def compile_module(
+    module: Module, name: str, cache: bool = True, threads: int | None = None
+) -> CompiledModule:
     """Write the module's file, and load or compile its functions."""
     path = write_source(module.source, name)
     *bodies, entry = module.steps.items()
@@ -45,7 +48,7 @@ def compile_module(module: Module, name: str, cache: bool = True) -> CompiledMod
         Native(entry[0], "entry", entry[1], STEP_LEVEL),
     ]
     *functions, call = addresses(wanted, partial(module_namespace, module.source, path), cache)
-    return CompiledModule(tuple(functions), _ENTRY(call), path)
+    return CompiledModule(tuple(functions), _ENTRY(call), path, thread_count(threads))
 
 
 def build(
@@ -54,6 +57,7 @@ def build(
     name: str = "graph",
     stages: dict[str, float] | None = None,
     cache: bool = True,
+    threads: int | None = None,
 ) -> Executable:
     """Compile `graph`.
 
@@ -63,6 +67,7 @@ def build(
         name: what the generated file is called.
         stages: gains the seconds that each pass takes.
         cache: keep compiled functions on disk.
+        threads: how many a step may use; None: as many as the process has cores.
 
     Raises:
         UnsupportedError: an op can't be compiled, with the user's line.
@@ -81,5 +86,5 @@ def build(
     lowered: Lowered = timed("lower", lambda: lower(fused))
     plan: MemoryPlan = timed("memory", lambda: plan_memory(lowered))
     module: Module = timed("emit", lambda: emit(plan, name))
-    compiled = timed("compile", lambda: compile_module(module, name, cache))
+    compiled = timed("compile", lambda: compile_module(module, name, cache, threads))
     return Executable(graph, plan, module, compiled, times)

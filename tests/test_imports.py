@@ -39,6 +39,7 @@ ROOMS = (
     "codegen",
     "cache",
     "objects",
+    "launcher",
     "pipeline",
     "executable",
     "runtime",

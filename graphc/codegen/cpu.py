@@ -21,7 +21,13 @@ from graphc.codegen.numba_names import (
     types,
 )
 
-SIGNATURES = {"kernel": KERNEL, "step": STEP, "entry": ENTRY}
+SIGNATURES = {
+    "kernel": KERNEL,
+    "step": STEP,
+    "entry": ENTRY,
+    "run": types.int32(*[types.int64] * 7),
+    "worker": types.int32(types.int64),
+}
 """The kinds of generated functions."""
 
 

@@ -225,44 +225,58 @@ def array_data(typingctx: Any, items: Any, index: Any) -> Any:
     return types.voidptr(types.uintp, types.int64), codegen
 
 
-@intrinsic
-def launch(
-    typingctx: Any, function: Any, buffers: Any, sizes: Any, chunks: Any, finish: Any
-) -> Any:
-    """Run the kernel at a pointer on all its chunks, with a tuple of buffers and one of sizes.
+def _stored(context: Any, builder: Any, buffers: Any, sizes: Any, types_: Any) -> tuple[Any, Any]:
+    """A kernel's table and its sizes, from tuples, in arrays on the stack."""
 
-    Where `finish` is 1, the kernel is called once more with ``lo = hi = -1``.
-    """
+    def array(values: Any, count: int, element: Any) -> Any:
+        made = cgutils.alloca_once(builder, element, size=ir.Constant(I64, max(count, 1)))
+        for number in range(count):
+            value = builder.extract_value(values, number)
+            if value.type != element:
+                value = builder.bitcast(value, element)
+            builder.store(value, builder.gep(made, [ir.Constant(I64, number)]))
+        return made
+
+    return array(buffers, len(types_[0]), I8P), array(sizes, len(types_[1]), I64)
+
+
+@intrinsic
+def launch(typingctx: Any, function: Any, buffers: Any, sizes: Any) -> Any:
+    """Run the kernel at a pointer, all of it, with a tuple of buffers and one of sizes."""
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        function_, buffers_, sizes_, chunks_, finish_ = args
-
-        def array(values: Any, count: int, element: Any) -> Any:
-            made = cgutils.alloca_once(builder, element, size=ir.Constant(I64, max(count, 1)))
-            for number in range(count):
-                value = builder.extract_value(values, number)
-                if value.type != element:
-                    value = builder.bitcast(value, element)
-                builder.store(value, builder.gep(made, [ir.Constant(I64, number)]))
-            return made
-
-        table = builder.bitcast(
-            array(buffers_, len(buffers), I8P), context.get_value_type(POINTERS)
-        )
-        numbers = array(sizes_, len(sizes), I64)
+        table, numbers = _stored(context, builder, args[1], args[2], (buffers, sizes))
         kernel_type = ir.FunctionType(I32, [table.type, numbers.type, I64, I64])
-        kernel = builder.bitcast(function_, kernel_type.as_pointer())
-        status = cgutils.alloca_once(builder, I32)
-        first = ir.Constant(I64, 0)
-        builder.store(builder.call(kernel, [table, numbers, first, chunks_]), status)
-        done = builder.icmp_signed("==", builder.load(status), ir.Constant(I32, 0))
-        wanted = builder.icmp_signed("!=", finish_, ir.Constant(I64, 0))
-        with builder.if_then(builder.and_(done, wanted)):
-            last = ir.Constant(I64, -1)
-            builder.store(builder.call(kernel, [table, numbers, last, last]), status)
-        return builder.load(status)
+        kernel = builder.bitcast(args[0], kernel_type.as_pointer())
+        return builder.call(kernel, [table, numbers, ir.Constant(I64, 0), ir.Constant(I64, 1)])
 
-    return types.int32(types.voidptr, buffers, sizes, types.int64, types.int64), codegen
+    return types.int32(types.voidptr, buffers, sizes), codegen
+
+
+@intrinsic
+def launch_chunks(
+    typingctx: Any,
+    launcher: Any,
+    pool: Any,
+    threads: Any,
+    function: Any,
+    buffers: Any,
+    sizes: Any,
+    chunks: Any,
+    finish: Any,
+) -> Any:
+    """Run the kernel at a pointer on its chunks, by the launcher of `graphc.codegen.pool`."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        run, pool_, threads_, kernel, buffers_, sizes_, chunks_, finish_ = args
+        arrays = _stored(context, builder, buffers_, sizes_, (buffers, sizes))
+        taken = [builder.ptrtoint(v, I64) for v in (pool_, kernel, *arrays)]
+        run = builder.bitcast(run, ir.FunctionType(I32, [I64] * 7).as_pointer())
+        return builder.call(run, [*taken, chunks_, finish_, builder.ptrtoint(threads_, I64)])
+
+    pointer, int64 = types.voidptr, types.int64
+    given = (pointer, pointer, pointer, pointer, buffers, sizes, int64, int64)
+    return types.int32(*given), codegen
 
 
 @intrinsic

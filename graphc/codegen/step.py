@@ -180,7 +180,7 @@ class _ModuleWriter:
             function, number = self.kernel(step, graph, plan)
             body += self.launch(step, plan, graph, function, number)
         name = "step" if entry else f"body_{sum(n.startswith('body') for n in self.module.steps)}"
-        self.module.used |= {"pointers", "at", "launch"}
+        self.module.used |= {"pointers", "at"}
         width = FIRST + len(graph.inputs) + len(graph.outputs)
         if entry:
             self.module.used |= {"as_pointers", "as_integers", "as_pointer", "array_data"}
@@ -231,11 +231,14 @@ class _ModuleWriter:
             case "constant":
                 base = f"constants[ARRAY_{self.array(key)}]"
             case _:
-                name = key[1]
-                if name not in self.module.functions:
-                    self.module.functions.append(name)
-                base = f"constants[FUNCTION_{self.module.functions.index(name)}]"
+                base = self.function(key[1])
         return base if bytes_ == 0 else f"at({base}, {self.number(bytes_)})"
+
+    def function(self, name: str) -> str:
+        """The source of a native function's place."""
+        if name not in self.module.functions:
+            self.module.functions.append(name)
+        return f"constants[FUNCTION_{self.module.functions.index(name)}]"
 
     def array(self, value: Value) -> int:
         if value not in self.module.arrays:
@@ -258,16 +261,26 @@ class _ModuleWriter:
             buffers.append("table[1]")
         lines.append(f"    buffers = {_tuple(buffers)}")
         sizes = _tuple([self.number(size) for size in function.sizes])
-        chunks = self.number(kernel.chunks)
-        finish = int(bool(kernel.finish))
-        call = f"launch(constants[{number}], buffers, {sizes}, {chunks}, {finish})"
-        lines.append(f"    status = {call}")
+        lines += self.launch_lines(kernel, f"constants[{number}]", sizes)
         if kernel.sites or kernel.name == "print":
             code = (len(self.module.launches) + 1) * 256
             lines += ["    if status != 0:", f"        return {code} + status"]
         self.module.launches.append(Launched(graph, kernel))
         self.module.records.append((function.name, kernel))
         return lines
+
+    def launch_lines(self, kernel: Kernel, function: str, sizes: str) -> list[str]:
+        """The call of a kernel, through the launcher where it has chunks for several threads."""
+        if kernel.chunks == 1 and not kernel.finish:
+            self.module.used.add("launch")
+            return [f"    status = launch({function}, buffers, {sizes})"]
+        self.module.used.add("launch_chunks")
+        pool = ", ".join(self.function(name) for name in ("launcher", "pool", "threads"))
+        chunks, finish = self.number(kernel.chunks), int(bool(kernel.finish))
+        return [
+            f"    status = launch_chunks({pool}, {function},",
+            f"                           buffers, {sizes}, {chunks}, {finish})",
+        ]
 
     def loop(self, step: Loop, plan: MemoryPlan, graph: Graph, which: int) -> list[str]:
         """A scan: a loop that runs the body's step, carries in two buffers in turn."""

@@ -93,6 +93,7 @@ from graphc.codegen.native import copy_bytes as copy_bytes
 from graphc.codegen.native import gemm as gemm
 from graphc.codegen.native import integers as integers
 from graphc.codegen.native import launch as launch
+from graphc.codegen.native import launch_chunks as launch_chunks
 from graphc.codegen.native import pointers as pointers
 from graphc.codegen.vecmath import vector_cos as vector_cos
 from graphc.codegen.vecmath import vector_erf as vector_erf

@@ -45,6 +45,7 @@ NATIVE = frozenset(
         "address",
         "array_data",
         "launch",
+        "launch_chunks",
         "call_print",
         "call_step",
         "copy_bytes",
