@@ -34,8 +34,8 @@ WAIT = 120.0
 STALE = 3600.0
 """Seconds after which a half-written file belongs to nobody."""
 
+_lock = threading.Lock()
 _said: set[str] = set()
-_said_lock = threading.Lock()
 _trimmed: set[Path] = set()
 
 
@@ -68,11 +68,8 @@ def get(kind: str, key: str) -> bytes | None:
     path = path_of(kind, key)
     try:
         data = path.read_bytes()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        _say("read", f"the cache folder {folder()} can't be read ({error.strerror})")
-        return None
+    except OSError:
+        return None  # not there, or not to be read: then the write that follows says so
     start = len(MAGIC) + 32
     payload = data[start:]
     if data[: len(MAGIC)] == MAGIC and hashlib.sha256(payload).digest() == data[len(MAGIC) : start]:
@@ -93,7 +90,6 @@ def put(kind: str, key: str, payload: bytes) -> bool:
     except OSError as error:
         _remove(part)
         _say(
-            "write",
             f"compiled code can't be kept in the cache folder {folder()} ({error.strerror}): "
             "each process will compile it again. Set GRAPHC_CACHE_DIR to a folder that can be "
             "written",
@@ -186,7 +182,7 @@ def clear() -> int:
 def _trim_once() -> None:
     """Once a process: remove what is stale, and beyond `LIMIT` what was used longest ago."""
     place = folder()
-    with _said_lock:
+    with _lock:
         if place in _trimmed:
             return
         _trimmed.add(place)
@@ -209,9 +205,10 @@ def _remove(path: Path) -> None:
         return
 
 
-def _say(what: str, message: str) -> None:
-    with _said_lock:
-        if what in _said:
+def _say(message: str) -> None:
+    """Warn, once a process."""
+    with _lock:
+        if _said:
             return
-        _said.add(what)
+        _said.add(message)
     warnings.warn(f"graphc: {message}.", RuntimeWarning, stacklevel=2)
