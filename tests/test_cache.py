@@ -1,4 +1,4 @@
-"""The disk cache: what a second process needs, and what faults do to it. All with real processes."""
+"""The disk cache: what a second process needs, and what faults do to it, in real processes."""
 
 import json
 import os
@@ -127,7 +127,7 @@ def test_a_process_killed_while_it_writes(tmp_path, patch):
     process.communicate(timeout=300)
     assert process.returncode == -signal.SIGKILL
     for path in objects(tmp_path):
-        assert cache.MAGIC == path.read_bytes()[: len(cache.MAGIC)]
+        assert path.read_bytes()[: len(cache.MAGIC)] == cache.MAGIC
     after = "graphc.compile(lambda x: np.log1p(x * x) - 2)(x)"
     assert run(tmp_path, after)["said"] == []
     assert run(tmp_path, after)["loaded"] == []
