@@ -57,6 +57,5 @@ def compile_graph(
         tuple(layouts),
         name=name,
         stages=stages,
-        cache=options.cache,
-        threads=options.threads,
+        options=options,
     )

@@ -21,9 +21,13 @@ from graphc.layout import layout
 from graphc.lower import Lowered, lower
 from graphc.memory import MemoryPlan, plan_memory
 from graphc.objects import Native, addresses, module_namespace, write_source
+from graphc.options import Options
 
 STEP_LEVEL = 1
 """How much a step is optimised: it only launches kernels."""
+
+KERNEL_LEVELS = {"fast": 1, "default": 3, "full": 3}
+"""How much kernels are optimised, by the option ``optimize``; from 2 on loops are vectorised."""
 
 
 def emit(plan: MemoryPlan, name: str) -> Module:
@@ -36,19 +40,19 @@ _ENTRY = ctypes.CFUNCTYPE(
 )
 
 
-def compile_module(
-    module: Module, name: str, cache: bool = True, threads: int | None = None
-) -> CompiledModule:
+def compile_module(module: Module, name: str, options: Options) -> CompiledModule:
     """Write the module's file, and load or compile its functions."""
+    level = KERNEL_LEVELS[options.optimize]
     path = write_source(module.source, name)
     *bodies, entry = module.steps.items()
     wanted = [
-        *(Native(function.name, "kernel", function.key) for function in module.kernels),
+        *(Native(function.name, "kernel", function.key, level) for function in module.kernels),
         *(Native(body, "step", text, STEP_LEVEL) for body, text in bodies),
         Native(entry[0], "entry", entry[1], STEP_LEVEL),
     ]
-    *functions, call = addresses(wanted, partial(module_namespace, module.source, path), cache)
-    return CompiledModule(tuple(functions), _ENTRY(call), path, thread_count(threads))
+    namespace = partial(module_namespace, module.source, path)
+    *functions, call = addresses(wanted, namespace, options.cache)
+    return CompiledModule(tuple(functions), _ENTRY(call), path, thread_count(options.threads))
 
 
 def build(
@@ -56,8 +60,7 @@ def build(
     layouts: Sequence[str] = (),
     name: str = "graph",
     stages: dict[str, float] | None = None,
-    cache: bool = True,
-    threads: int | None = None,
+    options: Options | None = None,
 ) -> Executable:
     """Compile `graph`.
 
@@ -66,8 +69,7 @@ def build(
         layouts: for each input ``"C"`` (contiguous) or ``"strided"``; all contiguous by default.
         name: what the generated file is called.
         stages: gains the seconds that each pass takes.
-        cache: keep compiled functions on disk.
-        threads: how many a step may use; None: as many as the process has cores.
+        options: how; the defaults of `graphc.compile` where None.
 
     Raises:
         UnsupportedError: an op can't be compiled, with the user's line.
@@ -86,5 +88,5 @@ def build(
     lowered: Lowered = timed("lower", lambda: lower(fused))
     plan: MemoryPlan = timed("memory", lambda: plan_memory(lowered))
     module: Module = timed("emit", lambda: emit(plan, name))
-    compiled = timed("compile", lambda: compile_module(module, name, cache, threads))
+    compiled = timed("compile", lambda: compile_module(module, name, options or Options()))
     return Executable(graph, plan, module, compiled, times)
