@@ -35,7 +35,7 @@ from graphc.ir import Graph, Node, Value
 from graphc.loops import Index, Reduction
 from graphc.types import Dim, Shape, Size, TensorType, product, symbols
 
-_INTERNAL = re.compile(r"[ik]_?\d+|count\d+|(block|stop)_\d+|stride\d+_\d+|gemm_\w+")
+_INTERNAL = re.compile(r"[ik]_?\d+|count\d+|(block|stop|chunks?|grain)_\d+|stride\d+_\d+|gemm_\w+")
 """The names that index expressions use for loop variables, checked indices and parameters."""
 
 

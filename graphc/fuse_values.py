@@ -136,22 +136,23 @@ def cost(node: Node) -> int:
     lowering = node.op.lower
     if isinstance(lowering, Elementwise):
         operands = tuple(Local("x", value.dtype) for value in node.inputs)
-        return sum(_expr_cost(make(node, operands)) for make in lowering.expressions)
+        return sum(expression_cost(make(node, operands)) for make in lowering.expressions)
     index = tuple(Dim.symbol(loop(k)) for k in range(node.out().ndim))
     expression, _ = expand(node.out(), index)
-    return _expr_cost(expression) if expression is not None else 0
+    return expression_cost(expression) if expression is not None else 0
 
 
-def _expr_cost(expr: Expr) -> int:
+def expression_cost(expr: Expr) -> int:
+    """Scalar operations in an expression, as `CHEAP` counts them."""
     match expr:
         case Apply():
-            return _COSTS.get(expr.function, 20) + sum(_expr_cost(a) for a in expr.arguments)
+            return _COSTS.get(expr.function, 20) + sum(expression_cost(a) for a in expr.arguments)
         case Select():
-            return 1 + sum(map(_expr_cost, (expr.condition, expr.then, expr.otherwise)))
+            return 1 + sum(map(expression_cost, (expr.condition, expr.then, expr.otherwise)))
         case Cast():
-            return 1 + _expr_cost(expr.operand)
+            return 1 + expression_cost(expr.operand)
         case Guarded():
-            return _expr_cost(expr.condition) + _expr_cost(expr.operand)
+            return expression_cost(expr.condition) + expression_cost(expr.operand)
     return 0
 
 

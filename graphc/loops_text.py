@@ -37,7 +37,12 @@ def format_kernel(kernel: Kernel) -> str:
     for buffer in kernel.buffers:
         shape = shape_text(buffer.shape)
         lines.append(f"  {buffer.role} {buffer.name}: {buffer.dtype.name}{shape}")
+    if kernel.chunks != 1:
+        lines.append(f"  {kernel.chunks} chunks")
     _format_body(kernel.body, "  ", lines)
+    if kernel.finish:
+        lines.append("  finish:")
+        _format_body(kernel.finish, "    ", lines)
     return "\n".join(lines)
 
 

@@ -379,7 +379,9 @@ class _Planner:
         sizes: dict[Any, Size],
     ) -> Any:
         """An operand that dies in `step` and whose memory the result `key` may take."""
-        if not isinstance(step, Launch) or (isinstance(key, tuple) and key[0] == "row"):
+        if not isinstance(step, Launch) or (
+            isinstance(key, tuple) and key[0] in ("row", "partial")
+        ):
             return None
         for operand in dict.fromkeys(self.find(k) for k in step.reads):
             dies = operand in held and uses[operand][1] == number and operand != key
@@ -427,7 +429,7 @@ def in_place(
     if any(b.dtype != t.dtype for b in sources for t in targets):
         return False
     events: list[tuple[str, Any]] = []
-    _events(kernel.body, source, result, find, events)
+    _events((*kernel.body, *kernel.finish), source, result, find, events)
     loads = [place for kind, place in events if kind == "load"]
     stores = [place for kind, place in events if kind == "store"]
     if not stores:

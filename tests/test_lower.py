@@ -6,10 +6,10 @@ from graphc import ops, runtime
 from graphc.fuse import fuse
 from graphc.indexing import simplify, split_linear, storage
 from graphc.ir import close
-from graphc.loops import For, Load
+from graphc.loops import For, Load, Position
 from graphc.loops_text import format_kernel
 from graphc.lower import lower
-from graphc.types import Dim
+from graphc.types import DTYPES, Dim
 
 from .codegen.graphs import softmax, tensor
 
@@ -53,15 +53,16 @@ def test_where_a_view_lies():
 
 def test_contiguous_loops_are_joined():
     x = tensor("float32", N, M)
-    (loop,) = kernel_of([x], [ops.sin(x)]).body
+    end, loop = kernel_of([x], [ops.sin(x)]).body
     assert isinstance(loop, For)
-    assert loop.stop == N * M
+    assert Position(N * M, DTYPES["int64"]) in end.value.arguments
+    assert loop.stop == Dim.symbol(end.name)
     assert not any(isinstance(stmt, For) for stmt in loop.body)
 
 
 def test_loops_over_a_broadcast_operand_stay():
     x, y = tensor("float32", N, M), tensor("float32", M)
-    (loop,) = kernel_of([x, y], [ops.add(x, ops.broadcast_to(y, (N, M)))]).body
+    _, loop = kernel_of([x, y], [ops.add(x, ops.broadcast_to(y, (N, M)))]).body
     assert any(isinstance(stmt, For) for stmt in loop.body)
 
 

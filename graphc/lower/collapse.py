@@ -110,7 +110,7 @@ def _collapse(stmt: Stmt) -> Stmt:
         return stmt
     body = tuple(map(_collapse, stmt.body))
     stmt = replace(stmt, body=body)
-    if len(body) != 1 or stmt.step != 1 or stmt.start != 0:
+    if len(body) != 1 or stmt.step != 1:
         return stmt
     inner = body[0]
     if not isinstance(inner, For) or inner.step != 1 or inner.start != 0:
@@ -125,7 +125,7 @@ def _collapse(stmt: Stmt) -> Stmt:
         map_statement(s, lambda e: map_index(e, drop), lambda b, index: tuple(map(drop, index)))
         for s in inner.body
     )
-    return For(inner.index, 0, stmt.stop * inner.stop, joined)
+    return For(inner.index, stmt.start * inner.stop, stmt.stop * inner.stop, joined)
 
 
 def _joinable(body: tuple[Stmt, ...], outer: str, inner: For) -> bool:

@@ -16,18 +16,22 @@ from graphc.ir import Value
 from graphc.loops import (
     Apply,
     Assign,
+    Buffer,
     Cast,
     Combine,
     Const,
     Expr,
+    For,
     If,
     Let,
+    Load,
     Local,
     Position,
     Select,
     Stmt,
+    Store,
 )
-from graphc.types import DTYPES, Size
+from graphc.types import DTYPES, Dim, Size
 
 if TYPE_CHECKING:
     from graphc.lower.values import ValueLowering
@@ -104,12 +108,12 @@ class Accumulator:
     def combine(self, body: list[Stmt], value: Expr, position: Size, blocked: bool) -> None:
         """Take in one element."""
         if self.position:
-            self._take_if_better(body, value, position)
+            self._take_if_better(body, value, Position(position, _INT64))
             return
         name = self.partial if self.mode == "blocked" and blocked else self.name
         body.append(Combine(name, self.combine_name, value))
 
-    def _take_if_better(self, body: list[Stmt], value: Expr, position: Size) -> None:
+    def _take_if_better(self, body: list[Stmt], value: Expr, place: Expr) -> None:
         best = Local(self.name, self.dtype)
         relation = "greater" if self.combine_name == "argmax" else "less"
         better: Expr = Apply(relation, (value, best), _BOOL)
@@ -128,7 +132,6 @@ class Accumulator:
                 _BOOL,
             )
             better = Apply("bitwise_or", (better, first_nan), _BOOL)
-        place = Position(position, _INT64)
         body.append(If(better, (Assign(self.name, value), Assign(self.position, place))))
 
     def open_block(self, body: list[Stmt]) -> None:
@@ -174,6 +177,40 @@ class Accumulator:
         correction = Local(self.correction, f8)
         body.append(Assign(self.correction, Apply("add", (correction, lost), f8)))
         body.append(Assign(self.name, raised))
+
+    def partials(self, value: Value) -> list[tuple[str, Buffer]]:
+        """The variables of a chunk, each with the buffer of one element a chunk that keeps it."""
+        names = {"total": self.name, "correction": self.correction, "position": self.position}
+        dtype = self.wide if self.mode != "plain" else self.dtype
+        return [
+            (name, self.lowering.partial(value, part, _INT64 if part == "position" else dtype))
+            for part, name in names.items()
+            if name
+        ]
+
+    def keep(self, body: list[Stmt], value: Value, chunk: Size) -> None:
+        """Store what the chunk has found."""
+        for name, buffer in self.partials(value):
+            body.append(Store(buffer, (chunk,), Local(name, buffer.dtype)))
+
+    def add_kept(self, body: list[Stmt], value: Value, chunk: str, count: Size) -> None:
+        """Take in what each chunk has found, in order."""
+        inner: list[Stmt] = []
+        kept: list[Expr] = []
+        for _, buffer in self.partials(value):
+            name = self.lowering.fresh(buffer.name)
+            inner.append(Let(name, Load(buffer, (Dim.symbol(chunk),), buffer.dtype)))
+            kept.append(Local(name, buffer.dtype))
+        if self.position:
+            self._take_if_better(inner, kept[0], kept[1])
+        elif self.correction:
+            self.add(inner, kept[0])
+            correction = Local(self.correction, self.wide)
+            inner.append(Assign(self.correction, Apply("add", (correction, kept[1]), self.wide)))
+        else:
+            current = Local(self.name, kept[0].dtype)
+            inner.append(Assign(self.name, combined(self.combine_name, current, kept[0])))
+        body.append(For(chunk, 0, count, tuple(inner)))
 
     def finish(self, body: list[Stmt]) -> Expr:
         """The result."""

@@ -6,6 +6,8 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from graphc.errors import UnsupportedError
 from graphc.fuse_values import CHAIN, CHEAP, Group, Member, cost, expand, kind_of
 from graphc.indexing import atoms, contiguous_strides, expr_atoms, loop, simplify, trace
@@ -34,8 +36,9 @@ from graphc.loops import (
     Site,
     Stmt,
 )
+from graphc.lower.chunk import FIRST_CHUNK, Chunks
 from graphc.lower.reduction import Accumulator
-from graphc.types import DTYPES, Dim, Size, product, substitute
+from graphc.types import DTYPES, Dim, Shape, Size, product, substitute
 
 if TYPE_CHECKING:
     from graphc.lower.driver import Lowering
@@ -65,6 +68,7 @@ class ValueLowering:
         self.weights: dict[Value, int] = {}
         self.scratch: dict[Value, None] = {}
         self.alive: set[Value] = set()
+        self.chunks: Chunks | None = None
         self.stored = {v for v in group.members if v in context.demanded}
         self.reset()
 
@@ -158,8 +162,11 @@ class ValueLowering:
         return self.emit_load(buffer, place, member.value)
 
     def row_buffer(self, value: Value) -> tuple[Buffer, Index]:
+        """Scratch memory for one row of `value`; each call on a range of chunks has its own."""
         dims = self.group.dims[self.rows :]
-        place = tuple(Dim.symbol(loop(k)) for k in range(self.rows, self.depth))
+        place: Index = tuple(Dim.symbol(loop(k)) for k in range(self.rows, self.depth))
+        if self.chunks is not None:
+            dims, place = (self.chunks.count, *dims), (FIRST_CHUNK, *place)
         key = ("row", value)
         if key not in self.buffers:
             name = self.buffer_name(f"{value.node.op.name}_row")
@@ -167,6 +174,16 @@ class ValueLowering:
                 name, key, "row", value.dtype, dims, contiguous_strides(dims)
             )
         return self.buffers[key], place
+
+    def partial(self, value: Value, part: str, dtype: np.dtype, shape: Shape = ()) -> Buffer:
+        """The buffer in which each chunk keeps its `part` of the reduction `value`."""
+        key = ("partial", value, part)
+        if key not in self.buffers:
+            assert self.chunks is not None
+            dims = (self.chunks.count, *shape)
+            name = self.buffer_name(f"{value.node.op.name}_{part}s")
+            self.buffers[key] = Buffer(name, key, "row", dtype, dims, contiguous_strides(dims))
+        return self.buffers[key]
 
     def load(self, value: Value, index: Index) -> Expr:
         self.demands[value] = None
