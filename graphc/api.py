@@ -311,15 +311,16 @@ def compile(
         fn: the function; None when used as a decorator with options.
         target: ``"cpu"``; ``"cuda"`` raises BackendError in this version.
         donate: names of arguments whose storage the results may reuse; this version does not.
-        threads: worker threads; kernels of this version run on the calling thread, matrix
-            products on BLAS's. Results do not depend on it.
+        threads: how many threads run a large kernel; by default ``GRAPHC_THREADS``, else one a
+            core. Results do not depend on it.
         precision: ``"strict"`` or ``"fast"``, which allows approximations; this version makes none.
-        optimize: ``"fast"``, ``"default"`` or ``"full"``: how long to look for faster code; this
-            version has one way.
+        optimize: ``"fast"`` compiles sooner, to slower code; ``"default"``; ``"full"``, in this
+            version the same.
         memory_limit: not built yet, raises UnsupportedError.
         debug: ``"nan"`` raises NonFiniteError at the first operation that makes a NaN or inf.
         verify: compare each call with the NumPy evaluator; raises VerificationError.
-        cache: keep compiled kernels for later calls; this version keeps them in the process.
+        cache: keep compiled kernels on disk, for later processes: ``GRAPHC_CACHE_DIR``, else the
+            platform's cache folder.
 
     Raises:
         TypeError: `fn` is no function.
