@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from graphc import launcher
-from graphc.codegen import scipy_functions
+from graphc.codegen import blas
 from graphc.codegen.step import Launched, Module
 from graphc.errors import DomainError, GraphcError, OutOfBoundsError
 from graphc.ir import Graph, Node
@@ -165,7 +165,7 @@ class Executable:
             return launcher.pool_address()
         if name == "threads":
             return self.compiled.threads
-        return scipy_functions.blas_address(name)
+        return blas.routine(name)
 
     # --- sizes ---
 

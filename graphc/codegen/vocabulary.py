@@ -1,5 +1,6 @@
 """Everything that a generated module may import, in one place."""
 
+from graphc.codegen.gemm import gemm as gemm
 from graphc.codegen.helpers import complex_absolute as complex_absolute
 from graphc.codegen.helpers import complex_divide as complex_divide
 from graphc.codegen.helpers import complex_greater as complex_greater
@@ -90,11 +91,11 @@ from graphc.codegen.native import buffer as buffer
 from graphc.codegen.native import call_print as call_print
 from graphc.codegen.native import call_step as call_step
 from graphc.codegen.native import copy_bytes as copy_bytes
-from graphc.codegen.native import gemm as gemm
 from graphc.codegen.native import integers as integers
 from graphc.codegen.native import launch as launch
 from graphc.codegen.native import launch_chunks as launch_chunks
 from graphc.codegen.native import pointers as pointers
+from graphc.codegen.tiles import product as product
 from graphc.codegen.vecmath import vector_cos as vector_cos
 from graphc.codegen.vecmath import vector_erf as vector_erf
 from graphc.codegen.vecmath import vector_exp as vector_exp

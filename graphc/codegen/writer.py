@@ -50,6 +50,7 @@ NATIVE = frozenset(
         "call_step",
         "copy_bytes",
         "gemm",
+        "product",
         "any_overlap",
     ]
 )
@@ -276,6 +277,9 @@ class KernelWriter:
             self.line(depth, f"if call_print({routine.name}, {number}, values, extents) != 0:")
             self.line(depth + 1, "return 255")
             return
+        if stmt.template == "product":
+            self.product(stmt, depth)
+            return
         (a, a_offset), (b, b_offset), (c, c_offset), (routine, _) = stmt.operands
         m, n, k, lead_a, lead_b, transpose_a, transpose_b = map(size_text, stmt.sizes)
         (dtype,) = stmt.options
@@ -284,6 +288,16 @@ class KernelWriter:
         self.line(depth, f"     address({a.name}, {size_text(a_offset)}), {lead_a}, {transpose_a},")
         self.line(depth, f"     address({b.name}, {size_text(b_offset)}), {lead_b}, {transpose_b},")
         self.line(depth, f"     address({c.name}, {size_text(c_offset)}))")
+
+    def product(self, stmt: Tile, depth: int) -> None:
+        places = [f"address({buffer.name}, {size_text(at)})" for buffer, at in stmt.operands]
+        rows, columns, inner, *strides, c_row = map(size_text, stmt.sizes)
+        dtype, hints = stmt.options
+        self.expressions.used |= {"product", "address", dtype}
+        self.line(depth, f"product({dtype}, {hints}, {rows}, {columns}, {inner},")
+        self.line(depth, f"        {places[0]}, {strides[0]}, {strides[1]},")
+        self.line(depth, f"        {places[1]}, {strides[2]}, {strides[3]},")
+        self.line(depth, f"        {places[2]}, {c_row})")
 
 
 def _renamed(stmt: Stmt, new: dict[Hashable, Size]) -> Stmt:

@@ -19,7 +19,8 @@ from graphc.ir import Node, Value
 from graphc.loops import Elementwise, Template
 from graphc.lower.group import GroupLowering
 from graphc.lower.launch import Launch, Loop, Step
-from graphc.lower.templates import lower_template, place
+from graphc.lower.operands import place
+from graphc.lower.templates import lower_template
 from graphc.types import Dim, Shape, Size, TensorType, product
 
 

@@ -1,0 +1,329 @@
+"""Matrix products: generated blocks, a BLAS routine, or plain loops, whichever is fastest.
+
+A generated product splits the rows of its result (and the matrices of a batch) into chunks by
+size; each computes its block with `graphc.codegen.tiles` and then runs the product's epilogue, a
+fused group over the rows just made, while they are in cache (`attach`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from graphc.fuse_values import leading_axis
+from graphc.indexing import contiguous_strides, linear, loop, storage
+from graphc.ir import Node, Value
+from graphc.loops import (
+    Accumulate,
+    Apply,
+    Buffer,
+    Const,
+    For,
+    Index,
+    Kernel,
+    Let,
+    Local,
+    Position,
+    Stmt,
+    Store,
+    Tile,
+)
+from graphc.lower.launch import Launch, Step
+from graphc.lower.operands import Operands, kernel_of, nest
+from graphc.types import DTYPES, Dim, Shape, Size, floordiv, mod, product
+
+if TYPE_CHECKING:
+    from graphc.lower.driver import Lowering
+
+INT64 = DTYPES["int64"]
+_GEMM_SIZES = (
+    "gemm_rows",
+    "gemm_columns",
+    "gemm_inner",
+    "gemm_lead_a",
+    "gemm_lead_b",
+    "gemm_transpose_a",
+    "gemm_transpose_b",
+)
+BLAS = {"float32": "sgemm", "float64": "dgemm", "complex64": "cgemm", "complex128": "zgemm"}
+BITS = {"float32": 32, "float64": 64}
+
+CHUNK = 4_000_000
+"""Multiply-adds times two of a chunk, of float32: about 20 microseconds."""
+
+FEW_ROWS, MANY_ROWS = 28, 128
+"""Rows of a chunk at least: two tiles; where each chunk packs B, so many that it pays."""
+
+MOST_ROWS = 256
+"""Rows of a chunk at most, where A is copied: the room for it (`graphc.codegen.tiles.ROWS`)."""
+
+CHUNKS = 64
+"""Chunks of a product at most."""
+
+FAR = 4096
+"""Bytes: rows that lie a multiple of it apart share a few places of the first cache."""
+
+UNCHUNKED = 5 * CHUNK
+"""Work that can't be split among rows, from which BLAS, which splits columns too, takes over."""
+
+
+def lower_product(context: Lowering, node: Node) -> list[Step]:
+    """The launch of a matrix product."""
+    dtype = node.out().dtype
+    if dtype.kind not in "fc":
+        return [_loop_product(context, node)]
+    if dtype.name in BITS and generated(node):
+        return [_tiled_product(context, node)]
+    return [_blas_product(context, node)]
+
+
+def _matrix(context: Lowering, value: Value) -> tuple[Any, Value, Shape, Size]:
+    """Where a matrix operand lies: key, the value there, strides and offset in elements."""
+    if value in context.materialised:
+        return ("copy", value), value, contiguous_strides(value.shape), 0
+    found = storage(value)
+    assert found is not None
+    context.demand(found[0])
+    return (found[0], *found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Operand:
+    """A matrix operand of a kernel, or a batch of them."""
+
+    buffer: Buffer
+    strides: Shape
+    offset: Size
+    transposed: bool
+    lead: Size
+
+    @property
+    def steps(self) -> tuple[Size, Size]:
+        """The strides of its rows and columns."""
+        return (1, self.lead) if self.transposed else (self.lead, 1)
+
+
+def _operand(context: Lowering, operands: Operands, value: Value) -> _Operand:
+    key, base, strides, offset = _matrix(context, value)
+    buffer = operands.add(key, base, "read")
+    found = leading_axis(value.shape[-2:], strides[-2:])
+    assert found is not None
+    return _Operand(buffer, strides[:-2], offset, *found)
+
+
+# --- generated ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Blocking:
+    """How a product is split: `rows` of each chunk; `blocks` of them make a matrix.
+
+    `matrices`: where a chunk takes whole matrices of a batch, how many.
+    `pack`, `copy`: whether B is packed by panels and A copied, before they are multiplied.
+    """
+
+    rows: int
+    blocks: Size
+    matrices: int = 0
+    pack: bool = False
+    copy: bool = False
+
+    def chunks(self, batch: Size) -> Size:
+        """Chunks of a product of `batch` matrices."""
+        if self.matrices:
+            return floordiv(batch + (self.matrices - 1), self.matrices)
+        return batch * self.blocks
+
+
+def blocking(
+    dtype: str, batch: Size, m: Size, n: Size, k: Size, a: _Operand | None, b: _Operand | None
+) -> Blocking:
+    """The blocking of a product of (m, k) and (k, n): from its sizes, never from the threads."""
+    itemsize = BITS[dtype] // 8
+    chunk = CHUNK * 4 // itemsize
+    known = isinstance(n, int) and isinstance(k, int)
+    row_work = 2 * n * k if isinstance(n, int) and isinstance(k, int) else chunk // 64
+    pack = known and b is not None and _far(b, itemsize, n, k)
+    copy = known and a is not None and _near(a, itemsize) and isinstance(n, int) and n > 64
+    if batch != 1 and isinstance(m, int) and m * row_work <= chunk // 2:
+        return Blocking(m, 1, max(1, chunk // max(m * row_work, 1)), pack, copy and m <= MOST_ROWS)
+    least = MANY_ROWS if pack or (b is not None and b.transposed and m != n) else FEW_ROWS
+    rows = max(least, -(-chunk // max(row_work, 1)))
+    if copy:
+        rows = min(rows, MOST_ROWS)
+    if not isinstance(m, int):
+        return Blocking(rows, floordiv(m + (rows - 1), rows), 0, pack, copy)
+    blocks = min(max(m // rows, 1), CHUNKS)
+    if copy:
+        blocks = max(blocks, -(-m // MOST_ROWS))
+    rows = max(-(-m // blocks), 1)
+    return Blocking(rows, max(-(-m // rows), 1), 0, pack, copy)
+
+
+def _far(b: _Operand, itemsize: int, n: Size, k: Size) -> bool:
+    """Whether the rows of B lie so that a panel of its columns does not stay in cache."""
+    if b.transposed or not (isinstance(b.lead, int) and isinstance(k, int)):
+        return False
+    step = b.lead * itemsize
+    return k * step > 8 << 20 or (step % FAR == 0 and k > 256)
+
+
+def _near(a: _Operand, itemsize: int) -> bool:
+    """Whether the rows of A share places of the cache."""
+    return isinstance(a.lead, int) and a.lead > 0 and a.lead * itemsize % FAR == 0
+
+
+def generated(node: Node) -> bool:
+    """Whether the product is generated rather than left to BLAS.
+
+    Measured on an AMD Zen 5 with 512-bit vectors, one thread: see ``docs/performance.md``. BLAS
+    keeps matrices times vectors and what has too few rows to split.
+    """
+    a, b = node.inputs
+    (m, k), n = a.shape[-2:], b.shape[-1]
+    if n == 1 or m == 1:
+        return False
+    if not (isinstance(m, int) and isinstance(n, int) and isinstance(k, int)):
+        return True
+    batch = product(a.shape[:-2])
+    found = blocking(node.out().dtype.name, batch, m, n, k, None, None)
+    return not (batch == 1 and found.blocks == 1 and 2 * m * n * k > UNCHUNKED)
+
+
+def _tiled_product(context: Lowering, node: Node) -> Step:
+    a_value, b_value = node.inputs
+    out = node.out()
+    operands = Operands(context, node)
+    a, b = (_operand(context, operands, value) for value in (a_value, b_value))
+    result = operands.result()
+    (m, k), n = a_value.shape[-2:], b_value.shape[-1]
+    shape = out.shape[:-2]
+    batch = product(shape)
+    split = blocking(out.dtype.name, batch, m, n, k, a, b)
+    flops = 2 * product(out.shape) * k
+
+    def tile(index: Index, row: Size, rows: Size) -> Tile:
+        hints = (
+            split.rows,
+            n if isinstance(n, int) else 0,
+            int(split.pack),
+            int(split.copy),
+            int(b.transposed),
+        )
+        return Tile(
+            "product",
+            (
+                (a.buffer, linear(index, a.strides) + a.offset + row * a.steps[0]),
+                (b.buffer, linear(index, b.strides) + b.offset),
+                (result, linear(index, contiguous_strides(out.shape)[:-2]) + row * n),
+            ),
+            (rows, n, k, *a.steps, *b.steps, n),
+            (out.dtype.name, hints),
+        )
+
+    def place(number: Size) -> Index:
+        """The index in the batch of its matrix `number`."""
+        index: list[Size] = []
+        for size in reversed(shape):
+            index.append(mod(number, size) if len(index) < len(shape) - 1 else number)
+            number = floordiv(number, size)
+        return tuple(reversed(index))
+
+    chunks = split.chunks(batch)
+    chunk = Dim.symbol(loop(0)) if chunks != 1 else 0
+    zeros: Index = (0,) * len(shape)
+    if split.matrices:
+        start = chunk * split.matrices
+        inner: tuple[Stmt, ...] = (tile(place(Dim.symbol(loop(1))), 0, m),)
+        body: tuple[Stmt, ...] = (
+            _stop(start + split.matrices, batch),
+            For(loop(1), start, Dim.symbol(STOP), inner),
+        )
+    elif chunks == 1:
+        body = (tile(zeros, 0, m),)
+    else:
+        matrix = 0 if batch == 1 else floordiv(chunk, split.blocks)
+        start = (chunk - matrix * split.blocks) * split.rows
+        body = (
+            _stop(start + split.rows, m),
+            tile(place(matrix), start, Dim.symbol(STOP) - start),
+        )
+    if chunks != 1:
+        body = (For(loop(0), Dim.symbol("lo"), Dim.symbol("hi"), body),)
+    buffers = tuple(operands.buffers)
+    return Launch(Kernel("product", buffers, body, (node,), (), flops, (), chunks))
+
+
+STOP = "stop_0"
+"""The variable for the row, or the matrix, after the last of a chunk."""
+
+
+def _stop(end: Size, limit: Size) -> Stmt:
+    ends = (Position(end, INT64), Position(limit, INT64))
+    return Let(STOP, Apply("minimum", ends, INT64))
+
+
+# --- BLAS -----------------------------------------------------------------------------------------
+
+
+def _blas_product(context: Lowering, node: Node) -> Step:
+    """Row-major C = A B is column-major C' = B' A', so the operands change places."""
+    a_value, b_value = node.inputs
+    out = node.out()
+    operands = Operands(context, node)
+    a, b = (_operand(context, operands, value) for value in (a_value, b_value))
+    result = operands.result()
+    routine = operands.function(BLAS[out.dtype.name])
+    m, k = a_value.shape[-2:]
+    n = b_value.shape[-1]
+
+    def product_of(index: Index) -> list[Stmt]:
+        tiles = [(x.buffer, linear(index, x.strides) + x.offset) for x in (a, b)]
+        target = linear(index, contiguous_strides(out.shape)[:-2])
+        return [
+            Tile(
+                "gemm",
+                (*tiles, (result, target), (routine, 0)),
+                tuple(Dim.symbol(name) for name in _GEMM_SIZES),
+                (out.dtype.name,),
+            )
+        ]
+
+    body = nest(out.shape[:-2], product_of)
+    flops = product(out.shape) * k * (2 if out.dtype.kind == "f" else 8)
+    sizes = (m, n, k, a.lead, b.lead, int(a.transposed), int(b.transposed))
+    parameters = tuple(zip(_GEMM_SIZES, sizes, strict=True))
+    kernel = Kernel("matmul", tuple(operands.buffers), tuple(body), (node,), (), flops, parameters)
+    return Launch(kernel)
+
+
+# --- loops ----------------------------------------------------------------------------------------
+
+
+def _loop_product(context: Lowering, node: Node) -> Step:
+    """Integers and bool: plain loops."""
+    a, b = node.inputs
+    out = node.out()
+    operands = Operands(context, node)
+    result = operands.result()
+    boolean = out.dtype.kind == "b"
+    multiply, add = ("bitwise_and", "or") if boolean else ("multiply", "add")
+    *batch, m, k = a.shape
+    n = b.shape[-1]
+    rank = len(batch)
+    i, j, c = (Dim.symbol(loop(rank + axis)) for axis in range(3))
+
+    def row(index: Index) -> list[Stmt]:
+        zero = Store(result, (*index[:rank], i, j), Const(0, out.dtype))
+        factor = operands.element(a, (*index[:rank], i, c))
+        other = operands.element(b, (*index[:rank], c, j))
+        value = Apply(multiply, (Local("factor", out.dtype), other), out.dtype)
+        total = Accumulate(result, (*index[:rank], i, j), add, value)
+        inner = For(loop(rank + 1), 0, n, (total,))
+        return [
+            For(loop(rank + 1), 0, n, (zero,)),
+            For(loop(rank + 2), 0, k, (Let("factor", factor), inner)),
+        ]
+
+    body = nest((*batch, m), row)
+    return Launch(kernel_of(operands, "matmul", body, flops=2 * product(out.shape) * k))
