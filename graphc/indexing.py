@@ -11,6 +11,7 @@ from graphc.loops import (
     Cast,
     Checked,
     Deferred,
+    Element,
     Expr,
     Guarded,
     Index,
@@ -165,6 +166,25 @@ def _split(numerator: Size, denominator: Size, bounds: Bounds) -> tuple[Size, Si
     return None
 
 
+def _known_position(value: Expr, bounds: Bounds) -> Size | None:
+    """The index that `value` is, where it is an index expression and not loaded."""
+    if isinstance(value, Deferred):
+        base, place = trace(value.value, value.index, bounds)
+        lowering = base.node.op.lower
+        if isinstance(lowering, Element) and not base.node.inputs:
+            value = lowering.expression(base.node, place, _reads_nothing)
+    return value.index if isinstance(value, Position) else None
+
+
+def _reads_nothing(k: int, index: Index) -> Expr:
+    raise AssertionError("a value without operands reads none")
+
+
+def _within(position: Size, extent: Size, bounds: Bounds) -> bool:
+    """Whether 0 <= `position` < `extent` for all loop positions."""
+    return _at_least(position, 0, bounds) and _at_least(extent - position, 1, bounds)
+
+
 def simplify(size: Size, bounds: Bounds) -> Size:
     """`size` with // and % resolved where the ranges of its loop variables decide them."""
     if isinstance(size, int) or not any(
@@ -177,6 +197,9 @@ def simplify(size: Size, bounds: Bounds) -> Size:
     def change(atom: Hashable) -> Size | None:
         if isinstance(atom, Checked):
             value = map_index(atom.value, lambda inner: simplify(inner, bounds))
+            known = _known_position(value, bounds)
+            if known is not None and _within(known, atom.extent, bounds):
+                return known
             return Dim.symbol(Checked(value, atom.extent))
         if not isinstance(atom, FloorDiv | Mod):
             return None

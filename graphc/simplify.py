@@ -21,6 +21,7 @@ from graphc.ir import Driver, Graph, Node, Value, make
 from graphc.loops import Elementwise, IndexMap
 from graphc.ops import uniform
 from graphc.rewrite import Rules, rewrite, transform
+from graphc.simplify_index import INDEX_RULES
 from graphc.simplify_scan import merge_scans, trim_scans
 from graphc.simplify_shape import SHAPE_RULES
 from graphc.types import TensorType
@@ -320,7 +321,7 @@ RULES = (
     + SHAPE_RULES
 )
 
-FINAL_RULES = Rules(
+FINAL_RULES = INDEX_RULES + Rules(
     (
         ("mark", lambda node: node.inputs[0]),
         ("stop_gradient", lambda node: node.inputs[0]),

@@ -269,7 +269,7 @@ class ValueLowering:
         def change(atom: Hashable) -> Size | None:
             return self.check(atom) if isinstance(atom, Checked) else None
 
-        return simplify(substitute(size, change), self.bounds)
+        return simplify(substitute(simplify(size, self.bounds), change), self.bounds)
 
     def check(self, atom: Checked) -> Size:
         found = self.lookup(atom)
