@@ -6,15 +6,17 @@ This module imports neither Numba nor SciPy: `graphc.objects` does where somethi
 from __future__ import annotations
 
 import ctypes
+import math
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 from graphc import launcher
+from graphc.caller import Caller, make_caller
 from graphc.codegen import blas
 from graphc.codegen.step import Launched, Module
 from graphc.errors import DomainError, GraphcError, OutOfBoundsError
@@ -22,12 +24,18 @@ from graphc.ir import Graph, Node
 from graphc.loops import Kernel, Site
 from graphc.lower import Lowered
 from graphc.memory import MemoryPlan
+from graphc.trace.capture import Passed
 from graphc.types import TensorType, evaluate_size, symbols
 
 OVERLAP = 1
 PRINT_FAILED = 255
 HEADER = 64
 """Bytes before the arena: the error record."""
+
+IDLE_ARENAS = 2
+"""Arenas that the Python path keeps; the native caller's come from `graphc.blocks`."""
+
+_STEP = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +44,18 @@ class CompiledModule:
 
     Attributes:
         functions: addresses of its kernels, then of the steps of its loops.
-        call: the step: ``int32 f(tuple of arrays, memory, constants, sizes)``, all addresses.
+        step: the address of the step: ``int32 step(table, constants, sizes)``.
         path: the file of its source.
         threads: how many run a kernel's chunks at most.
     """
 
     functions: tuple[int, ...]
-    call: Callable[[int, int, int, int], int]
+    step: int
     path: Path
     threads: int
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What a call needs for one set of sizes: computed once, then only read.
 
@@ -55,23 +63,14 @@ class Plan:
         sizes: the step's int64 array.
         arena: bytes of scratch memory.
         shapes: the shape of each output that is made anew (None: no array, or an argument).
-        leases: arenas that no call is using.
+        nbytes: the bytes of each.
     """
 
     sizes: np.ndarray
     sizes_address: int
     arena: int
     shapes: tuple[tuple[int, ...] | None, ...]
-    leases: deque[tuple[np.ndarray, int]] = field(default_factory=deque)
-
-    def lease(self) -> tuple[np.ndarray, int]:
-        """An arena for one call, and its address. Give it back to `leases`."""
-        try:
-            return self.leases.pop()
-        except IndexError:
-            memory = np.empty(self.arena + HEADER + 64, np.uint8)
-            address = memory.ctypes.data
-            return memory, address + -address % 64
+    nbytes: tuple[int, ...]
 
 
 class Executable:
@@ -105,15 +104,17 @@ class Executable:
         self.stages = stages
         self.apart = tuple(plan.lowered.fused.apart)
         self.compiled = compiled
-        self.call = compiled.call
+        self.step = compiled.step
+        self._run = _STEP(compiled.step)
         self._strided = sorted(plan.lowered.fused.strided)
         self._symbols = self._find_symbols()
         self._plans: dict[Any, Plan] = {}
         self._written = graph.written
+        self._arenas: deque[np.ndarray] = deque(maxlen=IDLE_ARENAS)
         self._raised: deque[BaseException] = deque()
         self._keep: list[Any] = []
         self._constants = self._make_constants()
-        self._constants_address = self._constants.ctypes.data
+        self.constants_address = self._constants.ctypes.data
         self._blank = np.zeros((), np.uint8)
         self._input_types = [
             value.type.dtype if isinstance(value.type, TensorType) else None
@@ -127,6 +128,11 @@ class Executable:
     @property
     def kernels(self) -> tuple[tuple[str, Kernel], ...]:
         return tuple(self.module.records)
+
+    @property
+    def has_loops(self) -> bool:
+        """Whether the graph has loops, or calls back: how long a step takes is not known."""
+        return bool(self.module.prints) or len(self.module.steps) > 1
 
     @property
     def lowered(self) -> Lowered:
@@ -177,6 +183,15 @@ class Executable:
             found = self._plans[key] = self._plan(sizes, strides)
         return found
 
+    def plan_for(self, arrays: Sequence[Any], sizes: Mapping[str, int]) -> Plan:
+        """The plan for a call with these inputs."""
+        strides = tuple(
+            step // arrays[number].itemsize
+            for number in self._strided
+            for step in arrays[number].strides
+        )
+        return self.prepare(sizes, strides)
+
     def _plan(self, sizes: Mapping[str, int], strides: tuple[int, ...]) -> Plan:
         known = dict(sizes)
         flat = iter(strides)
@@ -193,13 +208,29 @@ class Executable:
             for value, target in zip(self.graph.outputs, self._written, strict=True)
         )
         arena = evaluate_size(self.memory.arena, known)
-        return Plan(array, array.ctypes.data, arena, shapes)
+        nbytes = tuple(
+            0 if shape is None or dtype is None else math.prod(shape) * dtype.itemsize
+            for shape, dtype in zip(shapes, self._output_types, strict=True)
+        )
+        return Plan(array, array.ctypes.data, arena, shapes, nbytes)
 
     def arena_bytes(self, sizes: Mapping[str, int] | None = None) -> int:
         """Bytes of scratch memory that one call uses."""
         return evaluate_size(self.memory.arena, sizes or {})
 
     # --- calls ---
+
+    def caller(
+        self, passed: Sequence[Passed], kinds: Sequence[str], sizes: Sequence[str]
+    ) -> Caller | None:
+        """The native caller of a form of this graph; None where calls take the Python path.
+
+        Args:
+            passed: what a call hands over; the graph's inputs first.
+            kinds: what each output becomes: ``array``, ``scalar`` or ``number``.
+            sizes: the names of the symbolic sizes.
+        """
+        return make_caller(self, passed, kinds, sizes)
 
     def run(
         self,
@@ -228,14 +259,7 @@ class Executable:
             elif not array.flags.c_contiguous and number not in self._strided:
                 inputs[number] = np.ascontiguousarray(array).reshape(array.shape)
                 apart.append(number)
-        strides: tuple[int, ...] = ()
-        if self._strided:
-            strides = tuple(
-                step // inputs[number].itemsize
-                for number in self._strided
-                for step in inputs[number].strides
-            )
-        plan = self.prepare(sizes or {}, strides)
+        plan = self.plan_for(inputs, sizes or {})
         outputs = self._call(plan, inputs)
         if outputs is None:
             if overlap is not None:
@@ -261,16 +285,27 @@ class Executable:
             else:
                 outputs.append(None if target is None else inputs[target])
                 made.append(self._blank)
-        items = (*inputs, *made)
-        lease = plan.lease()
-        status = self.call(id(items), lease[1], self._constants_address, plan.sizes_address)
+        memory = self._lease(plan.arena + HEADER + 64)
+        start = memory.ctypes.data
+        start += -start % 64
+        pointers = [start + HEADER, start, *(a.ctypes.data for a in [*inputs, *made])]
+        table = np.array(pointers, np.uintp)
+        status = self._run(table.ctypes.data, self.constants_address, plan.sizes_address)
+        if status == OVERLAP:
+            self._arenas.append(memory)
+            return None
         if status:
-            if status == OVERLAP:
-                plan.leases.append(lease)
-                return None
-            self._fail(status, lease)
-        plan.leases.append(lease)
+            self.fail(status, *(ctypes.c_int64 * 2).from_address(start))
+        self._arenas.append(memory)
         return outputs
+
+    def _lease(self, size: int) -> np.ndarray:
+        """Scratch memory for one call. Give it back to `_arenas`, which keeps a few."""
+        try:
+            memory = self._arenas.pop()
+        except IndexError:
+            memory = self._blank
+        return memory if memory.nbytes >= size else np.empty(size, np.uint8)
 
     def _call_on_copies(self, plan: Plan, inputs: list[np.ndarray]) -> list[Any]:
         """Overlapping arguments: run on copies, then write to the arguments one after another."""
@@ -282,8 +317,8 @@ class Executable:
                 outputs[number] = inputs[target]
         return outputs
 
-    def _fail(self, status: int, lease: tuple[np.ndarray, int]) -> None:
-        """Raise what a non-zero status means."""
+    def fail(self, status: int, index: int, extent: int) -> NoReturn:
+        """Raise what a non-zero status, and the error record, mean."""
         number, code = divmod(status, 256)
         if code == PRINT_FAILED and self._raised:
             raise self._raised.pop()
@@ -294,7 +329,6 @@ class Executable:
         location = launched.graph.location(site.node) if site.node is not None else None
         if site.problem:
             raise DomainError(site.problem, location=location)
-        index, extent = (ctypes.c_int64 * 2).from_address(lease[1])
         raise OutOfBoundsError(
             f"index {index} is out of bounds for an axis of size {extent}", location=location
         )

@@ -38,7 +38,7 @@ class Native:
 
     Attributes:
         name: what it is called in its module.
-        kind: ``kernel``, ``step`` or ``entry``: its signature.
+        kind: its signature, a key of `graphc.codegen.cpu.SIGNATURES`.
         text: what decides its code; two with the same text and kind are the same.
         level: of optimisation, 0 to 3.
     """

@@ -5,7 +5,6 @@ This module imports neither Numba nor SciPy: `graphc.objects` does where somethi
 
 from __future__ import annotations
 
-import ctypes
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -35,11 +34,6 @@ def emit(plan: MemoryPlan, name: str) -> Module:
     return write_module(plan, name)
 
 
-_ENTRY = ctypes.CFUNCTYPE(
-    ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p
-)
-
-
 def compile_module(module: Module, name: str, options: Options) -> CompiledModule:
     """Write the module's file, and load or compile its functions."""
     level = KERNEL_LEVELS[options.optimize]
@@ -48,11 +42,11 @@ def compile_module(module: Module, name: str, options: Options) -> CompiledModul
     wanted = [
         *(Native(function.name, "kernel", function.key, level) for function in module.kernels),
         *(Native(body, "step", text, STEP_LEVEL) for body, text in bodies),
-        Native(entry[0], "entry", entry[1], STEP_LEVEL),
+        Native(entry[0], "step", entry[1], STEP_LEVEL),
     ]
     namespace = partial(module_namespace, module.source, path)
     *functions, call = addresses(wanted, namespace, options.cache)
-    return CompiledModule(tuple(functions), _ENTRY(call), path, thread_count(options.threads))
+    return CompiledModule(tuple(functions), call, path, thread_count(options.threads))
 
 
 def build(

@@ -19,7 +19,14 @@ from graphc.debug import check_finite, verify_outputs
 from graphc.options import Options
 from graphc.trace.capture import Policy
 from graphc.trace.context import Respecialize, without_internal_frames
-from graphc.trace.program import MISS, CallCode, Program, compile_call, trace_program
+from graphc.trace.program import (
+    MISS,
+    CallCode,
+    Program,
+    compile_call,
+    declined,
+    trace_program,
+)
 from graphc.trace.sharing import Block, overlapping, shared_blocks
 
 MANY = 8
@@ -65,19 +72,33 @@ class Specialization:
 
     program: Program
     executable: Any
-    call: CallCode
     stages: dict[str, float]
     options: Options
-    run: Callable[..., Any] = field(init=False)
+    name: str
+    call: CallCode = field(init=False)
+    caller: Any = field(init=False)
 
     def __post_init__(self) -> None:
         # A written array beside strided ones may overlap in ways that the native check can't see.
-        strided = bool(self.program.written) and "strided" in self.program.layouts
+        program, executable = self.program, self.executable
+        strided = bool(program.written) and "strided" in program.layouts
         checked = strided or self.options.verify or self.options.debug is not None
-        self.run = self._checked_run if checked else self.executable.run
+        self.caller = None
+        if not checked:
+            self.caller = executable.caller(program.passed, program.kinds, tuple(program.symbolic))
+        native = declined if self.caller is None else self.caller.call
+        run = self._checked_run if checked else self._run
+        self.call = compile_call(program, self.name, run, native, executable.fail)
 
-    def __call__(self, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        return self.call(fn, args, kwargs, self.program.constants, self.run)
+    def _run(self, arrays: tuple[Any, ...], sizes: dict[str, int], miss: Any) -> Any:
+        """The graph's outputs for a call that the native caller did not take.
+
+        It takes the next one with these sizes.
+        """
+        outputs = self.executable.run(arrays, sizes, miss)
+        if outputs is not miss and self.caller is not None:
+            self.caller.remember(arrays, sizes)
+        return outputs
 
     def fits(self, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         """Whether a call would run this form."""
@@ -127,11 +148,11 @@ class Specializations:
         self, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any], names: Sequence[str]
     ) -> Any:
         for entry in self.entries:
-            result = entry(fn, args, kwargs)
+            result = entry.call(fn, args, kwargs)
             if result is not MISS:
                 return result
         entry = self.find(fn, args, kwargs, names)
-        result = entry(fn, args, kwargs)
+        result = entry.call(fn, args, kwargs)
         if result is MISS:
             raise AssertionError(
                 f"the new specialisation of {self.name} does not fit the call it was made for:\n"
@@ -184,9 +205,9 @@ class Specializations:
             program.graph, program.layouts, self.name, self.options, stages
         )
         started = time.perf_counter()
-        call = compile_call(program, self.name)
+        entry = Specialization(program, executable, stages, self.options, self.name)
         stages["call code"] = time.perf_counter() - started
-        return Specialization(program, executable, call, stages, self.options)
+        return entry
 
     def _trace(
         self,
@@ -290,7 +311,7 @@ def run_eagerly(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             outputs.append(result)
         return outputs
 
-    return compile_call(program, "eager")(fn, args, kwargs, program.constants, run)
+    return compile_call(program, "eager", run)(fn, args, kwargs)
 
 
 # --- which functions share their specialisations --------------------------------------------------

@@ -39,6 +39,8 @@ ROOMS = (
     "codegen",
     "cache",
     "objects",
+    "blocks",
+    "caller",
     "launcher",
     "pipeline",
     "executable",

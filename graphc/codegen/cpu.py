@@ -11,7 +11,7 @@ from functools import cache
 from types import FunctionType
 from typing import Any
 
-from graphc.codegen.native import ENTRY, KERNEL, STEP
+from graphc.codegen.native import KERNEL, STEP
 from graphc.codegen.numba_names import (
     CPUCodeLibrary,
     JITCPUCodegen,
@@ -24,9 +24,11 @@ from graphc.codegen.numba_names import (
 SIGNATURES = {
     "kernel": KERNEL,
     "step": STEP,
-    "entry": ENTRY,
     "run": types.int32(*[types.int64] * 7),
     "worker": types.int32(types.int64),
+    "words1": types.int64(types.int64),
+    "words2": types.int64(types.int64, types.int64),
+    "words3": types.int64(types.int64, types.int64, types.int64),
 }
 """The kinds of generated functions."""
 
@@ -93,12 +95,13 @@ def _adapter(signature: Any, name: str, symbol: str) -> str:
     """
     kinds = ["ptr" if isinstance(arg, types.CPointer) else "i64" for arg in signature.args]
     taken = ", ".join(f"{kind} %argument{k}" for k, kind in enumerate(kinds))
+    given = f"i{signature.return_type.bitwidth}"
     return f"""
-define i32 @{symbol}({taken}) {{
-  %result = alloca i32
+define {given} @{symbol}({taken}) {{
+  %result = alloca {given}
   %error = alloca ptr
   %raised = call i32 @"{name}"(ptr %result, ptr %error, {taken})
-  %status = load i32, ptr %result
-  ret i32 %status
+  %value = load {given}, ptr %result
+  ret {given} %value
 }}
 """

@@ -34,7 +34,6 @@ POINTERS = types.CPointer(types.voidptr)
 INTEGERS = types.CPointer(types.int64)
 KERNEL = types.int32(POINTERS, INTEGERS, types.int64, types.int64)
 STEP = types.int32(POINTERS, POINTERS, INTEGERS)
-ENTRY = types.int32(types.uintp, types.uintp, types.uintp, types.uintp)
 WIDE_VECTORS = '"prefer-vector-width"="512"'
 
 
@@ -169,36 +168,6 @@ def integers(typingctx: Any, count: Any) -> Any:
 
 
 @intrinsic
-def as_pointers(typingctx: Any, number: Any) -> Any:
-    """An address as an array of pointers."""
-
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return builder.inttoptr(args[0], context.get_value_type(POINTERS))
-
-    return POINTERS(types.uintp), codegen
-
-
-@intrinsic
-def as_integers(typingctx: Any, number: Any) -> Any:
-    """An address as an array of int64."""
-
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return builder.inttoptr(args[0], context.get_value_type(INTEGERS))
-
-    return INTEGERS(types.uintp), codegen
-
-
-@intrinsic
-def as_pointer(typingctx: Any, number: Any) -> Any:
-    """An address as a pointer."""
-
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return builder.inttoptr(args[0], I8P)
-
-    return types.voidptr(types.uintp), codegen
-
-
-@intrinsic
 def address_of(typingctx: Any, pointer: Any) -> Any:
     """A pointer as a number."""
 
@@ -206,23 +175,6 @@ def address_of(typingctx: Any, pointer: Any) -> Any:
         return builder.ptrtoint(args[0], I64)
 
     return types.int64(types.voidptr), codegen
-
-
-@intrinsic
-def array_data(typingctx: Any, items: Any, index: Any) -> Any:
-    """The data pointer of the `index`-th NumPy array in the tuple at address `items`.
-
-    A tuple's items begin after three words; an array's data pointer comes after two (the stable
-    layouts of CPython's PyTupleObject and of NumPy's PyArrayObject_fields).
-    """
-
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        first = builder.inttoptr(builder.add(args[0], ir.Constant(I64, 24)), I8PP)
-        array = builder.load(builder.gep(first, [args[1]]))
-        data = builder.gep(array, [ir.Constant(I64, 16)])
-        return builder.load(builder.bitcast(data, I8PP))
-
-    return types.voidptr(types.uintp, types.int64), codegen
 
 
 def _stored(context: Any, builder: Any, buffers: Any, sizes: Any, types_: Any) -> tuple[Any, Any]:

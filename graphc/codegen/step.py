@@ -180,40 +180,16 @@ class _ModuleWriter:
             function, number = self.kernel(step, graph, plan)
             body += self.launch(step, plan, graph, function, number)
         name = "step" if entry else f"body_{sum(n.startswith('body') for n in self.module.steps)}"
-        self.module.used |= {"pointers", "at"}
-        width = FIRST + len(graph.inputs) + len(graph.outputs)
-        if entry:
-            self.module.used |= {"as_pointers", "as_integers", "as_pointer", "array_data"}
-            lines.append(f"def {name}(arrays, memory, constants_address, sizes_address):")
-            lines += self.entry_lines(graph, width)
-        else:
-            lines.append(f"def {name}(table, constants, sizes):")
+        lines.append(f"def {name}(table, constants, sizes):")
+        if entry and any(target is not None for target in graph.written):
+            self.module.used.add("any_overlap")
+            lines.append(f"    if any_overlap(table, sizes, {len(graph.inputs)}):")
+            lines.append("        return 1")
         lines.append("    arena = table[0]")
         text = "\n".join(lines + body + ["", "    return 0", ""])
         self.module.steps[name] = text
         self.parts.append("# the step: one native call\n" + text if entry else text.rstrip())
         return name
-
-    def entry_lines(self, graph: Graph, width: int) -> list[str]:
-        """Unpack the arguments of the native call, and refuse arguments that overlap."""
-        count = width - FIRST
-        lines = [
-            "    constants = as_pointers(constants_address)",
-            "    sizes = as_integers(sizes_address)",
-            f"    table = pointers({width})",
-            "    table[0] = at(as_pointer(memory), 64)",
-            "    table[1] = as_pointer(memory)",
-        ]
-        if count:
-            lines += [
-                f"    for number in range({count}):",
-                f"        table[{FIRST} + number] = array_data(arrays, number)",
-            ]
-        if any(target is not None for target in graph.written):
-            self.module.used.add("any_overlap")
-            lines.append(f"    if any_overlap(table, sizes, {len(graph.inputs)}):")
-            lines.append("        return 1")
-        return lines
 
     def pointer(self, key: Any, plan: MemoryPlan, offset: Size = 0, itemsize: int = 1) -> str:
         """The source of a buffer's address, `offset` elements further."""
@@ -232,7 +208,10 @@ class _ModuleWriter:
                 base = f"constants[ARRAY_{self.array(key)}]"
             case _:
                 base = self.function(key[1])
-        return base if bytes_ == 0 else f"at({base}, {self.number(bytes_)})"
+        if bytes_ == 0:
+            return base
+        self.module.used.add("at")
+        return f"at({base}, {self.number(bytes_)})"
 
     def function(self, name: str) -> str:
         """The source of a native function's place."""

@@ -82,10 +82,6 @@ from graphc.codegen.instructions import trunc as trunc
 from graphc.codegen.native import address as address
 from graphc.codegen.native import address_of as address_of
 from graphc.codegen.native import any_overlap as any_overlap
-from graphc.codegen.native import array_data as array_data
-from graphc.codegen.native import as_integers as as_integers
-from graphc.codegen.native import as_pointer as as_pointer
-from graphc.codegen.native import as_pointers as as_pointers
 from graphc.codegen.native import at as at
 from graphc.codegen.native import buffer as buffer
 from graphc.codegen.native import call_print as call_print

@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import enum
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from types import (
@@ -45,6 +46,9 @@ from graphc.trace.values import TracedArray, TracedNumber, TracedScalar, is_trac
 from graphc.trace.views import Step, Storage, StridedStep, stride_pattern
 from graphc.types import DTYPES, Dim, TensorType, supported_dtype
 
+_DENSE, _WRITEABLE = 0x101, 0x400
+"""NumPy's flags: C-contiguous and aligned; writeable."""
+
 
 @dataclass(slots=True, eq=False)
 class Input:
@@ -61,6 +65,27 @@ class Input:
     storage: Storage | None
     original: Any
     used: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """What the native caller checks of an argument: `source` names it in the call code.
+
+    Attributes:
+        kind: ``array``, ``scalar`` (NumPy's, or a Python number), ``size`` (a Python int).
+        mask, flags: the bits of an array's flags that are looked at, and what they must be.
+        axes: each axis's size, or the name of a symbolic one.
+        strided: whether the strides decide, too, which plan a call needs.
+    """
+
+    source: str
+    kind: str
+    type: type
+    dtype: np.dtype | None = None
+    mask: int = 0
+    flags: int = 0
+    axes: tuple[int | str, ...] = ()
+    strided: bool = False
 
 
 @dataclass(slots=True)
@@ -101,6 +126,7 @@ class Capture:
         self.trace = trace
         self.policy = policy
         self.statements: list[str] = []
+        self.native_guards: set[int] = set()
         self.constants: list[Any] = []
         self.inputs: list[Input] = []
         self.containers: list[Container] = []
@@ -135,9 +161,41 @@ class Capture:
         self.statements.append(f"{name} = {expression}")
         return name
 
-    def require(self, condition: str) -> None:
-        """A guard: a call for which `condition` is false needs another specialisation."""
+    def require(self, condition: str, native: bool = False) -> None:
+        """A guard: a call for which `condition` is false needs another specialisation.
+
+        `native`: the native caller looks at it, too; see `passed`.
+        """
+        if native:
+            self.native_guards.add(len(self.statements))
         self.statements.append(f"if not ({condition}): return MISS")
+
+    def passed(self, kept: Sequence[Input]) -> list[Passed]:
+        """What the native caller is given: the inputs in `kept`, then all else that it guards."""
+        others = [item for item in self.inputs if not any(item is one for one in kept)]
+        sizes = [(source, name) for (source, axis), name in self.symbols.items() if axis is None]
+        return [
+            *(self._passed(item) for item in [*kept, *others]),
+            *(Passed(source, "size", int, axes=(name,)) for source, name in sizes),
+        ]
+
+    def _passed(self, item: Input) -> Passed:
+        if item.kind == "block":
+            flat = item.original[0].flat
+            return Passed(
+                item.source, "array", np.ndarray, flat.dtype, _DENSE, _DENSE, tuple(flat.shape)
+            )
+        if item.kind != "array":
+            kind = item.original.dtype.type if item.kind == "scalar" else item.original.item()
+            return Passed(item.source, "scalar", kind if item.kind == "scalar" else type(kind))
+        array = item.original
+        axes = tuple(
+            self.symbols.get((item.source, axis), size) for axis, size in enumerate(array.shape)
+        )
+        mask = _DENSE | _WRITEABLE
+        flags = array.flags.num & mask
+        strided = item.layout == "strided"
+        return Passed(item.source, "array", type(array), array.dtype, mask, flags, axes, strided)
 
     # --- wrapping ---
 
@@ -254,15 +312,16 @@ class Capture:
         self.require(
             f"type({source}) is {self.constant(type(value))} and "
             f"({source}.dtype is {held} or {source}.dtype == {held}) and "
-            f"{placed}.writeable is {value.flags.writeable}"
+            f"{placed}.writeable is {value.flags.writeable}",
+            native=True,
         )
         if all(isinstance(size, int) for size in shape):
-            self.require(f"{source}.shape == {shape}")
+            self.require(f"{source}.shape == {shape}", native=True)
         else:
-            self.require(f"{source}.ndim == {value.ndim}")
+            self.require(f"{source}.ndim == {value.ndim}", native=True)
             for axis, size in enumerate(shape):
                 if isinstance(size, int):
-                    self.require(f"{source}.shape[{axis}] == {size}")
+                    self.require(f"{source}.shape[{axis}] == {size}", native=True)
         graph_value = fresh_input(TensorType(dtype, shape))
         storage = Storage(graph_value, source, not value.flags.writeable, contiguous=layout == "C")
         self._add(Input(source, "array", graph_value, layout, storage, value))
@@ -279,14 +338,14 @@ class Capture:
 
     def _symbol(self, name: str, expression: str, size: int) -> Dim:
         if name in self.size_sources:
-            self.require(f"{self.size_sources[name]} == {expression}")
+            self.require(f"{self.size_sources[name]} == {expression}", native=True)
         else:
             self.size_sources[name] = expression
             self.trace.hints[name] = size
         return Dim.symbol(name)
 
     def _symbolic_int(self, value: int, source: str) -> TracedSize:
-        self.require(f"type({source}) is int")
+        self.require(f"type({source}) is int", native=True)
         self.sizes[source, None] = value
         name = self.symbols[source, None] = self.policy.symbols[source, None]
         return TracedSize(self._symbol(name, source, value), self.trace)
@@ -316,14 +375,14 @@ class Capture:
 
     def _scalar(self, value: np.generic, source: str) -> TracedScalar:
         dtype = supported_dtype(value.dtype)
-        self.require(f"type({source}) is {self.constant(type(value))}")
+        self.require(f"type({source}) is {self.constant(type(value))}", native=True)
         graph_value = fresh_input(TensorType(dtype, ()))
         self._add(Input(source, "scalar", graph_value, "C", None, np.asarray(value)))
         return TracedScalar(graph_value, self.trace)
 
     def _number(self, value: float | complex, source: str) -> TracedNumber:
         kind = type(value)
-        self.require(f"type({source}) is {kind.__name__}")
+        self.require(f"type({source}) is {kind.__name__}", native=True)
         dtype = DTYPES["float64" if kind is float else "complex128"]
         graph_value = fresh_input(TensorType(dtype, ()))
         self._add(Input(source, "number", graph_value, "C", None, np.asarray(value, dtype)))

@@ -20,7 +20,7 @@ import numpy as np
 
 from graphc.errors import GraphcError, Location, TraceError
 from graphc.ir import Graph, Value, close, topological
-from graphc.trace.capture import Capture, Input, Policy
+from graphc.trace.capture import Capture, Input, Passed, Policy
 from graphc.trace.context import SizeGuard, Trace, tracing
 from graphc.trace.convert import holds_traced
 from graphc.trace.namespaces import class_member
@@ -40,7 +40,7 @@ class _Miss:
 
 
 MISS: Any = _Miss()
-CallCode = Callable[[Any, tuple[Any, ...], dict[str, Any], list[Any], Any], Any]
+CallCode = Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]
 
 
 @dataclass(slots=True, eq=False)
@@ -52,7 +52,9 @@ class Program:
         inputs: the graph's inputs; a trailing token input has none.
         layouts: ``C`` or ``strided``, for each input.
         constants: the objects that the call code names ``k[...]``.
-        source: of the function ``call(fn, args, kwargs, k, run)``.
+        source: of the function ``call(fn, args, kwargs)``.
+        passed: what the native caller is given.
+        kinds: what each output becomes: ``array``, ``scalar`` (NumPy's), ``number`` (Python's).
         sizes: the integers met (axes and Python ints), by source, which may become symbolic.
         symbolic: the names of symbolic sizes, with their values in the traced call.
         guards: relations between sizes.
@@ -76,6 +78,8 @@ class Program:
     conditions: list[str]
     arguments: str
     labels: dict[str, str]
+    passed: list[Passed]
+    kinds: list[str]
 
     def described_guards(self) -> list[str]:
         """What a call must fulfil to run this program, in the user's names."""
@@ -187,7 +191,8 @@ class _Builder:
         self.names = names
         self.capture = capture
         self.outputs: list[Value] = []
-        self.positions: dict[Value, int] = {}
+        self.positions: dict[tuple[Value, str], int] = {}
+        self.kinds: dict[int, str] = {}
         self.storages: dict[int, int] = {}
         self.delivery: list[str] = []
         self.memo: dict[int, tuple[Any, str]] = {}
@@ -214,12 +219,14 @@ class _Builder:
             notes=self.trace.notes,
         )
         kept = [inputs[k] for k in keep]
+        passed = self.capture.passed(kept)
+        kinds = [self.kinds.get(position, "array") for position in range(len(self.outputs))]
         return Program(
             graph=graph,
             inputs=kept,
             layouts=tuple(item.layout for item in kept),
             constants=self.capture.constants,
-            source=self._source(kept, stores, delivered),
+            source=self._source(kept, passed, stores, delivered),
             sizes=self.capture.sizes,
             symbolic=dict(self.trace.hints),
             guards=self.trace.guards,
@@ -231,6 +238,8 @@ class _Builder:
             conditions=self._conditions(),
             arguments=self._arguments(kept),
             labels={name: self._readable(name) for name in self.capture.fetches},
+            passed=passed,
+            kinds=kinds,
         )
 
     def _needed(self) -> list[int]:
@@ -269,11 +278,13 @@ class _Builder:
 
     # --- results ---
 
-    def _output(self, value: Value) -> str:
-        if value not in self.positions:
-            self.positions[value] = len(self.outputs)
+    def _output(self, value: Value, kind: str = "array") -> str:
+        """An expression for an output: an array, a NumPy scalar or a Python number."""
+        if (value, kind) not in self.positions:
+            self.positions[value, kind] = len(self.outputs)
+            self.kinds[len(self.outputs)] = kind
             self.outputs.append(value)
-        return f"o[{self.positions[value]}]"
+        return f"o[{self.positions[value, kind]}]"
 
     def _local(self, expression: str) -> str:
         name = f"r{len(self.delivery)}"
@@ -295,9 +306,9 @@ class _Builder:
         if kind is TracedArray:
             return self._array(value)
         if kind is TracedScalar:
-            return f"{self._output(value.value)}[()]"
+            return self._output(value.value, "scalar")
         if kind is TracedNumber:
-            return f"{self._output(value.value)}.item()"
+            return self._output(value.value, "number")
         if kind is TracedSize:
             return f"resolve({self.capture.constant(value.dim)})"
         if isinstance(value, np.ndarray):
@@ -400,8 +411,10 @@ class _Builder:
 
     # --- the call code ---
 
-    def _conditions(self) -> list[str]:
-        lines = list(self.capture.statements)
+    def _conditions(self, chosen: Sequence[int] | None = None) -> list[str]:
+        """The statements that fetch and guard, or those `chosen`; then sizes and their guards."""
+        statements = self.capture.statements
+        lines = list(statements) if chosen is None else [statements[k] for k in chosen]
         lines += [f"{name} = {e}" for name, e in self.capture.size_sources.items()]
         for guard in self.trace.guards:
             test = f"({guard.left}) {guard.relation} ({guard.right})"
@@ -412,17 +425,34 @@ class _Builder:
     def _arguments(self, kept: Sequence[Input]) -> str:
         return "".join(f"{self._argument(item)}, " for item in kept)
 
-    def _source(self, kept: Sequence[Input], stores: Sequence[str], result: str) -> str:
-        lines = ["def call(fn, args, kwargs, k, run):", "    try:"]
-        lines += [f"        {line}" for line in self._conditions()]
-        lines += ["    except (AttributeError, IndexError, KeyError, TypeError, ValueError):"]
-        lines += ["        return MISS"]
+    def _source(
+        self,
+        kept: Sequence[Input],
+        passed: Sequence[Passed],
+        stores: Sequence[str],
+        result: str,
+    ) -> str:
+        """Fetch and guard, call the native caller; where it declines, guard the rest and run."""
+        statements, native = self.capture.statements, self.capture.native_guards
+        first = [line for k, line in enumerate(statements) if k not in native]
+        rest = self._conditions(sorted(native))
+        convert = {"scalar": "[()]", "number": ".item()"}
+        lines = ["def call(fn, args, kwargs, k=k, native=native, run=run, fail=fail):"]
+        lines += _guarded(first, 1)
+        lines.append(f"    o = native({', '.join(item.source for item in passed)})")
+        lines += ["    if type(o) is not tuple:", "        if o is not None: fail(*o)"]
+        lines += _guarded(rest, 2)
         sizes = ", ".join(f"{name!r}: {name}" for name in self.capture.size_sources)
-        lines.append(f"    sizes = {{{sizes}}}")
-        lines.append(f"    o = run(({self._arguments(kept)}), sizes, MISS)")
-        lines.append("    if o is MISS: return MISS")
+        lines.append(f"        o = run(({self._arguments(kept)}), {{{sizes}}}, MISS)")
+        lines.append("        if o is MISS: return MISS")
+        lines += [
+            f"        o[{position}] = o[{position}]{convert[kind]}"
+            for position, kind in self.kinds.items()
+            if kind in convert
+        ]
         if any("resolve" in line for line in [*self.delivery, *stores, result]):
-            lines.append("    resolve = resolver(sizes)")
+            lines += [f"    {name} = {e}" for name, e in self.capture.size_sources.items()]
+            lines.append(f"    resolve = resolver({{{sizes}}})")
         lines += [f"    {line}" for line in self.delivery]
         lines += [f"    {line}" for line in stores]
         lines.append(f"    return {result}")
@@ -433,6 +463,15 @@ class _Builder:
             return item.source
         dtype = item.value.dtype
         return f"asarray({item.source}, {self.capture.constant(dtype)})"
+
+
+def _guarded(lines: Sequence[str], depth: int) -> list[str]:
+    """Statements of call code that fetch and guard: what they can't read is no fit."""
+    if not lines:
+        return []
+    errors = "(AttributeError, IndexError, KeyError, TypeError, ValueError)"
+    body = ["try:", *(f"    {line}" for line in lines), f"except {errors}:", "    return MISS"]
+    return ["    " * depth + line for line in body]
 
 
 def replay(array: np.ndarray, path: Sequence[Any], resolve: Any) -> np.ndarray:
@@ -455,10 +494,27 @@ def make_instance(kind: type, fields: Mapping[str, Any]) -> Any:
     return instance
 
 
-def compile_call(program: Program, label: str) -> CallCode:
-    """The call code as a Python function; its source shows in tracebacks."""
+def declined(*arguments: Any) -> None:
+    """In place of a native caller where there is none."""
+
+
+def compile_call(
+    program: Program,
+    label: str,
+    run: Callable[..., Any],
+    native: Callable[..., Any] = declined,
+    fail: Callable[..., Any] = declined,
+) -> CallCode:
+    """The call code as a Python function; its source shows in tracebacks.
+
+    Args:
+        run: ``(arrays, sizes, miss)`` -> the list of outputs.
+        native: the native caller; see `graphc.codegen.caller`.
+        fail: raises what a failed step's status and error record mean.
+    """
     file = f"<graphc call {label} {id(program):x}>"
-    namespace = dict(_CALL_NAMES)
+    given = {"k": program.constants, "native": native, "run": run, "fail": fail}
+    namespace = _CALL_NAMES | given
     exec(compile(program.source, file, "exec"), namespace)
     linecache.cache[file] = (len(program.source), None, program.source.splitlines(True), file)
     call: CallCode = namespace["call"]

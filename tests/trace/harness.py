@@ -50,10 +50,10 @@ def traced_call(fn: Any, args: tuple[Any, ...], symbols: Any = None, kwargs: Any
         except Respecialize as need:
             policy = Policy({k: v for k, v in policy.symbols.items() if v not in need.names})
     verify(program.graph)
-    code = compile_call(program, "test")
+    code = compile_call(program, "test", runner(program))
 
     def call(fn: Any, args: tuple[Any, ...], kwargs: Any = None) -> Any:
-        return code(fn, args, kwargs or {}, program.constants, runner(program))
+        return code(fn, args, kwargs or {})
 
     call.program = program  # type: ignore[attr-defined]
     return call
