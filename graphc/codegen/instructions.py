@@ -55,14 +55,17 @@ def _extreme(name: str, relation: str) -> Any:
                     [left.type],
                     ir.FunctionType(left.type, [left.type, right.type]),
                 )
-                return builder.call(function, args)
+                # The first operand is the one that is tested for NaN: the new value, so that the
+                # test is not in the chain from one step of a reduction to the next.
+                return builder.call(function, [right, left], fastmath=("nsz",))
             signed = getattr(x, "signed", False)
             compare = builder.icmp_signed if signed else builder.icmp_unsigned
             return builder.select(compare(relation, left, right), left, right)
 
         return x(x, y), codegen
 
-    typed.__doc__ = f"The {name} of two numbers; NaN where one is NaN, as a reduction takes it."
+    typed.__doc__ = f"""The {name} of what a reduction has and the next number, NaN where one is NaN;
+    of 0.0 and -0.0 either."""
     return intrinsic(typed)
 
 
