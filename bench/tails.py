@@ -1,4 +1,4 @@
-"""``python -m bench.tails``: loops of trip counts that no vector width divides, beside aligned ones.
+"""``python -m bench.tails``: loops of any trip count beside aligned ones.
 
 Prints a table in Markdown: nanoseconds an element of generated loops in the first-level cache, the
 best of many runs on one thread. Long rows begin at multiples of 64 bytes; short ones lie one after

@@ -64,8 +64,8 @@ def _extreme(name: str, relation: str) -> Any:
 
         return x(x, y), codegen
 
-    typed.__doc__ = f"""The {name} of what a reduction has and the next number, NaN where one is NaN;
-    of 0.0 and -0.0 either."""
+    typed.__doc__ = f"""The {name} of what a reduction has and its next number; NaN where one is
+    NaN, either of 0.0 and -0.0."""
     return intrinsic(typed)
 
 
