@@ -29,6 +29,7 @@ from graphc.types import TensorType, evaluate_size, symbols
 
 OVERLAP = 1
 PRINT_FAILED = 255
+INTERRUPTED = 254
 HEADER = 64
 """Bytes before the arena: the error record."""
 
@@ -165,6 +166,10 @@ class Executable:
             callback = _PRINT(self._print)
             self._keep.append(callback)
             return ctypes.cast(callback, ctypes.c_void_p).value or 0
+        if name == "poll":
+            return launcher.poll_address()
+        if name == "fetched":
+            return launcher.fetched_address()
         if name == "launcher":
             return launcher.run_address()
         if name == "pool":
@@ -320,6 +325,8 @@ class Executable:
     def fail(self, status: int, index: int, extent: int) -> NoReturn:
         """Raise what a non-zero status, and the error record, mean."""
         number, code = divmod(status, 256)
+        if code == INTERRUPTED:
+            launcher.raise_fetched()
         if code == PRINT_FAILED and self._raised:
             raise self._raised.pop()
         launched: Launched = self.module.launches[number - 1]

@@ -38,6 +38,27 @@ def run_address() -> int:
     return _native("run" if _has_threads() else "run_alone", "run")
 
 
+@cache
+def poll_address() -> int:
+    """What a native loop calls to look for signals: ``int32 poll(address of the exception)``."""
+    return _native("poll", "worker", "graphc.codegen.poll")
+
+
+_fetched = (ctypes.c_void_p * 3)()
+
+
+def fetched_address() -> int:
+    """Where `graphc.codegen.poll` puts an exception: one place, for only one thread has signals."""
+    return ctypes.addressof(_fetched)
+
+
+def raise_fetched() -> None:
+    """Raise the exception that a signal's handler raised in a native loop."""
+    restore = ctypes.pythonapi.PyErr_Restore
+    restore.restype, restore.argtypes = None, [ctypes.c_void_p] * 3
+    restore(*_fetched)  # restored as the current exception, it is raised here
+
+
 def pool_address() -> int:
     """The pool of this process."""
     with _lock:
@@ -48,9 +69,9 @@ def _has_threads() -> bool:
     return os.name == "posix"
 
 
-def _native(name: str, kind: str) -> int:
+def _native(name: str, kind: str, module: str = "graphc.codegen.pool") -> int:
     def namespace() -> dict[str, Any]:
-        return vars(import_module("graphc.codegen.pool"))
+        return vars(import_module(module))
 
     # The text of these functions is in the key already, with all of the generator.
     (address,) = addresses([Native(name, kind, name)], namespace)

@@ -34,6 +34,9 @@ POINTERS = types.CPointer(types.voidptr)
 INTEGERS = types.CPointer(types.int64)
 KERNEL = types.int32(POINTERS, INTEGERS, types.int64, types.int64)
 STEP = types.int32(POINTERS, POINTERS, INTEGERS)
+PATIENCE = 50_000_000
+"""Cycles, some 20 ms, that a loop runs before it lets Python look for signals."""
+
 WIDE_VECTORS = '"prefer-vector-width"="512"'
 
 
@@ -240,6 +243,39 @@ def call_step(typingctx: Any, function: Any, table: Any, constants: Any, sizes: 
         return builder.call(builder.bitcast(args[0], step_type.as_pointer()), args[1:])
 
     return types.int32(types.voidptr, POINTERS, POINTERS, INTEGERS), codegen
+
+
+@intrinsic
+def cycles(typingctx: Any) -> Any:
+    """The processor's cycle counter."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        counter = ir.FunctionType(I64, [])
+        name = "llvm.readcyclecounter"
+        return builder.call(cgutils.get_or_insert_function(builder.module, counter, name), [])
+
+    return types.int64(), codegen
+
+
+@intrinsic
+def call_poll(typingctx: Any, function: Any, fetched: Any) -> Any:
+    """Let Python run its signal handlers: `graphc.codegen.poll`."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        poll = builder.bitcast(args[0], ir.FunctionType(I32, [I64]).as_pointer())
+        return builder.call(poll, [builder.ptrtoint(args[1], I64)])
+
+    return types.int32(types.voidptr, types.voidptr), codegen
+
+
+@register_jitable
+def interrupted(function: Any, fetched: Any, turn: Any, since: Any) -> Any:
+    """In a loop's turn, now and then: the status of a signal handler that raised, else 0."""
+    if turn % 16 != 15 or cycles() - since[0] < PATIENCE:
+        return 0
+    status = call_poll(function, fetched)
+    since[0] = cycles()
+    return status
 
 
 @intrinsic

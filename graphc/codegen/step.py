@@ -265,6 +265,7 @@ class _ModuleWriter:
         """A scan: a loop that runs the body's step, carries in two buffers in turn."""
         node = step.node
         self.module.used |= {"copy_bytes", "at", "pointers", "call_step"}
+        self.module.used |= {"integers", "cycles", "interrupted"}
         body = self.step(step.plan, entry=False)
         place_of_body = list(self.module.steps).index(body)
         n_carry, n_xs = node["n_carry"], node["n_xs"]
@@ -277,6 +278,8 @@ class _ModuleWriter:
             f"    {inner} = pointers({width})",
             f"    {inner}[0] = {self.pointer(step.arena, plan)}",
             f"    {inner}[1] = table[1]",
+            f"    since_{which} = integers(1)",
+            f"    since_{which}[0] = cycles()",
         ]
         sources: list[str] = []
         for number, operand in enumerate(step.operands):
@@ -327,8 +330,11 @@ class _ModuleWriter:
             stride = self.number(region.outputs[number].tensor.nbytes)
             where = f"at({self.pointer(step.results[number], plan)}, {place} * {stride})"
             loop_lines.append(f"{inner}[{first_output + number}] = {where}")
+        poll = ", ".join(self.function(name) for name in ("poll", "fetched"))
         loop_lines += [
             f"status = call_step(constants[STEP_{place_of_body}], {inner}, constants, sizes)",
+            "if status == 0:",
+            f"    status = interrupted({poll}, {turn}, since_{which})",
             "if status != 0:",
             "    return status",
         ]

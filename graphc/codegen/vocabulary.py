@@ -87,7 +87,9 @@ from graphc.codegen.native import buffer as buffer
 from graphc.codegen.native import call_print as call_print
 from graphc.codegen.native import call_step as call_step
 from graphc.codegen.native import copy_bytes as copy_bytes
+from graphc.codegen.native import cycles as cycles
 from graphc.codegen.native import integers as integers
+from graphc.codegen.native import interrupted as interrupted
 from graphc.codegen.native import launch as launch
 from graphc.codegen.native import launch_chunks as launch_chunks
 from graphc.codegen.native import pointers as pointers

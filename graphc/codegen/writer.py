@@ -45,6 +45,8 @@ NATIVE = frozenset(
         "call_print",
         "call_step",
         "copy_bytes",
+        "cycles",
+        "interrupted",
         "gemm",
         "product",
         "any_overlap",
