@@ -10,12 +10,13 @@ from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
 
 import numpy as np
 
-from graphc import specialize
+from graphc import blocks, specialize
 from graphc.ir import Graph
 from graphc.options import Options
 from graphc.report.explain import Explanation, explain
 from graphc.specialize import Specialization, Specializations
-from graphc.trace.context import current
+from graphc.trace.call_code import MISS
+from graphc.trace.context import UNUSUAL, current, without_internal_frames
 from graphc.trace.trees import tree_map
 from graphc.types import supported_dtype
 
@@ -98,6 +99,7 @@ class CompiledFunction(Generic[P, R]):
         self._forms: Specializations = specialize.specializations_of(
             function, self.__name__, options
         )
+        self._entries = self._forms.entries
         self._names, self._signature = _parameters(function)
         unknown = [name for name in options.donate if name not in self._names]
         if unknown:
@@ -106,6 +108,21 @@ class CompiledFunction(Generic[P, R]):
             )
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        if kwargs or UNUSUAL:
+            return self._call(args, kwargs)
+        # The quick way, for most calls: what `Specializations.call` does first.
+        function = self.__wrapped__
+        try:
+            for entry in self._entries:
+                result: R = entry.call(function, args, kwargs)
+                if result is not MISS:
+                    return result
+        except Exception as error:
+            raise without_internal_frames(error) from None
+        return self._call(args, kwargs)
+
+    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> R:
+        """A call inside another compiled function, in eager mode, by name, or of a new form."""
         if current() is not None:
             return self._traced()(*args, **kwargs)
         if specialize.is_eager():
@@ -151,10 +168,11 @@ class CompiledFunction(Generic[P, R]):
         return tuple(self._forms.entries)
 
     def clear_cache(self) -> None:
-        """Forget the compiled forms."""
+        """Forget the compiled forms, and give memory that no result or call uses back."""
         with self._forms.lock:
             self._forms.entries.clear()
             self._forms.pinned.clear()
+        blocks.trim()
 
     def lower(self, *args: Any, **kwargs: Any) -> Lowered:
         """The graph, kernels, memory plan and source for a call; nothing is run.

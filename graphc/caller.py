@@ -22,7 +22,7 @@ from graphc import blocks
 from graphc.codegen import caller_layout as layout
 from graphc.ir import Graph
 from graphc.objects import Native, addresses
-from graphc.trace.capture import Passed
+from graphc.trace.inputs import Passed
 from graphc.types import TensorType
 
 SHORT = 1 << 15

@@ -24,7 +24,7 @@ from graphc.ir import Graph, Node
 from graphc.loops import Kernel, Site
 from graphc.lower import Lowered
 from graphc.memory import MemoryPlan
-from graphc.trace.capture import Passed
+from graphc.trace.inputs import Passed
 from graphc.types import TensorType, evaluate_size, symbols
 
 OVERLAP = 1
@@ -300,7 +300,7 @@ class Executable:
             self._arenas.append(memory)
             return None
         if status:
-            self.fail(status, *(ctypes.c_int64 * 2).from_address(start))
+            self.fail(status, list((ctypes.c_int64 * (HEADER // 8)).from_address(start)))
         self._arenas.append(memory)
         return outputs
 
@@ -322,8 +322,8 @@ class Executable:
                 outputs[number] = inputs[target]
         return outputs
 
-    def fail(self, status: int, index: int, extent: int) -> NoReturn:
-        """Raise what a non-zero status, and the error record, mean."""
+    def fail(self, status: int, record: Sequence[int]) -> NoReturn:
+        """Raise what a non-zero status, and the words of the error record, mean."""
         number, code = divmod(status, 256)
         if code == INTERRUPTED:
             launcher.raise_fetched()
@@ -336,6 +336,7 @@ class Executable:
         location = launched.graph.location(site.node) if site.node is not None else None
         if site.problem:
             raise DomainError(site.problem, location=location)
+        index, extent = record[:2]
         raise OutOfBoundsError(
             f"index {index} is out of bounds for an axis of size {extent}", location=location
         )

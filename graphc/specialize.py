@@ -17,16 +17,10 @@ import numpy as np
 from graphc import config, pipeline
 from graphc.debug import check_finite, verify_outputs
 from graphc.options import Options
+from graphc.trace.call_code import MISS, CallCode, compile_call, declined
 from graphc.trace.capture import Policy
-from graphc.trace.context import Respecialize, without_internal_frames
-from graphc.trace.program import (
-    MISS,
-    CallCode,
-    Program,
-    compile_call,
-    declined,
-    trace_program,
-)
+from graphc.trace.context import UNUSUAL, Respecialize, without_internal_frames
+from graphc.trace.program import Program, trace_program
 from graphc.trace.sharing import Block, overlapping, shared_blocks
 
 MANY = 8
@@ -39,6 +33,8 @@ class _Mode(threading.local):
 
 
 _mode = _Mode()
+if _mode.eager:
+    UNUSUAL.append("GRAPHC_DISABLE")
 
 
 def is_eager() -> bool:
@@ -59,10 +55,13 @@ def eager(enabled: bool = True) -> Iterator[None]:
     6.0
     """
     before = _mode.eager
+    block = object()
     _mode.eager = enabled
+    UNUSUAL.append(block)
     try:
         yield
     finally:
+        UNUSUAL.remove(block)
         _mode.eager = before
 
 
@@ -88,7 +87,9 @@ class Specialization:
             self.caller = executable.caller(program.passed, program.kinds, tuple(program.symbolic))
         native = declined if self.caller is None else self.caller.call
         run = self._checked_run if checked else self._run
-        self.call = compile_call(program, self.name, run, native, executable.fail)
+        self.call = compile_call(
+            program.source, program.constants, self.name, run, native, executable.fail
+        )
 
     def _run(self, arrays: tuple[Any, ...], sizes: dict[str, int], miss: Any) -> Any:
         """The graph's outputs for a call that the native caller did not take.
@@ -311,7 +312,7 @@ def run_eagerly(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             outputs.append(result)
         return outputs
 
-    return compile_call(program, "eager", run)(fn, args, kwargs)
+    return compile_call(program.source, program.constants, "eager", run)(fn, args, kwargs)
 
 
 # --- which functions share their specialisations --------------------------------------------------

@@ -6,7 +6,7 @@ of what the arguments must be and of what the results are. One function serves a
 
     the tuple of results    # None for those that are written to an argument
     None                    # the call does not fit the form: nothing has happened
-    [status, index, extent] # the step has failed, as its error record says
+    [status, word*]         # the step has failed; the words of its error record
     NULL                    # an exception is set: there is no memory
 
 `graphc.caller` writes forms and makes the built-ins; `caller_layout` says what is where.
@@ -215,11 +215,11 @@ def _results(form, interface, objects, scalars):  # type: ignore[no-untyped-def]
 
 @register_jitable
 def _failure(interface, status, record):  # type: ignore[no-untyped-def]
-    """The list that says why the step has failed."""
-    made = call(word(interface, at.LIST_NEW), (3,))
+    """The list that says why the step has failed: its status and its error record."""
+    made = call(word(interface, at.LIST_NEW), (1 + at.ERROR_RECORD,))
     if made == 0:
         return made
-    for number in range(3):
+    for number in range(1 + at.ERROR_RECORD):
         value = status
         if number > 0:
             value = word(record, number - 1)

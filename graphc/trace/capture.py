@@ -10,7 +10,6 @@ from __future__ import annotations
 import copy
 import dataclasses
 import enum
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from types import (
@@ -25,8 +24,9 @@ from typing import Any
 import numpy as np
 
 from graphc.errors import DTypeError, TraceError
-from graphc.ir import Value, fresh_input
+from graphc.ir import fresh_input
 from graphc.trace.context import Trace, located, user_location
+from graphc.trace.inputs import Input
 from graphc.trace.kinds import (
     SNAPSHOT_TYPES,
     STATIC_TYPES,
@@ -45,47 +45,6 @@ from graphc.trace.substitute import NUMPY, is_numpy, random_stand_in, substitute
 from graphc.trace.values import TracedArray, TracedNumber, TracedScalar, is_traced
 from graphc.trace.views import Step, Storage, StridedStep, stride_pattern
 from graphc.types import DTYPES, Dim, TensorType, supported_dtype
-
-_DENSE, _WRITEABLE = 0x101, 0x400
-"""NumPy's flags: C-contiguous and aligned; writeable."""
-
-
-@dataclass(slots=True, eq=False)
-class Input:
-    """An input of the graph: where a call finds it, and what it must be.
-
-    `kind` is ``array``, ``scalar`` (NumPy) or ``number`` (Python). `layout` is ``C`` or
-    ``strided``. `storage` is an array's memory, which writes rebind.
-    """
-
-    source: str
-    kind: str
-    value: Value
-    layout: str
-    storage: Storage | None
-    original: Any
-    used: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Passed:
-    """What the native caller checks of an argument: `source` names it in the call code.
-
-    Attributes:
-        kind: ``array``, ``scalar`` (NumPy's, or a Python number), ``size`` (a Python int).
-        mask, flags: the bits of an array's flags that are looked at, and what they must be.
-        axes: each axis's size, or the name of a symbolic one.
-        strided: whether the strides decide, too, which plan a call needs.
-    """
-
-    source: str
-    kind: str
-    type: type
-    dtype: np.dtype | None = None
-    mask: int = 0
-    flags: int = 0
-    axes: tuple[int | str, ...] = ()
-    strided: bool = False
 
 
 @dataclass(slots=True)
@@ -164,38 +123,11 @@ class Capture:
     def require(self, condition: str, native: bool = False) -> None:
         """A guard: a call for which `condition` is false needs another specialisation.
 
-        `native`: the native caller looks at it, too; see `passed`.
+        `native`: the native caller looks at it, too; see `graphc.trace.inputs`.
         """
         if native:
             self.native_guards.add(len(self.statements))
         self.statements.append(f"if not ({condition}): return MISS")
-
-    def passed(self, kept: Sequence[Input]) -> list[Passed]:
-        """What the native caller is given: the inputs in `kept`, then all else that it guards."""
-        others = [item for item in self.inputs if not any(item is one for one in kept)]
-        sizes = [(source, name) for (source, axis), name in self.symbols.items() if axis is None]
-        return [
-            *(self._passed(item) for item in [*kept, *others]),
-            *(Passed(source, "size", int, axes=(name,)) for source, name in sizes),
-        ]
-
-    def _passed(self, item: Input) -> Passed:
-        if item.kind == "block":
-            flat = item.original[0].flat
-            return Passed(
-                item.source, "array", np.ndarray, flat.dtype, _DENSE, _DENSE, tuple(flat.shape)
-            )
-        if item.kind != "array":
-            kind = item.original.dtype.type if item.kind == "scalar" else item.original.item()
-            return Passed(item.source, "scalar", kind if item.kind == "scalar" else type(kind))
-        array = item.original
-        axes = tuple(
-            self.symbols.get((item.source, axis), size) for axis, size in enumerate(array.shape)
-        )
-        mask = _DENSE | _WRITEABLE
-        flags = array.flags.num & mask
-        strided = item.layout == "strided"
-        return Passed(item.source, "array", type(array), array.dtype, mask, flags, axes, strided)
 
     # --- wrapping ---
 

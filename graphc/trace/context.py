@@ -144,6 +144,10 @@ class _State(threading.local):
 
 _state = _State()
 
+UNUSUAL: list[Any] = []
+"""Tracings under way, and blocks of eager mode, in all threads: while it is empty a call of a
+compiled function need not look further."""
+
 
 def current() -> Trace | None:
     """The tracing under way in this thread, or None."""
@@ -165,9 +169,11 @@ def active() -> Trace:
 def tracing(trace: Trace) -> Iterator[Trace]:
     """Make `trace` the current one."""
     _state.stack.append(trace)
+    UNUSUAL.append(trace)
     try:
         yield trace
     finally:
+        UNUSUAL.remove(trace)
         _state.stack.pop()
 
 

@@ -10,9 +10,8 @@ arrays, views of the caller's arrays, scalars, numbers, containers, attributes t
 from __future__ import annotations
 
 import dataclasses
-import linecache
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,27 +19,16 @@ import numpy as np
 
 from graphc.errors import GraphcError, Location, TraceError
 from graphc.ir import Graph, Value, close, topological
-from graphc.trace.capture import Capture, Input, Passed, Policy
+from graphc.trace.call_code import MISS, evaluate, guarded
+from graphc.trace.capture import Capture, Policy
 from graphc.trace.context import SizeGuard, Trace, tracing
 from graphc.trace.convert import holds_traced
-from graphc.trace.namespaces import class_member
+from graphc.trace.inputs import Input, Passed, all_passed
 from graphc.trace.objects import ObjectProxy
-from graphc.trace.sharing import Block, flat_block
+from graphc.trace.sharing import Block
 from graphc.trace.sizes import TracedSize
 from graphc.trace.values import TracedArray, TracedNumber, TracedScalar, is_traced
-from graphc.trace.views import PickStep, stride_pattern
-from graphc.types import Size, evaluate_size
-
-
-class _Miss:
-    """The call code's answer when the specialisation does not fit the call."""
-
-    def __repr__(self) -> str:
-        return "MISS"
-
-
-MISS: Any = _Miss()
-CallCode = Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]
+from graphc.trace.views import PickStep
 
 
 @dataclass(slots=True, eq=False)
@@ -94,7 +82,7 @@ class Program:
         """The graph's input arrays and sizes for a call, or MISS where a guard fails."""
         sizes = ", ".join(f"{name!r}: {name}" for name in self.symbolic)
         lines = [*self.conditions, f"return ({self.arguments}), {{{sizes}}}"]
-        return _run("fits", lines, self.constants, fn, args, kwargs)
+        return evaluate("fits", lines, self.constants, fn, args, kwargs)
 
     def measure(
         self, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -114,20 +102,8 @@ class Program:
             for source, rank in ranks.items()
         ]
         lines = [*self.fetches, *checks, f"return ({values}{',' if keys else ''})"]
-        found = _run("measure", lines, self.constants, fn, args, kwargs)
+        found = evaluate("measure", lines, self.constants, fn, args, kwargs)
         return None if found is None or found is MISS else dict(zip(keys, found, strict=True))
-
-
-def _run(name: str, lines: Sequence[str], constants: list[Any], *call: Any) -> Any:
-    body = "".join(f"        {line}\n" for line in lines)
-    source = (
-        f"def {name}(fn, args, kwargs, k):\n    try:\n{body}"
-        "    except (AttributeError, IndexError, KeyError, TypeError, ValueError):\n"
-        "        return MISS\n"
-    )
-    namespace = dict(_CALL_NAMES)
-    exec(compile(source, f"<graphc {name}>", "exec"), namespace)
-    return namespace[name](*call, constants)
 
 
 def trace_program(
@@ -219,7 +195,7 @@ class _Builder:
             notes=self.trace.notes,
         )
         kept = [inputs[k] for k in keep]
-        passed = self.capture.passed(kept)
+        passed = all_passed(kept, inputs, self.capture.symbols)
         kinds = [self.kinds.get(position, "array") for position in range(len(self.outputs))]
         return Program(
             graph=graph,
@@ -438,10 +414,10 @@ class _Builder:
         rest = self._conditions(sorted(native))
         convert = {"scalar": "[()]", "number": ".item()"}
         lines = ["def call(fn, args, kwargs, k=k, native=native, run=run, fail=fail):"]
-        lines += _guarded(first, 1)
+        lines += guarded(first, 1)
         lines.append(f"    o = native({', '.join(item.source for item in passed)})")
-        lines += ["    if type(o) is not tuple:", "        if o is not None: fail(*o)"]
-        lines += _guarded(rest, 2)
+        lines += ["    if type(o) is not tuple:", "        if o is not None: fail(o[0], o[1:])"]
+        lines += guarded(rest, 2)
         sizes = ", ".join(f"{name!r}: {name}" for name in self.capture.size_sources)
         lines.append(f"        o = run(({self._arguments(kept)}), {{{sizes}}}, MISS)")
         lines.append("        if o is MISS: return MISS")
@@ -463,73 +439,3 @@ class _Builder:
             return item.source
         dtype = item.value.dtype
         return f"asarray({item.source}, {self.capture.constant(dtype)})"
-
-
-def _guarded(lines: Sequence[str], depth: int) -> list[str]:
-    """Statements of call code that fetch and guard: what they can't read is no fit."""
-    if not lines:
-        return []
-    errors = "(AttributeError, IndexError, KeyError, TypeError, ValueError)"
-    body = ["try:", *(f"    {line}" for line in lines), f"except {errors}:", "    return MISS"]
-    return ["    " * depth + line for line in body]
-
-
-def replay(array: np.ndarray, path: Sequence[Any], resolve: Any) -> np.ndarray:
-    """The view of `array` that the steps of `path` take."""
-    for step in path:
-        array = step.replay(array, resolve)
-    return array
-
-
-def resolver(sizes: Mapping[str, int]) -> Callable[[Size], int]:
-    """A function that gives the number behind a size."""
-    return lambda size: evaluate_size(size, sizes)
-
-
-def make_instance(kind: type, fields: Mapping[str, Any]) -> Any:
-    """A dataclass instance with the given fields, made without its ``__init__``."""
-    instance: Any = object.__new__(kind)
-    for name, value in fields.items():
-        object.__setattr__(instance, name, value)
-    return instance
-
-
-def declined(*arguments: Any) -> None:
-    """In place of a native caller where there is none."""
-
-
-def compile_call(
-    program: Program,
-    label: str,
-    run: Callable[..., Any],
-    native: Callable[..., Any] = declined,
-    fail: Callable[..., Any] = declined,
-) -> CallCode:
-    """The call code as a Python function; its source shows in tracebacks.
-
-    Args:
-        run: ``(arrays, sizes, miss)`` -> the list of outputs.
-        native: the native caller; see `graphc.codegen.caller`.
-        fail: raises what a failed step's status and error record mean.
-    """
-    file = f"<graphc call {label} {id(program):x}>"
-    given = {"k": program.constants, "native": native, "run": run, "fail": fail}
-    namespace = _CALL_NAMES | given
-    exec(compile(program.source, file, "exec"), namespace)
-    linecache.cache[file] = (len(program.source), None, program.source.splitlines(True), file)
-    call: CallCode = namespace["call"]
-    return call
-
-
-_CALL_NAMES: dict[str, Any] = {
-    "MISS": MISS,
-    "asarray": np.asarray,
-    "class_member": class_member,
-    "flat_block": flat_block,
-    "make_instance": make_instance,
-    "ndarray": np.ndarray,
-    "replay": replay,
-    "resolver": resolver,
-    "stride_pattern": stride_pattern,
-}
-"""The globals of call code."""

@@ -16,9 +16,10 @@ import numpy as np
 
 import graphc
 from graphc.interp import evaluate
+from graphc.trace.call_code import MISS, compile_call
 from graphc.trace.capture import Policy
 from graphc.trace.context import Respecialize
-from graphc.trace.program import MISS, Program, compile_call, trace_program
+from graphc.trace.program import Program, trace_program
 from graphc.verify import verify
 
 COMPILED = os.environ.get("GRAPHC_TEST_COMPILED") == "1"
@@ -50,7 +51,7 @@ def traced_call(fn: Any, args: tuple[Any, ...], symbols: Any = None, kwargs: Any
         except Respecialize as need:
             policy = Policy({k: v for k, v in policy.symbols.items() if v not in need.names})
     verify(program.graph)
-    code = compile_call(program, "test", runner(program))
+    code = compile_call(program.source, program.constants, "test", runner(program))
 
     def call(fn: Any, args: tuple[Any, ...], kwargs: Any = None) -> Any:
         return code(fn, args, kwargs or {})

@@ -10,7 +10,7 @@ import pytest
 from numpy import sin as imported_sin
 from numpy.linalg import norm
 
-from graphc.trace.program import MISS
+from graphc.trace.call_code import MISS
 from tests.trace.arrays import sample
 from tests.trace.harness import same, traced, traced_call
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from graphc.trace.program import MISS
+from graphc.trace.call_code import MISS
 from tests.trace.arrays import sample
 from tests.trace.harness import assert_same, traced_call
 
