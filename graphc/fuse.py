@@ -7,7 +7,8 @@
 A group walks ``dims``. A member of level k is computed inside the first k loops, once for each of
 their positions. ``point`` members are scalar expressions; ``row`` members reduce the loops from
 `split` on and can be used by later members of the same row (softmax is one group);
-``accumulate`` members reduce any other loops into their buffer and can't be read in the group.
+``accumulate`` members reduce any other loops into their buffer. Only ``after`` members can read
+their totals in the group: scalars that are computed once all loops are done.
 Views, constants and positions are in no group: they are read through, at any index.
 """
 
@@ -118,7 +119,10 @@ class _Fuser:
         if self.unit(value) != number or value not in group.members:
             return ""
         member = group.members[value]
-        if member.kind == "accumulate":
+        total = member.kind == "after" or (member.kind == "accumulate" and not member.index)
+        if total and level == 0 and group.rows:
+            return ""
+        if total or member.kind == "accumulate":
             return "the reduction is complete only after the loop"
         if member.index == index:
             if member.level > level:
@@ -152,11 +156,10 @@ class _Fuser:
         inner = {loop(depth) for depth in range(level - len(reduced), level)}
         if level == len(group.dims) and reduced == inner and reduced:
             start = level - len(reduced)
-            if any(start < m.level < level for m in group.members.values()):
-                return "the loops differ"
-            if group.split is None or group.split == start:
+            between = any(start < m.level < level for m in group.members.values())
+            if not between and (group.split is None or group.split == start):
                 return Member(value, result, start, "row", index)
-            if group.split == 0 and self.yield_split(group):
+            if not between and group.split == 0 and self.yield_split(group):
                 return Member(value, result, start, "row", index)
         combine = node.op.lower
         assert isinstance(combine, Reduction)
@@ -227,11 +230,11 @@ class _Fuser:
                 return "the loops differ"
             index = _index(value.shape)
             values = (value,) if kind_of(value) in ("view", "input") else value.node.outputs
-            members = [Member(v, index, level, "point") for v in values]
+            members = [Member(v, index, level, self.kind_at(group, value, level)) for v in values]
         needed: set[int] = set()
         at = (
             members[0].level
-            if members[0].kind == "point"
+            if members[0].kind in ("point", "after")
             else _level(group, value.node.inputs[0].shape)
         )
         assert at is not None
@@ -252,6 +255,13 @@ class _Fuser:
             group.members[member.value] = member
             self.unit_of[member.value] = number
         return ""
+
+    def kind_at(self, group: Group, value: Value, level: int) -> str:
+        """``after`` for a scalar that reads what is complete only after the loops."""
+        index = _index(value.shape)
+        read = self.operands(value, index, group.bounds) if level == 0 else []
+        found = [group.members[base].kind for base, _ in read if base in group.members]
+        return "after" if {"accumulate", "after"} & set(found) else "point"
 
     def try_merge(self, into: int, other: int) -> bool:
         """Merge two groups with the same loops, if nothing lies between them."""
@@ -274,7 +284,7 @@ class _Fuser:
         assert isinstance(first_group, Group)
         assert isinstance(second_group, Group)
         for member in second_group.members.values():
-            level = member.level if member.kind == "point" else len(a.dims)
+            level = len(a.dims) if member.kind in ("row", "accumulate") else member.level
             for base, place in self.operands_of(member, a.bounds):
                 if self.readable(first_group, early, base, place, level):
                     return False

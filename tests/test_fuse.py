@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import graphc
 from graphc import ops, runtime
 from graphc.errors import UnsupportedError
 from graphc.interp import evaluate
@@ -110,3 +111,45 @@ def test_an_op_without_a_lowering_is_refused():
     x = tensor("float64", 3)
     with pytest.raises(UnsupportedError, match="unheard_of"):
         runtime.build(close([x], [make(op, [x]).out()]))
+
+
+def test_a_scalar_made_from_totals_leaves_the_kernel_of_the_rows():
+    """softmax, the mean of what it weighs, and a root of that: nothing is read twice."""
+    x, y = tensor("float64", 6, 300), tensor("float64", 6, 300)
+    weighed = ops.multiply(softmax(x), y)
+    mean = ops.multiply(ops.sum_(weighed, (0, 1)), ops.constant(1 / 1800))
+    root = ops.sqrt(ops.absolute(mean))
+    graph = close([x, y], [weighed, mean, root])
+    assert len(kernels(graph, [normal(6, 300), normal(6, 300)])) == 1
+    assert len(kernels(close([x, y], [weighed, root]), [normal(6, 300), normal(6, 300)])) == 1
+
+
+def test_what_reads_such_a_scalar_in_a_loop_is_another_kernel():
+    x = tensor("float64", 6, 300)
+    rows = softmax(x)
+    total = ops.sqrt(ops.sum_(ops.multiply(rows, rows), (0, 1)))
+    scaled = ops.multiply(rows, ops.broadcast_to(total, rows.shape))
+    assert len(kernels(close([x], [scaled, total]), [normal(6, 300)])) == 2
+
+
+def test_layer_norm_with_its_gradients_is_one_kernel():
+    def loss(x, scale, shift):
+        centred = x - x.mean(axis=1, keepdims=True)
+        variance = np.mean(centred**2, axis=1, keepdims=True)
+        y = centred / np.sqrt(variance + 1e-5) * scale + shift
+        return np.mean((0.5 * y * (1 + np.tanh(y + 0.044715 * y**3))) ** 2)
+
+    step = graphc.compile(graphc.value_and_grad(loss, argnums=(0, 1, 2)))
+    arguments = normal(40, 30), 1 + normal(30) / 10, normal(30)
+    assert len(step.explain(*arguments).kernels) == 1
+    value, gradients = step(*arguments)
+    np.testing.assert_allclose(value, loss(*arguments))
+    for number, gradient in enumerate(gradients):
+        direction = np.random.default_rng(9).standard_normal(gradient.shape)
+        ends = []
+        for sign in (1, -1):
+            moved = list(arguments)
+            moved[number] = moved[number] + sign * 1e-6 * direction
+            ends.append(loss(*moved))
+        expected = (ends[0] - ends[1]) / 2e-6
+        np.testing.assert_allclose((gradient * direction).sum(), expected, rtol=1e-5, atol=1e-9)

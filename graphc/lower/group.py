@@ -7,24 +7,19 @@ Values are made on demand at the outermost loop where their index is known, and 
 
 from __future__ import annotations
 
-from graphc.fuse_values import Member, expand, kind_of
-from graphc.indexing import loop, trace, whole
-from graphc.ir import Node, Value
+from graphc.fuse_values import Member, kind_of
+from graphc.indexing import loop
+from graphc.ir import Node
 from graphc.loops import (
-    Accumulate,
     Apply,
-    Buffer,
-    Const,
-    Expr,
     For,
-    Index,
     Kernel,
     Let,
-    Load,
     Position,
     Stmt,
     Store,
 )
+from graphc.lower.accumulation import AccumulationLowering
 from graphc.lower.chunk import (
     CHUNK,
     COUNT,
@@ -38,23 +33,19 @@ from graphc.lower.chunk import (
     picoseconds,
 )
 from graphc.lower.collapse import collapse, pass_extents
-from graphc.lower.reduction import Accumulator, accumulator, identity
-from graphc.lower.values import Block, ValueLowering, combine_of
-from graphc.types import DTYPES, Dim, Shape, Size, floordiv, product
+from graphc.lower.reduction import Accumulator
+from graphc.lower.values import Block
+from graphc.types import DTYPES, Dim, Size, floordiv, product
 
 _INT64 = DTYPES["int64"]
-_I0 = Dim.symbol(loop(0))
 FLAT_UNIT = 1024
 """Chunks of a flat loop are a multiple of so many elements: no two share a line of the cache."""
 BLOCK = 128
 """Elements that are summed in any order before partial sums are combined: NumPy's own figure."""
 
 
-class GroupLowering(ValueLowering):
+class GroupLowering(AccumulationLowering):
     """Builds the kernel of one group."""
-
-    range: tuple[Size, Size] | None = None
-    """Start and stop of the outermost loop, while the loop over chunks is emitted."""
 
     def build(self) -> Kernel | None:
         """The kernel, or None if nothing needs the group's results."""
@@ -123,20 +114,6 @@ class GroupLowering(ValueLowering):
             return True
         return any(self.target_depth(m) == 0 or self.initialised(m) for m in self.accumulations())
 
-    def privatised(self) -> list[Member]:
-        """Accumulations into a buffer, of which each chunk needs a copy of its own."""
-        found = [m for m in self.accumulations() if self.initialised(m)]
-        if self.rows == 0:
-            return [m for m in found if not self.row_constant(m)]
-        return [m for m in found if _I0 not in m.index]
-
-    def held_bytes(self) -> Size:
-        """The bytes of the partial results of one chunk."""
-        held: Size = 0
-        for member in self.privatised():
-            held = held + member.value.tensor.nbytes
-        return held
-
     def chunked_nest(self) -> None:
         """Emit a loop over chunks, and the statements that put their results together."""
         assert self.chunks is not None
@@ -185,24 +162,13 @@ class GroupLowering(ValueLowering):
                 self.finish_total(member, whole)
             else:
                 self.results[member.value] = whole.finish(body)
-        if self.rows == 0:
+        if self.rows:
+            self.after_loops()
+        else:
             for member in [m for m, _ in finished if m.kind == "accumulate"]:
                 result = self.results.pop(member.value)
                 body.append(Store(self.buffer(member.value, "update"), member.index, result))
             self.row(done=1)
-
-    def add_partial_buffers(self, member: Member) -> None:
-        """Emit the sum, or other reduction, of the chunks' buffers of one accumulation."""
-        value = member.value
-        target = self.buffer(value, "update")
-        self.fill(member, target, ())
-        places, names = _element_loops(value.shape)
-        source = self.partial(value, "part", value.dtype, value.shape)
-        part = Load(source, (Dim.symbol(CHUNK), *places), value.dtype)
-        stmt: Stmt = Accumulate(target, places, combine_of(value), part)
-        for name, size in reversed(names):
-            stmt = For(name, 0, size, (stmt,))
-        self.blocks[0].body.append(For(CHUNK, 0, COUNT, (stmt,)))
 
     def kernel_name(self, nodes: tuple[Node, ...]) -> str:
         names = [node.op.name for node in nodes if kind_of(node.out()) in ("point", "reduce")]
@@ -229,6 +195,14 @@ class GroupLowering(ValueLowering):
         self.loop_over(depth)
         for member in totals:
             self.finish_total(member, self.held[member.value])
+        if depth == 0:
+            self.after_loops()
+
+    def after_loops(self) -> None:
+        """Store the scalars that are made from totals."""
+        for member in self.wanted("after"):
+            self.store_member(member)
+        self.flush()
 
     def loop_over(self, depth: int) -> None:
         """Emit the loop at `depth`, over the chunk's range if that is the outermost one."""
@@ -240,80 +214,8 @@ class GroupLowering(ValueLowering):
         start, stop = self.bounds_of(depth)
         outer.append(For(loop(depth), start, stop, tuple(inner.body)))
 
-    def bounds_of(self, depth: int) -> tuple[Size, Size]:
-        """Where the loop at `depth` starts and stops."""
-        if depth == 0 and self.range is not None:
-            return self.range
-        return 0, self.group.dims[depth]
-
     def at_level(self, depth: int) -> list[Member]:
         return [m for m in self.wanted("point") if m.level == depth]
-
-    def wanted(self, kind: str) -> list[Member]:
-        found = [m for m in self.group.members.values() if m.kind == kind]
-        if self.group.copy_to is not None:
-            return found
-        return [m for m in found if m.value in self.stored]
-
-    def accumulations(self) -> list[Member]:
-        return self.wanted("accumulate")
-
-    def target_depth(self, member: Member) -> int:
-        """The depth at which the target element of an accumulation is known."""
-        loops = [int(str(p)[1:]) + 1 for p in member.index if not isinstance(p, int)]
-        depth = max(loops, default=0)
-        return depth if depth < self.rows else self.rows
-
-    def in_register(self, member: Member) -> bool:
-        return self.target_depth(member) < self.rows
-
-    def complete(self, member: Member) -> bool:
-        """Whether one visit of its target depth sees every element of the reduction."""
-        loops = {str(p) for p in member.index if not isinstance(p, int)}
-        return loops == {loop(k) for k in range(self.target_depth(member))}
-
-    def initialised(self, member: Member) -> bool:
-        """Whether an accumulation goes into its buffer, which must hold the identity before."""
-        return not (self.in_register(member) and self.complete(member))
-
-    def initialise(self) -> None:
-        """Set buffers that are accumulated into to the identity."""
-        for member in self.accumulations():
-            in_states = self.range is not None and self.rows == 0 and self.row_constant(member)
-            if self.initialised(member) and not in_states:
-                self.fill(member, *self.target(member))
-
-    def target(self, member: Member) -> tuple[Buffer, Index]:
-        """The buffer of an accumulation, and the leading index of the part for this chunk."""
-        value = member.value
-        if self.range is None or member not in self.privatised():
-            return self.buffer(value, "update"), ()
-        return self.partial(value, "part", value.dtype, value.shape), (Dim.symbol(CHUNK),)
-
-    def fill(self, member: Member, target: Buffer, chunk: Index) -> None:
-        """Set an accumulation's buffer, or what a chunk reaches of it, to the identity."""
-        value = member.value
-        places, names = _element_loops(value.shape)
-        start = Const(identity(combine_of(value), value.dtype), value.dtype)
-        stmt: Stmt = Store(target, (*chunk, *places), start)
-        for name, size in reversed(names):
-            position = member.index[places.index(Dim.symbol(name))]
-            own = position == _I0 and not chunk
-            first, stop = self.bounds_of(0) if own else (0, size)
-            stmt = For(name, first, stop, (stmt,))
-        self.blocks[-1].body.append(stmt)
-
-    def declare(self, member: Member, mode: str) -> Accumulator:
-        return accumulator(self, member.value, combine_of(member.value), mode, self.blocks[-1].body)
-
-    def finish_total(self, member: Member, state: Accumulator) -> None:
-        value = member.value
-        result = state.finish(self.blocks[-1].body)
-        if self.complete(member):
-            stmt: Stmt = Store(self.buffer(value, "write"), member.index, result)
-        else:
-            stmt = self.into_target(member, result)
-        self.blocks[-1].body.append(stmt)
 
     def row(self, done: int = 0) -> None:
         """Emit one row: its phases, and what is computed between them; `done` passes are made."""
@@ -346,18 +248,6 @@ class GroupLowering(ValueLowering):
         """Emit the stores held back, so that operands are read before results are written."""
         self.blocks[-1].body.extend(self.pending)
         self.pending = []
-
-    def accumulate(self, member: Member, value: Expr) -> None:
-        """Add one row's `value` to an accumulation."""
-        self.nodes[member.value.node] = None
-        if self.in_register(member):
-            self.held[member.value].add(self.blocks[-1].body, value)
-            return
-        self.blocks[-1].body.append(self.into_target(member, value))
-
-    def into_target(self, member: Member, value: Expr) -> Stmt:
-        target, chunk = self.target(member)
-        return Accumulate(target, (*chunk, *member.index), combine_of(member.value), value)
 
     def run_phase(self, phase: int) -> list[tuple[Member, Accumulator]]:
         """One pass over the row; gives the reductions that it has made."""
@@ -442,37 +332,6 @@ class GroupLowering(ValueLowering):
                 state.close_block(body)
             outer.append(For(start, first, extent, tuple(body), BLOCK))
 
-    def needed(self, member: Member) -> bool:
-        """Whether a stored member depends on `member`."""
-        if not self.alive:
-            stack = [m for m in self.group.members.values() if m.value in self.stored]
-            while stack:
-                found = stack.pop()
-                if found.value in self.alive:
-                    continue
-                self.alive.add(found.value)
-                if found.kind == "point":
-                    stack.extend(self.members_read(found.value, found.index, top=True))
-                else:
-                    stack.extend(self.members_read(self.operand(found), found.operand_index))
-        return member.value in self.alive
-
-    def members_read(self, value: Value, index: Index, top: bool = False) -> list[Member]:
-        """The members that `value` at `index` is made from."""
-        base, place = trace(value, index, self.bounds)
-        member = self.member(base)
-        if member is not None and not top:
-            return [member]
-        if kind_of(base) not in ("point", "free") or (member is None and kind_of(base) == "point"):
-            return []
-        reads = expand(base, place)[1]
-        return [m for r in reads for m in self.members_read(r.value, r.index)]
-
-    def row_constant(self, member: Member) -> bool:
-        """Whether the target of an accumulation stays the same along a row."""
-        row_loops = {loop(k) for k in range(self.rows, self.depth)}
-        return not any(str(p) in row_loops for p in member.index)
-
     def flat(self, member: Member) -> Size:
         """The position in the flattened reduced axes, for arg-max and arg-min."""
         node = member.value.node
@@ -481,9 +340,3 @@ class GroupLowering(ValueLowering):
         for axis in node["axes"]:
             position = position * shape[axis] + member.operand_index[axis]
         return position
-
-
-def _element_loops(shape: Shape) -> tuple[Index, list[tuple[str, Size]]]:
-    """The index of an element of `shape`, and its loop variables with their extents."""
-    index, bounds = whole(shape)
-    return index, list(bounds.items())

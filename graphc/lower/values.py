@@ -108,7 +108,7 @@ class ValueLowering:
             if kind == "point" and self.context.inlinable(base):
                 return self.compute(base, place)
             return self.load(base, place)
-        if member.kind == "row" and member.index == place:
+        if member.kind in ("row", "accumulate") and member.index == place:
             return self.results[base]
         if member.kind == "point" and kind == "reduce":
             return self.degenerate(base, member)
@@ -358,7 +358,7 @@ class ValueLowering:
     def stage(self, member: Member) -> int:
         found = self.stages.get(member.value)
         if found is None:
-            if member.kind == "point":
+            if member.kind in ("point", "after"):
                 found = self.stage_of_reads(member.value, member.index, top=True)
             else:
                 found = self.stage_of_reads(self.operand(member), member.operand_index)
