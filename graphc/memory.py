@@ -32,6 +32,7 @@ from graphc.loops import (
     Select,
     Stmt,
     Store,
+    Tile,
 )
 from graphc.lower import Launch, Loop, Lowered
 from graphc.lower.collapse import collapse
@@ -383,12 +384,24 @@ class _Planner:
             isinstance(key, tuple) and key[0] in ("row", "partial")
         ):
             return None
-        for operand in dict.fromkeys(self.find(k) for k in step.reads):
+        made = made_by_tiles(step.kernel.body)
+        for operand in dict.fromkeys(self.find(k) for k in [*step.reads, *made]):
             dies = operand in held and uses[operand][1] == number and operand != key
             fits = dies and sizes[operand] == sizes[key]
             if fits and in_place(step.kernel, operand, key, self.find):
                 return operand
         return None
+
+
+def made_by_tiles(body: Iterable[Stmt]) -> list[Any]:
+    """The keys of what products in `body` compute."""
+    found: list[Any] = []
+    for stmt in body:
+        if isinstance(stmt, For):
+            found += made_by_tiles(stmt.body)
+        elif isinstance(stmt, Tile) and stmt.template == "product":
+            found.append(stmt.operands[-1][0].key)
+    return found
 
 
 def _best(free: list[tuple[Size, Size]], size: Size) -> tuple[Size, Size] | None:
@@ -463,6 +476,12 @@ def _events(
 
     for stmt in body:
         match stmt:
+            case Tile():
+                # It reads and writes anywhere: no place equals another. What it makes of the source
+                # itself comes before all that is read of it.
+                *read, made = (find(buffer.key) for buffer, _ in stmt.operands)
+                events += [("load", object()) for key in read if key in (source, result)]
+                events += [("store", object())] * (made == result)
             case For():
                 _events(stmt.body, source, result, find, events)
             case Require():

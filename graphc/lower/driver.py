@@ -13,10 +13,12 @@ from typing import Any
 
 from graphc.errors import UnsupportedError
 from graphc.fuse import fuse
+from graphc.fuse_products import attach_products
 from graphc.fuse_values import CHEAP, Fused, Group, cost, expand, kind_of
 from graphc.indexing import contiguous_strides, trace, whole
 from graphc.ir import Node, Value
 from graphc.loops import Elementwise, Template
+from graphc.lower.attached import lower_attached, takes_epilogue
 from graphc.lower.group import GroupLowering
 from graphc.lower.launch import Launch, Loop, Step
 from graphc.lower.operands import place
@@ -123,11 +125,19 @@ def lower(fused: Fused) -> Lowered:
     for value in fused.outputs.values():
         context.demand(value)
     batches: list[list[Step]] = []
-    for unit in reversed(fused.units):
+    units, attached = attach_products(fused, takes_epilogue)
+    for unit in reversed(units):
         if isinstance(unit, Group):
+            node = attached.get(unit)
+            kernel = lower_attached(context, unit, node) if node is not None else None
+            if kernel is not None:
+                batches.append([Launch(kernel)])
+                continue
             kernel = GroupLowering(context, unit).build()
             if kernel is not None:
                 batches.append([Launch(kernel)])
+            if node is not None:
+                batches.append(_template(context, node))
             if unit.copy_to is not None and unit.copy_to[0] == "output":
                 outputs[unit.copy_to[1]] = unit.copy_to
             continue

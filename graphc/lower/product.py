@@ -7,6 +7,7 @@ fused group over the rows just made, while they are in cache (`attach`).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -103,9 +104,12 @@ class _Operand:
         return (1, self.lead) if self.transposed else (self.lead, 1)
 
 
-def _operand(context: Lowering, operands: Operands, value: Value) -> _Operand:
+Add = Callable[[Any, Value, str], Buffer]
+
+
+def _operand(context: Lowering, add: Add, value: Value) -> _Operand:
     key, base, strides, offset = _matrix(context, value)
-    buffer = operands.add(key, base, "read")
+    buffer = add(key, base, "read")
     found = leading_axis(value.shape[-2:], strides[-2:])
     assert found is not None
     return _Operand(buffer, strides[:-2], offset, *found)
@@ -154,6 +158,7 @@ def blocking(
     if not isinstance(m, int):
         return Blocking(rows, floordiv(m + (rows - 1), rows), 0, pack, copy)
     blocks = min(max(m // rows, 1), CHUNKS)
+    blocks += blocks % 2 if 1 < blocks < 8 else 0
     if copy:
         blocks = max(blocks, -(-m // MOST_ROWS))
     rows = max(-(-m // blocks), 1)
@@ -190,68 +195,80 @@ def generated(node: Node) -> bool:
     return not (batch == 1 and found.blocks == 1 and 2 * m * n * k > UNCHUNKED)
 
 
-def _tiled_product(context: Lowering, node: Node) -> Step:
-    a_value, b_value = node.inputs
-    out = node.out()
-    operands = Operands(context, node)
-    a, b = (_operand(context, operands, value) for value in (a_value, b_value))
-    result = operands.result()
-    (m, k), n = a_value.shape[-2:], b_value.shape[-1]
-    shape = out.shape[:-2]
-    batch = product(shape)
-    split = blocking(out.dtype.name, batch, m, n, k, a, b)
-    flops = 2 * product(out.shape) * k
+class Tiled:
+    """A generated product in a kernel: `add` gives the kernel's buffers, as `Operands.add`."""
 
-    def tile(index: Index, row: Size, rows: Size) -> Tile:
-        hints = (
-            split.rows,
-            n if isinstance(n, int) else 0,
-            int(split.pack),
-            int(split.copy),
-            int(b.transposed),
-        )
+    def __init__(self, context: Lowering, node: Node, add: Add) -> None:
+        a, b = node.inputs
+        out = node.out()
+        self.a, self.b = (_operand(context, add, value) for value in (a, b))
+        self.result = add(out, out, "write")
+        self.out = out
+        (self.m, self.k), self.n = a.shape[-2:], b.shape[-1]
+        self.shape = out.shape[:-2]
+        self.batch = product(self.shape)
+        sizes = self.batch, self.m, self.n, self.k
+        self.split = blocking(out.dtype.name, *sizes, self.a, self.b)
+        self.flops = 2 * product(out.shape) * self.k
+
+    def tile(self, index: Index, row: Size, rows: Size) -> Tile:
+        """The statement that computes `rows` rows from `row` of the matrix at a batch `index`."""
+        a, b, n = self.a, self.b, self.n
+        modes = (self.split.pack, self.split.copy, b.transposed)
+        hints = (self.split.rows, n if isinstance(n, int) else 0, *map(int, modes))
         return Tile(
             "product",
             (
                 (a.buffer, linear(index, a.strides) + a.offset + row * a.steps[0]),
                 (b.buffer, linear(index, b.strides) + b.offset),
-                (result, linear(index, contiguous_strides(out.shape)[:-2]) + row * n),
+                (
+                    self.result,
+                    linear(index, contiguous_strides(self.out.shape)[:-2]) + row * n,
+                ),
             ),
-            (rows, n, k, *a.steps, *b.steps, n),
-            (out.dtype.name, hints),
+            (rows, n, self.k, *a.steps, *b.steps, n),
+            (self.out.dtype.name, hints),
         )
 
-    def place(number: Size) -> Index:
+    def first(self) -> Index:
+        """The index of the batch's first matrix."""
+        return (0,) * len(self.shape)
+
+    def place(self, number: Size) -> Index:
         """The index in the batch of its matrix `number`."""
         index: list[Size] = []
-        for size in reversed(shape):
-            index.append(mod(number, size) if len(index) < len(shape) - 1 else number)
+        for size in reversed(self.shape):
+            index.append(mod(number, size) if len(index) < len(self.shape) - 1 else number)
             number = floordiv(number, size)
         return tuple(reversed(index))
 
+
+def _tiled_product(context: Lowering, node: Node) -> Step:
+    operands = Operands(context, node)
+    tiled = Tiled(context, node, operands.add)
+    split, batch, m = tiled.split, tiled.batch, tiled.m
     chunks = split.chunks(batch)
     chunk = Dim.symbol(loop(0)) if chunks != 1 else 0
-    zeros: Index = (0,) * len(shape)
     if split.matrices:
         start = chunk * split.matrices
-        inner: tuple[Stmt, ...] = (tile(place(Dim.symbol(loop(1))), 0, m),)
+        inner: tuple[Stmt, ...] = (tiled.tile(tiled.place(Dim.symbol(loop(1))), 0, m),)
         body: tuple[Stmt, ...] = (
             _stop(start + split.matrices, batch),
             For(loop(1), start, Dim.symbol(STOP), inner),
         )
     elif chunks == 1:
-        body = (tile(zeros, 0, m),)
+        body = (tiled.tile(tiled.first(), 0, m),)
     else:
         matrix = 0 if batch == 1 else floordiv(chunk, split.blocks)
         start = (chunk - matrix * split.blocks) * split.rows
         body = (
             _stop(start + split.rows, m),
-            tile(place(matrix), start, Dim.symbol(STOP) - start),
+            tiled.tile(tiled.place(matrix), start, Dim.symbol(STOP) - start),
         )
     if chunks != 1:
         body = (For(loop(0), Dim.symbol("lo"), Dim.symbol("hi"), body),)
     buffers = tuple(operands.buffers)
-    return Launch(Kernel("product", buffers, body, (node,), (), flops, (), chunks))
+    return Launch(Kernel("product", buffers, body, (node,), (), tiled.flops, (), chunks))
 
 
 STOP = "stop_0"
@@ -271,7 +288,7 @@ def _blas_product(context: Lowering, node: Node) -> Step:
     a_value, b_value = node.inputs
     out = node.out()
     operands = Operands(context, node)
-    a, b = (_operand(context, operands, value) for value in (a_value, b_value))
+    a, b = (_operand(context, operands.add, value) for value in (a_value, b_value))
     result = operands.result()
     routine = operands.function(BLAS[out.dtype.name])
     m, k = a_value.shape[-2:]
