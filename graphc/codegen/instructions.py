@@ -91,19 +91,20 @@ larger = _chosen("larger", ">")
 smaller = _chosen("smaller", "<")
 
 
-def _reassociated(name: str) -> Any:
+def _reassociated(name: str, *flags: str) -> Any:
     def typed(typingctx: Any, x: Any, y: Any) -> Any:
         def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
             operation = getattr(builder, f"f{name}")
-            return operation(*args, flags=("reassoc", "contract"))
+            return operation(*args, flags=("reassoc", "contract", *flags))
 
         return x(x, y), codegen
 
-    typed.__doc__ = f"``x {name} y`` in a reduction whose order is free, so that it vectorises."
+    typed.__doc__ = f"""``x {name} y`` in a reduction whose order is free, so that it vectorises.
+    The sign of a sum that is zero is free too: short rows don't vectorise otherwise."""
     return intrinsic(typed)
 
 
-add_reassociated = _reassociated("add")
+add_reassociated = _reassociated("add", "nsz")
 multiply_reassociated = _reassociated("mul")
 
 

@@ -217,6 +217,9 @@ class Accumulator:
         if self.position:
             return Local(self.position, _INT64)
         result: Expr = Local(self.name, self.wide if self.mode != "plain" else self.dtype)
+        if self.mode == "plain" and self.combine_name == "add" and self.dtype.kind == "f":
+            # A sum in free order may have either zero; NumPy's starts from 0.0.
+            result = Apply("add", (result, Const(0, self.dtype)), self.dtype)
         if self.correction:
             # An overflow makes the correction NaN; the total is then right without it.
             correction = Local(self.correction, self.wide)
