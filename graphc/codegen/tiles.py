@@ -36,8 +36,8 @@ DEPTH = 400
 PACKED_DEPTH = 256
 """The same where a panel is packed: 32 columns of float32 then take 32 KiB."""
 
-ROWS = 256
-"""Rows of A that are copied at most."""
+ROOM = 1024
+"""Bytes of a column of A that is copied, at most: 256 rows of float32."""
 
 PADDING = 16
 """Elements between the copied rows of A, so that they do not share places of the cache."""
@@ -67,8 +67,8 @@ class _Product:
         if self.pack:
             self.panel = self.scratch(PACKED_DEPTH * self.form.columns)
         if self.copy:
-            size = ROWS * (PACKED_DEPTH + PADDING) + PACKED_DEPTH * PADDING
-            self.copied = self.scratch(size)
+            rows = ROOM // self.form.itemsize
+            self.copied = self.scratch((rows + PADDING) * (PACKED_DEPTH + PADDING))
         most = number(PACKED_DEPTH if self.pack or self.copy else DEPTH)
         parts = self.quotient_above(inner, most)
         parts = larger(builder, parts, number(1))
@@ -184,7 +184,7 @@ def product_function(
     Args:
         rows, columns: of the result, None where they are not known.
         pack: pack B by panels of columns.
-        copy: copy A; `rows` are at most `ROWS`, one of its axes is contiguous.
+        copy: copy A; one column of its `rows` takes `ROOM` at most, one of its axes is contiguous.
         transposed: B's columns are contiguous rather than its rows; they are packed.
     """
     form = form_for(bits, rows, columns)

@@ -49,14 +49,14 @@ _GEMM_SIZES = (
 BLAS = {"float32": "sgemm", "float64": "dgemm", "complex64": "cgemm", "complex128": "zgemm"}
 BITS = {"float32": 32, "float64": 64}
 
-CHUNK = 4_000_000
-"""Multiply-adds times two of a chunk, of float32: about 20 microseconds."""
+CHUNK = 1_000_000
+"""Multiply-adds times two of a chunk, of float32, at least: several times what a thread costs."""
 
 FEW_ROWS, MANY_ROWS = 28, 128
 """Rows of a chunk at least: two tiles; where each chunk packs B, so many that it pays."""
 
-MOST_ROWS = 256
-"""Rows of a chunk at most, where A is copied: the room for it (`graphc.codegen.tiles.ROWS`)."""
+ROOM = 1024
+"""Bytes of a column of a chunk at most, where A is copied (`graphc.codegen.tiles.ROOM`)."""
 
 CHUNKS = 64
 """Chunks of a product at most."""
@@ -64,7 +64,7 @@ CHUNKS = 64
 FAR = 4096
 """Bytes: rows that lie a multiple of it apart share a few places of the first cache."""
 
-UNCHUNKED = 5 * CHUNK
+UNCHUNKED = 20 * CHUNK
 """Work that can't be split among rows, from which BLAS, which splits columns too, takes over."""
 
 
@@ -145,22 +145,23 @@ def blocking(
     """The blocking of a product of (m, k) and (k, n): from its sizes, never from the threads."""
     itemsize = BITS[dtype] // 8
     chunk = CHUNK * 4 // itemsize
+    most = ROOM // itemsize
     known = isinstance(n, int) and isinstance(k, int)
     row_work = 2 * n * k if isinstance(n, int) and isinstance(k, int) else chunk // 64
     pack = known and b is not None and _far(b, itemsize, n, k)
     copy = known and a is not None and _near(a, itemsize) and isinstance(n, int) and n > 64
     if batch != 1 and isinstance(m, int) and m * row_work <= chunk // 2:
-        return Blocking(m, 1, max(1, chunk // max(m * row_work, 1)), pack, copy and m <= MOST_ROWS)
-    least = MANY_ROWS if pack or (b is not None and b.transposed and m != n) else FEW_ROWS
+        return Blocking(m, 1, max(1, chunk // max(m * row_work, 1)), pack, copy and m <= most)
+    least = MANY_ROWS if pack or (b is not None and b.transposed) else FEW_ROWS
     rows = max(least, -(-chunk // max(row_work, 1)))
     if copy:
-        rows = min(rows, MOST_ROWS)
+        rows = min(rows, most)
     if not isinstance(m, int):
         return Blocking(rows, floordiv(m + (rows - 1), rows), 0, pack, copy)
     blocks = min(max(m // rows, 1), CHUNKS)
     blocks += blocks % 2 if 1 < blocks < 8 else 0
     if copy:
-        blocks = max(blocks, -(-m // MOST_ROWS))
+        blocks = max(blocks, -(-m // most))
     rows = max(-(-m // blocks), 1)
     return Blocking(rows, max(-(-m // rows), 1), 0, pack, copy)
 
