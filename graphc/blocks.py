@@ -21,13 +21,8 @@ from graphc.objects import Native, addresses
 _SHARE = 8
 """Idle blocks hold at most one part in so many of the machine's memory."""
 
-_KINDS = {
-    "reserve": "words2",
-    "reserve_clear": "words3",
-    "resize": "words3",
-    "give_back": "words3",
-    "trim_all": "words1",
-}
+_HANDLER = ("reserve", "reserve_clear", "resize", "give_back")
+"""NumPy's ``malloc``, ``calloc``, ``realloc`` and ``free``."""
 
 
 class _Handler(ctypes.Structure):
@@ -66,13 +61,14 @@ def _advise() -> int:
 @cache
 def _functions() -> dict[str, int]:
     """The addresses of the store's functions, by name."""
-    wanted = [Native(name, kind, name, level=2) for name, kind in _KINDS.items()]
+    names = (*_HANDLER, "trim_all")
+    wanted = [Native(name, "words", name, level=2) for name in names]
     # The text of these functions is in the key already, with all of the generator.
     found = addresses(wanted, lambda: vars(import_module("graphc.codegen.blocks")))
     # Arrays may be let go while the interpreter shuts down: the code stays loaded.
     target: Any = import_module("graphc.codegen.target")
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(target.loader()))
-    return dict(zip(_KINDS, found, strict=True))
+    return dict(zip(names, found, strict=True))
 
 
 @cache
@@ -90,7 +86,7 @@ def store() -> int:
 def handler() -> Any:
     """The store as NumPy's memory handler: a capsule."""
     found = _functions()
-    made = _Handler(b"graphc", 1, store(), *(found[name] for name in list(_KINDS)[:4]))
+    made = _Handler(b"graphc", 1, store(), *(found[name] for name in _HANDLER))
     create = ctypes.pythonapi.PyCapsule_New
     create.restype = ctypes.py_object
     create.argtypes = (ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)

@@ -125,7 +125,7 @@ def _definition() -> _Definition:
         return vars(import_module("graphc.codegen.caller"))
 
     # The text of this function is in the key already, with all of the generator.
-    (address,) = addresses([Native("run", "words3", "caller", level=2)], namespace)
+    (address,) = addresses([Native("run", "words", "caller", level=2)], namespace)
     return _Definition(b"run", address, _FASTCALL, None)
 
 

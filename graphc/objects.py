@@ -38,7 +38,8 @@ class Native:
 
     Attributes:
         name: what it is called in its module.
-        kind: its signature, a key of `graphc.codegen.cpu.SIGNATURES`.
+        kind: its signature, a key of `graphc.codegen.cpu.SIGNATURES`; or ``words``: a plain
+            function, see `graphc.codegen.plain`.
         text: what decides its code; two with the same text and kind are the same.
         level: of optimisation, 0 to 3.
     """
@@ -114,10 +115,11 @@ def _build(native: Native, key: str, function: FunctionType, keep: bool) -> int:
 
 
 def _compile(native: Native, key: str, function: FunctionType) -> bytes:
-    cpu: Any = import_module("graphc.codegen.cpu")
+    maker: Any = import_module(f"graphc.codegen.{'plain' if native.kind == 'words' else 'cpu'}")
     target: Any = import_module("graphc.codegen.target")
     symbol = f"graphc_{key[:32]}"
-    text = cpu.llvm_text(function, native.kind, symbol)
+    given = (function, symbol) if native.kind == "words" else (function, native.kind, symbol)
+    text = maker.llvm_text(*given)
     code, externals = target.object_code(text, symbol, native.level)
     header = json.dumps({"symbol": symbol, "externals": externals}).encode()
     return header + b"\n" + bytes(code)

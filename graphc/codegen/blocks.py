@@ -31,7 +31,6 @@ from graphc.codegen.blocks_layout import (
     RAW,
     RELEASE,
 )
-from graphc.codegen.numba_names import register_jitable
 from graphc.codegen.words import (
     call,
     clear_bytes,
@@ -50,16 +49,14 @@ _PAGE = 4096
 _LARGE_PAGES = 14
 
 
-@register_jitable
-def release(store, block):  # type: ignore[no-untyped-def]
+def release(store: int, block: int) -> int:
     """Give a block back to the system."""
     set_word(store, HELD, word(store, HELD) - word(block, CAPACITY))
     call(word(store, RELEASE), (word(block, RAW),))
     return 0
 
 
-@register_jitable
-def take(store, size):  # type: ignore[no-untyped-def]
+def take(store: int, size: int) -> int:
     """A block of at least `size` bytes, at a multiple of 64; 0 if there is no memory."""
     size = max(size, SMALLEST)
     step = 1 << (highest_bit(size) - 3)
@@ -91,8 +88,7 @@ def take(store, size):  # type: ignore[no-untyped-def]
     return block
 
 
-@register_jitable
-def trim(store, all_idle):  # type: ignore[no-untyped-def]
+def trim(store: int, all_idle: int) -> int:
     """Release the blocks that were idle since the last trimming, or all idle ones."""
     for number in range(CLASS_COUNT):
         place = CLASSES + CLASS_WORDS * number
@@ -111,8 +107,7 @@ def trim(store, all_idle):  # type: ignore[no-untyped-def]
     return 0
 
 
-@register_jitable
-def give(store, block):  # type: ignore[no-untyped-def]
+def give(store: int, block: int) -> int:
     """A block is used no more."""
     capacity = word(block, CAPACITY)
     if word(store, IDLE) + capacity > word(store, LIMIT):
@@ -130,12 +125,12 @@ def give(store, block):  # type: ignore[no-untyped-def]
     return 0
 
 
-def reserve(store, size):  # type: ignore[no-untyped-def]
+def reserve(store: int, size: int) -> int:
     """NumPy's ``malloc(ctx, size)``."""
     return take(store, size)
 
 
-def reserve_clear(store, count, size):  # type: ignore[no-untyped-def]
+def reserve_clear(store: int, count: int, size: int) -> int:
     """NumPy's ``calloc(ctx, count, size)``."""
     block = take(store, count * size)
     if block != 0:
@@ -143,7 +138,7 @@ def reserve_clear(store, count, size):  # type: ignore[no-untyped-def]
     return block
 
 
-def resize(store, block, size):  # type: ignore[no-untyped-def]
+def resize(store: int, block: int, size: int) -> int:
     """NumPy's ``realloc(ctx, block, size)``."""
     if block == 0:
         return take(store, size)
@@ -157,13 +152,13 @@ def resize(store, block, size):  # type: ignore[no-untyped-def]
     return larger
 
 
-def give_back(store, block, size):  # type: ignore[no-untyped-def]
+def give_back(store: int, block: int, size: int) -> int:
     """NumPy's ``free(ctx, block, size)``."""
     if block != 0:
         give(store, block)
     return 0
 
 
-def trim_all(store):  # type: ignore[no-untyped-def]
+def trim_all(store: int) -> int:
     """Release all idle blocks."""
     return trim(store, 1)

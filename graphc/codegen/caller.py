@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from graphc.codegen import caller_layout as at
 from graphc.codegen.blocks import give, take
-from graphc.codegen.numba_names import register_jitable
 from graphc.codegen.words import (
     byte,
     call,
@@ -40,8 +39,7 @@ _TABLE_WORDS = at.MOST_POINTERS + _FIRST
 _MEMORY_WORDS = at.STACK_ARENA
 
 
-@register_jitable
-def _axes_fit(form, axes, rank, sizes, symbols):  # type: ignore[no-untyped-def]
+def _axes_fit(form: int, axes: int, rank: int, sizes: int, symbols: int) -> int:
     """Whether `sizes` are those of the form; symbols get their values."""
     for axis in range(rank):
         wanted, size = word(form, axes + axis), word(sizes, axis)
@@ -55,8 +53,7 @@ def _axes_fit(form, axes, rank, sizes, symbols):  # type: ignore[no-untyped-def]
     return True
 
 
-@register_jitable
-def _array_fits(form, place, array, symbols):  # type: ignore[no-untyped-def]
+def _array_fits(form: int, place: int, array: int, symbols: int) -> int:
     """Whether an array has the dtype, flags, shape and strides of the argument at `place`."""
     if word(array, at.ARRAY_DTYPE) != word(form, place + at.ARGUMENT_DTYPE):
         return False
@@ -72,8 +69,7 @@ def _array_fits(form, place, array, symbols):  # type: ignore[no-untyped-def]
     return _axes_fit(form, axes + rank, rank, word(array, at.ARRAY_STRIDES), symbols)
 
 
-@register_jitable
-def _arguments_fit(form, interface, arguments, symbols, table):  # type: ignore[no-untyped-def]
+def _arguments_fit(form: int, interface: int, arguments: int, symbols: int, table: int) -> int:
     """Whether the arguments are those of the form; their data go to the step's table."""
     inputs = word(form, at.INPUT_COUNT)
     place = word(form, at.ARGUMENTS)
@@ -102,8 +98,7 @@ def _arguments_fit(form, interface, arguments, symbols, table):  # type: ignore[
     return True
 
 
-@register_jitable
-def _plan(form, symbols):  # type: ignore[no-untyped-def]
+def _plan(form: int, symbols: int) -> int:
     """The plan for these sizes; 0 if there is none yet."""
     count = word(form, at.SYMBOL_COUNT)
     for number in range(word(form, at.PLAN_COUNT)):
@@ -116,8 +111,7 @@ def _plan(form, symbols):  # type: ignore[no-untyped-def]
     return 0
 
 
-@register_jitable
-def _new_array(interface, dtype, rank, shape, size):  # type: ignore[no-untyped-def]
+def _new_array(interface: int, dtype: int, rank: int, shape: int, size: int) -> int:
     """A new array, in a block of the store if it is large; 0 if there is no memory."""
     create, type_ = word(interface, at.ARRAY_NEW), word(interface, at.ARRAY_TYPE)
     if size < at.POOLED:
@@ -139,8 +133,7 @@ def _new_array(interface, dtype, rank, shape, size):  # type: ignore[no-untyped-
     return array
 
 
-@register_jitable
-def _drop(interface, objects, count):  # type: ignore[no-untyped-def]
+def _drop(interface: int, objects: int, count: int) -> int:
     """Let the first `count` objects go, those that are there."""
     for number in range(count):
         if word(objects, number) != 0:
@@ -148,8 +141,9 @@ def _drop(interface, objects, count):  # type: ignore[no-untyped-def]
     return 0
 
 
-@register_jitable
-def _make_outputs(form, plan, interface, table, objects, scalars):  # type: ignore[no-untyped-def]
+def _make_outputs(
+    form: int, plan: int, interface: int, table: int, objects: int, scalars: int
+) -> int:
     """Make the new arrays, and point the step's table at where results go; False: no memory."""
     count = word(form, at.OUTPUT_COUNT)
     place = word(form, at.OUTPUTS)
@@ -174,8 +168,7 @@ def _make_outputs(form, plan, interface, table, objects, scalars):  # type: igno
     return True
 
 
-@register_jitable
-def _scalar(interface, kind, dtype, data):  # type: ignore[no-untyped-def]
+def _scalar(interface: int, kind: int, dtype: int, data: int) -> int:
     """A new scalar or number with the value at `data`; 0 if there is no memory."""
     if kind == at.NEW_SCALAR:
         return call(word(interface, at.SCALAR_NEW), (data, dtype, 0))
@@ -186,8 +179,7 @@ def _scalar(interface, kind, dtype, data):  # type: ignore[no-untyped-def]
     return call(word(interface, at.BOOL_FROM), (byte(data),))
 
 
-@register_jitable
-def _results(form, interface, objects, scalars):  # type: ignore[no-untyped-def]
+def _results(form: int, interface: int, objects: int, scalars: int) -> int:
     """The tuple of results; 0 if there is no memory."""
     count = word(form, at.OUTPUT_COUNT)
     place = word(form, at.OUTPUTS)
@@ -213,8 +205,7 @@ def _results(form, interface, objects, scalars):  # type: ignore[no-untyped-def]
     return results
 
 
-@register_jitable
-def _failure(interface, status, record):  # type: ignore[no-untyped-def]
+def _failure(interface: int, status: int, record: int) -> int:
     """The list that says why the step has failed: its status and its error record."""
     made = call(word(interface, at.LIST_NEW), (1 + at.ERROR_RECORD,))
     if made == 0:
@@ -231,14 +222,13 @@ def _failure(interface, status, record):  # type: ignore[no-untyped-def]
     return made
 
 
-@register_jitable
-def _nothing(interface):  # type: ignore[no-untyped-def]
+def _nothing(interface: int) -> int:
     none = word(interface, at.NONE)
     call(word(interface, at.INCREMENT), (none,))
     return none
 
 
-def run(self, arguments, count):  # type: ignore[no-untyped-def]
+def run(self: int, arguments: int, count: int) -> int:
     """The built-in's body: see above."""
     form = word(word(self, at.TUPLE_ITEMS), at.ARRAY_DATA)
     interface = word(form, at.FORM_INTERFACE)

@@ -26,9 +26,6 @@ SIGNATURES = {
     "step": STEP,
     "run": types.int32(*[types.int64] * 7),
     "worker": types.int32(types.int64),
-    "words1": types.int64(types.int64),
-    "words2": types.int64(types.int64, types.int64),
-    "words3": types.int64(types.int64, types.int64, types.int64),
 }
 """The kinds of generated functions."""
 
