@@ -22,6 +22,7 @@ from graphc.loops import Elementwise, IndexMap
 from graphc.ops import uniform
 from graphc.rewrite import Rules, rewrite, transform
 from graphc.simplify_index import INDEX_RULES
+from graphc.simplify_product import PRODUCT_RULES
 from graphc.simplify_scan import merge_scans, trim_scans
 from graphc.simplify_shape import SHAPE_RULES
 from graphc.types import TensorType
@@ -321,11 +322,15 @@ RULES = (
     + SHAPE_RULES
 )
 
-FINAL_RULES = INDEX_RULES + Rules(
-    (
-        ("mark", lambda node: node.inputs[0]),
-        ("stop_gradient", lambda node: node.inputs[0]),
-        ("power", _cube),
+FINAL_RULES = (
+    INDEX_RULES
+    + PRODUCT_RULES
+    + Rules(
+        (
+            ("mark", lambda node: node.inputs[0]),
+            ("stop_gradient", lambda node: node.inputs[0]),
+            ("power", _cube),
+        )
     )
 )
 """Rules for graphs that are not differentiated any more."""
