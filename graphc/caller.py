@@ -43,6 +43,12 @@ class _Definition(ctypes.Structure):
     )
 
 
+class _Form(np.ndarray):
+    """The table of a form, which keeps what it points to."""
+
+    held: Any = None
+
+
 def _words(address: int, count: int) -> Any:
     return (ctypes.c_int64 * count).from_address(address)
 
@@ -71,7 +77,6 @@ def available() -> bool:
         and found[layout.ARRAY_DTYPE] == id(array.dtype)
         and found[layout.ARRAY_FLAGS] & 0xFFFFFFFF == array.flags.num
         and found[layout.ARRAY_HANDLER] == capsule
-        and _words(id(values), layout.TUPLE_ITEMS + 2)[layout.TUPLE_ITEMS] == id(values[0])
         and all(_words(id(v), 3)[layout.SCALAR_VALUE] == bits for v in values)
     )
 
@@ -101,6 +106,7 @@ def _interface() -> np.ndarray:
         "increment": _address(python.Py_IncRef),
         "decrement": _address(python.Py_DecRef),
         "tuple_new": _address(python.PyTuple_New),
+        "tuple_set": _address(python.PyTuple_SetItem),
         "list_new": _address(python.PyList_New),
         "list_set": _address(python.PyList_SetItem),
         "long_from": _address(python.PyLong_FromLongLong),
@@ -153,10 +159,10 @@ class Caller:
         create = ctypes.pythonapi.PyCFunction_NewEx
         create.restype = ctypes.py_object
         create.argtypes = (ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p)
-        held = (self.form, self._keep, self._records)
-        self.call: Callable[..., Any] = create(ctypes.addressof(_definition()), held, None)
+        self.form.held = (self._keep, self._records)
+        self.call: Callable[..., Any] = create(ctypes.addressof(_definition()), self.form, None)
 
-    def _write(self, executable: Any, passed: Sequence[Passed], kinds: Sequence[str]) -> np.ndarray:
+    def _write(self, executable: Any, passed: Sequence[Passed], kinds: Sequence[str]) -> _Form:
         graph: Graph = executable.graph
         arguments: list[int] = []
         axes: list[list[int]] = []
@@ -192,7 +198,8 @@ class Caller:
         head[layout.CONSTANTS] = executable.constants_address
         head[layout.ARGUMENTS] = first
         head[layout.OUTPUTS] = second
-        return np.array([*head, *arguments, *outputs, *(c for codes in axes for c in codes)])
+        words = [*head, *arguments, *outputs, *(code for codes in axes for code in codes)]
+        return np.array(words, np.int64).view(_Form)
 
     def _axis(self, axis: Any, defined: set[Any]) -> int:
         if isinstance(axis, int):

@@ -1,8 +1,8 @@
 """The native caller: from a call's arguments to its results, without the interpreter between.
 
 It is the body of a built-in function, ``PyObject *call(PyObject *self, PyObject *const *arguments,
-Py_ssize_t count)``, whose `self` is a tuple that begins with an int64 array, the *form*: the table
-of what the arguments must be and of what the results are. One function serves all forms. It gives
+Py_ssize_t count)``, whose `self` is an array of int64, the *form*: the table of what the arguments
+must be and of what the results are. One function serves all forms. It gives
 
     the tuple of results    # None for those that are written to an argument
     None                    # the call does not fit the form: nothing has happened
@@ -201,7 +201,7 @@ def _results(form: int, interface: int, objects: int, scalars: int) -> int:
         _drop(interface, objects, count)
         return results
     for number in range(count):
-        set_word(results, at.TUPLE_ITEMS + number, word(objects, number))
+        call_int(word(interface, at.TUPLE_SET), (results, number, word(objects, number)))
     return results
 
 
@@ -218,7 +218,7 @@ def _failure(interface: int, status: int, record: int) -> int:
         if item == 0:
             call(word(interface, at.DECREMENT), (made,))
             return item
-        call(word(interface, at.LIST_SET), (made, number, item))
+        call_int(word(interface, at.LIST_SET), (made, number, item))
     return made
 
 
@@ -230,7 +230,7 @@ def _nothing(interface: int) -> int:
 
 def run(self: int, arguments: int, count: int) -> int:
     """The built-in's body: see above."""
-    form = word(word(self, at.TUPLE_ITEMS), at.ARRAY_DATA)
+    form = word(self, at.ARRAY_DATA)
     interface = word(form, at.FORM_INTERFACE)
     symbols = stack_words(_SYMBOL_WORDS)
     table = stack_words(_TABLE_WORDS)

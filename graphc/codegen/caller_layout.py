@@ -8,7 +8,6 @@ plan      := sizes, arena, release, value of a symbol*, (bytes, shape)*        #
 # The objects' own layouts. They are part of the binary interfaces of CPython (with its lock) and of
 # NumPy (PyArrayObject_fields, since 1.22); `graphc.caller` compares them before their first use.
 TYPE = 1
-TUPLE_ITEMS = 3
 SCALAR_VALUE = 2
 ARRAY_DATA, ARRAY_NDIM, ARRAY_SHAPE, ARRAY_STRIDES = 2, 3, 4, 5
 ARRAY_DTYPE, ARRAY_FLAGS, ARRAY_HANDLER = 7, 8, 11
@@ -24,6 +23,7 @@ INTERFACE = (
     "increment",
     "decrement",
     "tuple_new",
+    "tuple_set",
     "list_new",
     "list_set",
     "long_from",
@@ -49,6 +49,7 @@ INTERFACE = (
     INCREMENT,
     DECREMENT,
     TUPLE_NEW,
+    TUPLE_SET,
     LIST_NEW,
     LIST_SET,
     LONG_FROM,
