@@ -11,7 +11,6 @@ from graphc.loops import (
     Cast,
     Checked,
     Deferred,
-    Element,
     Expr,
     Guarded,
     Index,
@@ -170,14 +169,8 @@ def _known_position(value: Expr, bounds: Bounds) -> Size | None:
     """The index that `value` is, where it is an index expression and not loaded."""
     if isinstance(value, Deferred):
         base, place = trace(value.value, value.index, bounds)
-        lowering = base.node.op.lower
-        if isinstance(lowering, Element) and not base.node.inputs:
-            value = lowering.expression(base.node, place, _reads_nothing)
+        return place[0] if base.node.op.name == "iota" else None
     return value.index if isinstance(value, Position) else None
-
-
-def _reads_nothing(k: int, index: Index) -> Expr:
-    raise AssertionError("a value without operands reads none")
 
 
 def _within(position: Size, extent: Size, bounds: Bounds) -> bool:

@@ -108,3 +108,17 @@ def test_a_long_chain_of_rows_is_computed_once():
         return len(runtime.build(close([x], [value])).source)
 
     assert text(16) < 2.5 * text(8)
+
+
+@pytest.mark.parametrize(("start", "checks"), [(0, 0), (1, 1)])
+def test_positions_within_an_axis_need_no_check(start, checks):
+    x = tensor("float32", 9)
+    places = ops.add(ops.iota(9), ops.full_like(ops.iota(9), start)) if start else ops.iota(9)
+    kernel = kernel_of([x], [ops.gather(x, [places], (0,))])
+    assert len(kernel.sites) == checks
+
+
+def test_constant_indices_are_checked_at_run_time():
+    x = tensor("float32", 9)
+    kernel = kernel_of([x], [ops.gather(x, [ops.constant([3, -1, 8], "int64")], (0,))])
+    assert len(kernel.sites) == 1
