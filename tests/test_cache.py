@@ -90,7 +90,7 @@ def test_cache_false_keeps_nothing(tmp_path):
     more = "graphc.compile(cache=False)(lambda x: np.expm1(x) * 3)(x)"
     run(tmp_path)
     count = len(objects(tmp_path))
-    assert run(tmp_path, more)["loaded"] == ["numba"]
+    assert "numba" in run(tmp_path, more)["loaded"]
     assert len(objects(tmp_path)) == count
 
 
@@ -107,7 +107,7 @@ KILLED = """
 import os, signal
 from pathlib import Path
 from graphc import cache
-def die(*_):
+def die(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
 {patch}
 graphc.compile(lambda x: np.log1p(x * x) - 2)(x)
@@ -118,7 +118,7 @@ graphc.compile(lambda x: np.log1p(x * x) - 2)(x)
     "patch",
     [
         pytest.param("Path.replace = die", id="before the rename"),
-        pytest.param("Path.open = lambda self, *_: die()", id="before the write"),
+        pytest.param("Path.open = die", id="before the write"),
         pytest.param("cache.put = die", id="holding the lock"),
     ],
 )
@@ -191,10 +191,10 @@ def test_a_read_only_folder_serves_and_is_left_alone(warm, tmp_path):
     folder = copied(warm, tmp_path / "inner")
     assert run(folder)["loaded"] == []
     more = "graphc.compile(lambda x: np.expm1(x) * 5)(x)"
-    read_only = "import os; os.open = os.open; " if os.geteuid() else _as_nobody(tmp_path)
+    drop = "" if os.geteuid() else _as_nobody(tmp_path)
     subprocess.run(["chmod", "-R", "a+rX,a-w", folder], check=True)
     try:
-        said_once(run(folder, read_only + more))
+        said_once(run(folder, drop + more))
     finally:
         subprocess.run(["chmod", "-R", "u+w", folder], check=True)
 
@@ -204,7 +204,8 @@ def _as_nobody(folder):
     for path in (folder, *folder.parents):
         if path.stat().st_uid == os.geteuid() and path != Path("/"):
             path.chmod(path.stat().st_mode | 0o055)
-    return "import os, numba, graphc.codegen.cpu, graphc.objects; os.setuid(65534); "
+    ready = "import filelock, os; graphc.compile(lambda x: np.expm1(x) * 3, cache=False)(x)"
+    return f"{ready}; os.setuid(65534); "
 
 
 def test_a_folder_that_goes_away(tmp_path):
