@@ -1,8 +1,10 @@
 """The store of blocks: results and arenas recycled, what bounds it, and arrays like any other."""
 
+import ctypes
 import gc
 import os
 import resource
+import sys
 import threading
 
 import numpy as np
@@ -11,7 +13,7 @@ import pytest
 import graphc
 from graphc import blocks
 from graphc.codegen import blocks as code
-from graphc.codegen import caller_layout
+from graphc.codegen import blocks_layout, caller_layout
 
 MEGABYTE = 1 << 20
 BIG = np.ones(4 * MEGABYTE, np.float32)
@@ -177,3 +179,32 @@ def test_threads_take_and_give_blocks(store):
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        pytest.param(lambda x: (x * 2, x.sum(), x * 3), id="a result"),
+        pytest.param(lambda x: (np.tanh(x.T @ x) @ x.T).sum(), id="the arena"),
+    ],
+)
+def test_no_memory(store, function):
+    x = np.ones((300, 300))
+    f = compiled(function, x)
+    store.trim()
+    held, count = store.held_bytes(), sys.getrefcount(x)
+    words = (ctypes.c_int64 * blocks_layout.WORDS).from_address(store.store())
+    allocate = words[blocks_layout.ALLOCATE]
+    # A function that gives a null pointer.
+    words[blocks_layout.ALLOCATE] = ctypes.cast(
+        ctypes.pythonapi.PyErr_Occurred, ctypes.c_void_p
+    ).value
+    try:
+        for _ in range(3):
+            with pytest.raises(MemoryError):
+                f(x)
+    finally:
+        words[blocks_layout.ALLOCATE] = allocate
+    assert store.held_bytes() == held
+    assert sys.getrefcount(x) == count
+    f(x)
