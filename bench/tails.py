@@ -29,6 +29,13 @@ MAP = """
             for i in range(n):
                 out[j * stride + i] = {body}
 """
+MAP_IN_PARTS = """
+    for _ in range(passes):
+        for j in range(rows):
+            for part in range(2):
+                for i in range(part_start(part, 0, n, {dtype}), part_stop(part, 0, n, {dtype})):
+                    out[j * stride + i] = {body}
+"""
 SUM = """
     for _ in range(passes):
         for j in range(rows):
@@ -37,12 +44,21 @@ SUM = """
                 total = {body}
             out[j] = total
 """
+SUM_IN_PARTS = """
+    for _ in range(passes):
+        for j in range(rows):
+            total = {dtype}(0.0)
+            for part in range(2):
+                for i in range(part_start(part, 0, n, {dtype}), part_stop(part, 0, n, {dtype})):
+                    total = {body}
+            out[j] = total
+"""
 LOOPS = {
-    "exp(x)": MAP.replace("{body}", "vector_exp(x[j * stride + i])"),
+    "exp(x)": MAP_IN_PARTS.replace("{body}", "vector_exp(x[j * stride + i])"),
     "x * y + 1": MAP.replace("{body}", "x[j * stride + i] * y[j * stride + i] + {dtype}(1.0)"),
     "sum(x)": SUM.replace("{body}", "add_reassociated(total, x[j * stride + i])"),
     "max(x)": SUM.replace("{body}", "maximum(total, x[j * stride + i])"),
-    "sum(tanh(x))": SUM.replace(
+    "sum(tanh(x))": SUM_IN_PARTS.replace(
         "{body}", "add_reassociated(total, vector_tanh(x[j * stride + i]))"
     ),
 }

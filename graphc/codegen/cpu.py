@@ -20,6 +20,7 @@ from graphc.codegen.numba_names import (
     global_compiler_lock,
     types,
 )
+from graphc.codegen.parts import hinted
 
 SIGNATURES = {
     "kernel": KERNEL,
@@ -81,7 +82,7 @@ def llvm_text(function: FunctionType, kind: str, symbol: str) -> str:
         library = result.library
         if not library._finalized:
             library.finalize()
-        text = str(library._final_module)
+        text = hinted(str(library._final_module))
     return text + _adapter(signature, result.fndesc.llvm_func_name, symbol)
 
 

@@ -7,7 +7,22 @@ import math
 import numpy as np
 
 from graphc.errors import UnsupportedError
-from graphc.loops import Apply, Cast, Const, Expr, Load, Local, Position, Select
+from graphc.loops import (
+    Apply,
+    Assign,
+    Cast,
+    Combine,
+    Comment,
+    Const,
+    Expr,
+    For,
+    Let,
+    Load,
+    Local,
+    Position,
+    Select,
+    Store,
+)
 from graphc.types import FloorDiv, Mod, Size, real_dtype
 
 _BINARY = {
@@ -177,6 +192,43 @@ def constant_text(value: bool | int | float | complex, dtype: np.dtype) -> str:
         return text if dtype.name == "float64" else f"{dtype.name}({text})"
     whole = int(value.real if isinstance(value, complex) else value)
     return f"{dtype.name}({whole})"
+
+
+def _elementary(expr: Expr) -> list[np.dtype]:
+    """The types in which an expression calls polynomials."""
+    match expr:
+        case Apply():
+            found = [dtype for argument in expr.arguments for dtype in _elementary(argument)]
+            if expr.dtype.kind == "f" and _FLOAT_CALLS.get(expr.function, "").startswith("vector"):
+                found.append(expr.dtype)
+            return found
+        case Cast():
+            return _elementary(expr.operand)
+        case Select():
+            parts = (expr.condition, expr.then, expr.otherwise)
+            return [dtype for part in parts for dtype in _elementary(part)]
+    return []
+
+
+def dtype_of_parts(loop: For) -> np.dtype | None:
+    """The float type of whose vectors a loop is made; None if the loop is not to be in parts.
+
+    It is in parts (`graphc.codegen.parts`) if it calls polynomials, and scalar code for what is
+    left at its end would cost much.
+    """
+    extent = loop.stop - loop.start
+    if loop.step != 1 or (isinstance(extent, int) and (extent % 16 == 0 or extent < 4)):
+        return None
+    found: list[np.dtype] = []
+    for stmt in loop.body:
+        match stmt:
+            case Let() | Assign() | Combine() | Store():
+                found += _elementary(stmt.value)
+            case Comment():
+                continue
+            case _:
+                return None
+    return min(found, key=lambda dtype: dtype.itemsize, default=None)
 
 
 class ExpressionWriter:

@@ -30,6 +30,13 @@ def host() -> tuple[str, str]:
     return binding.get_host_cpu_name(), features
 
 
+@cache
+def vector_bytes() -> int:
+    """The size of this machine's vectors."""
+    features = host()[1].split(",")
+    return 64 if "+avx512f" in features else 32 if "+avx2" in features else 16
+
+
 def _machine(level: int) -> Any:
     _ready()
     name, features = host()

@@ -93,6 +93,8 @@ from graphc.codegen.native import interrupted as interrupted
 from graphc.codegen.native import launch as launch
 from graphc.codegen.native import launch_chunks as launch_chunks
 from graphc.codegen.native import pointers as pointers
+from graphc.codegen.parts import part_start as part_start
+from graphc.codegen.parts import part_stop as part_stop
 from graphc.codegen.tiles import product as product
 from graphc.codegen.vecmath import vector_cos as vector_cos
 from graphc.codegen.vecmath import vector_erf as vector_erf

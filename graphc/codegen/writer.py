@@ -7,7 +7,13 @@ import re
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
 
-from graphc.codegen.scalar import HELPERS, ExpressionWriter, size_text, type_name
+from graphc.codegen.scalar import (
+    HELPERS,
+    ExpressionWriter,
+    dtype_of_parts,
+    size_text,
+    type_name,
+)
 from graphc.indexing import atoms, map_index, replace_atoms
 from graphc.ir import Graph, Node
 from graphc.loops import (
@@ -50,6 +56,8 @@ NATIVE = frozenset(
         "gemm",
         "product",
         "any_overlap",
+        "part_start",
+        "part_stop",
     ]
 )
 TYPES = frozenset(
@@ -193,13 +201,7 @@ class KernelWriter:
     def statement(self, stmt: Stmt, depth: int) -> None:
         match stmt:
             case For():
-                bounds = size_text(stmt.stop)
-                if stmt.start != 0 or stmt.step != 1:
-                    bounds = f"{size_text(stmt.start)}, {bounds}"
-                if stmt.step != 1:
-                    bounds += f", {stmt.step}"
-                self.line(depth, f"for {stmt.index} in range({bounds}):")
-                self.body(stmt.body, depth + 1)
+                self.loop(stmt, depth)
             case If():
                 self.line(depth, f"if {self.expr(stmt.condition)}:")
                 self.body(stmt.then, depth + 1)
@@ -225,6 +227,25 @@ class KernelWriter:
                 self.tile(stmt, depth)
             case Comment():
                 self.line(depth, f"# {stmt.text}")
+
+    def loop(self, stmt: For, depth: int) -> None:
+        bounds = size_text(stmt.stop)
+        dtype = dtype_of_parts(stmt)
+        if dtype is not None:
+            part, first, last = (f"{word}_of_{stmt.index}" for word in ("part", "first", "last"))
+            name = self.expressions.cast_name(dtype)
+            given = f"{part}, {size_text(stmt.start)}, {bounds}, {name}"
+            self.line(depth, f"for {part} in range(2):")
+            depth += 1
+            self.line(depth, f"{first} = {self.expressions.call('part_start', given)}")
+            self.line(depth, f"{last} = {self.expressions.call('part_stop', given)}")
+            bounds = f"{first}, {last}"
+        elif stmt.start != 0 or stmt.step != 1:
+            bounds = f"{size_text(stmt.start)}, {bounds}"
+        if stmt.step != 1:
+            bounds += f", {stmt.step}"
+        self.line(depth, f"for {stmt.index} in range({bounds}):")
+        self.body(stmt.body, depth + 1)
 
     def check(self, stmt: Check, depth: int) -> None:
         extent = size_text(stmt.extent)
