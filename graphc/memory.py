@@ -399,6 +399,8 @@ def made_by_tiles(body: Iterable[Stmt]) -> list[Any]:
     for stmt in body:
         if isinstance(stmt, For):
             found += made_by_tiles(stmt.body)
+        elif isinstance(stmt, If):
+            found += made_by_tiles((*stmt.then, *stmt.otherwise))
         elif isinstance(stmt, Tile) and stmt.template == "product":
             found.append(stmt.operands[-1][0].key)
     return found

@@ -36,8 +36,11 @@ DEPTH = 400
 PACKED_DEPTH = 256
 """The same where a panel is packed: 32 columns of float32 then take 32 KiB."""
 
-ROOM = 1024
-"""Bytes of a column of A that is copied, at most: 256 rows of float32."""
+ROOM = 1536
+"""Bytes of a column of A that is copied, at most: 384 rows of float32."""
+
+FEW = 4
+"""Rows left over for which there is a smaller micro-kernel, where their number is not known."""
 
 PADDING = 16
 """Elements between the copied rows of A, so that they do not share places of the cache."""
@@ -47,10 +50,16 @@ class _Product:
     """Builds one product function."""
 
     def __init__(
-        self, module: Any, form: Form, columns: int | None, modes: tuple[bool, bool, bool]
+        self,
+        module: Any,
+        form: Form,
+        rows: int | None,
+        columns: int | None,
+        modes: tuple[bool, bool, bool],
     ) -> None:
         self.module = module
         self.form = form
+        self.known_rows = rows
         self.known_columns = columns
         self.pack, self.copy, self.transposed = modes
         self.vectors = Vectors(module, form)
@@ -154,17 +163,30 @@ class _Product:
             builder.call(pack, [self.inner, b, self.b_inner, self.panel, last])
         if self.pack:
             b, b_inner = self.panel, number(form.columns)
-        micro = micro_kernel(self.module, form, masked)
-        tiles = self.quotient_above(self.rows, number(form.rows))
-        with cgutils.for_range(builder, tiles, intp=I64) as tile:
-            row = builder.mul(tile.index, number(form.rows))
+
+        def tile(row: Any, kernel_form: Form) -> None:
             a = builder.gep(self.a, [builder.mul(row, self.a_row)])
             c = builder.gep(self.c, [builder.add(builder.mul(row, self.c_row), column)])
             rows = builder.sub(self.rows, row)
-            strides = [self.a_row, self.a_inner]
-            builder.call(
-                micro, [rows, self.inner, a, *strides, b, b_inner, c, self.c_row, self.more, last]
-            )
+            taken = [rows, self.inner, a, self.a_row, self.a_inner, b, b_inner, c, self.c_row]
+            micro = micro_kernel(self.module, kernel_form, masked)
+            builder.call(micro, [*taken, self.more, last])
+
+        count = self.quotient_above(self.rows, number(form.rows))
+        if self.known_rows is None and form.rows > FEW:
+            count = builder.sdiv(self.rows, number(form.rows))
+        with cgutils.for_range(builder, count, intp=I64) as index:
+            tile(builder.mul(index.index, number(form.rows)), form)
+        if self.known_rows is None and form.rows > FEW:
+            row = builder.mul(count, number(form.rows))
+            rest = builder.sub(self.rows, row)
+            with builder.if_then(builder.icmp_signed(">", rest, number(0))):
+                few = builder.icmp_signed("<=", rest, number(FEW))
+                with builder.if_else(few) as (then, otherwise):
+                    with then:
+                        tile(row, Form(form.bits, form.lanes, FEW, vectors))
+                    with otherwise:
+                        tile(row, form)
 
 
 def product_function(
@@ -192,10 +214,11 @@ def product_function(
     width = form.columns
     known = None if columns is None else min(columns, width) + columns % width
     flags = "".join(letter for letter, on in zip("pct", modes, strict=True) if on)
-    name = f"graphc_product_f{bits}_{form.rows}x{form.vectors}_{known}_{flags}"
+    tall = f"{form.rows}{'' if rows else 'any'}"
+    name = f"graphc_product_f{bits}_{tall}x{form.vectors}_{known}_{flags}"
     if name in module.globals:
         return module.globals[name]
-    return _Product(module, form, columns, modes).build(name)
+    return _Product(module, form, rows, columns, modes).build(name)
 
 
 def _literal(value: Any) -> int:

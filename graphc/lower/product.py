@@ -20,6 +20,7 @@ from graphc.loops import (
     Buffer,
     Const,
     For,
+    If,
     Index,
     Kernel,
     Let,
@@ -28,6 +29,7 @@ from graphc.loops import (
     Stmt,
     Store,
     Tile,
+    compare,
 )
 from graphc.lower.launch import Launch, Step
 from graphc.lower.operands import Operands, kernel_of, nest
@@ -52,14 +54,17 @@ BITS = {"float32": 32, "float64": 64}
 CHUNK = 1_000_000
 """Multiply-adds times two of a chunk, of float32, at least: several times what a thread costs."""
 
-FEW_ROWS, MANY_ROWS = 28, 128
+FEW_ROWS, MANY_ROWS = 28, 192
 """Rows of a chunk at least: two tiles; where each chunk packs B, so many that it pays."""
 
-ROOM = 1024
+ROOM = 1536
 """Bytes of a column of a chunk at most, where A is copied (`graphc.codegen.tiles.ROOM`)."""
 
 CHUNKS = 64
 """Chunks of a product at most."""
+
+LARGE = 1 << 22
+"""Bytes of B from which it is packed, where its size is known at the call only."""
 
 FAR = 4096
 """Bytes: rows that lie a multiple of it apart share a few places of the first cache."""
@@ -123,14 +128,16 @@ class Blocking:
     """How a product is split: `rows` of each chunk; `blocks` of them make a matrix.
 
     `matrices`: where a chunk takes whole matrices of a batch, how many.
-    `pack`, `copy`: whether B is packed by panels and A copied, before they are multiplied.
+    `pack`, `copy`: whether B is packed by panels and A copied, before they are multiplied; `both`
+    of them if B turns out to be large, where its size is not known.
     """
 
-    rows: int
+    rows: Size
     blocks: Size
     matrices: int = 0
     pack: bool = False
     copy: bool = False
+    both: bool = False
 
     def chunks(self, batch: Size) -> Size:
         """Chunks of a product of `batch` matrices."""
@@ -146,10 +153,12 @@ def blocking(
     itemsize = BITS[dtype] // 8
     chunk = CHUNK * 4 // itemsize
     most = ROOM // itemsize
-    known = isinstance(n, int) and isinstance(k, int)
-    row_work = 2 * n * k if isinstance(n, int) and isinstance(k, int) else chunk // 64
-    pack = known and b is not None and _far(b, itemsize, n, k)
-    copy = known and a is not None and _near(a, itemsize) and isinstance(n, int) and n > 64
+    if not (isinstance(n, int) and isinstance(k, int)):
+        rows = MANY_ROWS - (MANY_ROWS - 64) * _below(n * k, LARGE // itemsize)
+        return Blocking(rows, floordiv(m + (rows - 1), rows), both=True)
+    row_work = 2 * n * k
+    pack = b is not None and _far(b, itemsize, n, k)
+    copy = a is not None and _near(a, itemsize) and n > 64
     if batch != 1 and isinstance(m, int) and m * row_work <= chunk // 2:
         return Blocking(m, 1, max(1, chunk // max(m * row_work, 1)), pack, copy and m <= most)
     least = MANY_ROWS if pack or (b is not None and b.transposed) else FEW_ROWS
@@ -164,6 +173,12 @@ def blocking(
         blocks = max(blocks, -(-m // most))
     rows = max(-(-m // blocks), 1)
     return Blocking(rows, max(-(-m // rows), 1), 0, pack, copy)
+
+
+def _below(size: Size, limit: int) -> Size:
+    """1 where `size` is below `limit`, else 0."""
+    quotient = floordiv(limit, size + 1)
+    return floordiv(quotient + limit, limit + 1)
 
 
 def _far(b: _Operand, itemsize: int, n: Size, k: Size) -> bool:
@@ -212,11 +227,27 @@ class Tiled:
         self.split = blocking(out.dtype.name, *sizes, self.a, self.b)
         self.flops = 2 * product(out.shape) * self.k
 
-    def tile(self, index: Index, row: Size, rows: Size) -> Tile:
+    def tile(self, index: Index, row: Size, rows: Size) -> Stmt:
         """The statement that computes `rows` rows from `row` of the matrix at a batch `index`."""
+        if not self.split.both:
+            return self.tile_by(index, row, rows, self.split.pack, self.split.copy)
+        large = LARGE // self.out.dtype.itemsize
+        packed = self.tile_by(index, row, rows, pack=True, copy=True)
+        direct = self.tile_by(index, row, rows, pack=False, copy=False)
+        few = compare("less", self.m, FEW_ROWS)
+        small = compare("less", self.n * self.k, large)
+        condition = Apply("bitwise_or", (few, small), DTYPES["bool"])
+        return If(condition, (direct,), (packed,))
+
+    def tile_by(self, index: Index, row: Size, rows: Size, pack: bool, copy: bool) -> Tile:
         a, b, n = self.a, self.b, self.n
-        modes = (self.split.pack, self.split.copy, b.transposed)
-        hints = (self.split.rows, n if isinstance(n, int) else 0, *map(int, modes))
+        known = self.split.rows if isinstance(self.m, int) else 0
+        modes = (int(pack), int(copy), int(b.transposed))
+        hints = (
+            known if isinstance(known, int) else 0,
+            n if isinstance(n, int) else 0,
+            *modes,
+        )
         return Tile(
             "product",
             (
