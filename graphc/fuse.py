@@ -29,12 +29,13 @@ from graphc.fuse_values import (
     cost,
     expand,
     kind_of,
+    loop_index,
     needs_copy,
 )
 from graphc.indexing import Bounds, loop, simplify, trace, whole
 from graphc.ir import Graph, Node, Value
 from graphc.loops import Index, Reduction
-from graphc.types import Dim, Shape, Size, TensorType, product, symbols
+from graphc.types import Dim, Size, TensorType, product, symbols
 
 _INTERNAL = re.compile(r"[ik]_?\d+|count\d+|(block|stop|chunks?|grain)_\d+|stride\d+_\d+|gemm_\w+")
 """The names that index expressions use for loop variables, checked indices and parameters."""
@@ -127,6 +128,8 @@ class _Fuser:
         if member.index == index:
             if member.level > level:
                 return "the other is computed inside the row"
+            if member.level == 0 < level and group.is_long and self.needs_total(group, member):
+                return "it needs the whole reduction, and both loops are long enough to be split"
             return ""
         if kind_of(value) != "point" or depth > 6:
             return "it reads the other's elements at other positions"
@@ -138,6 +141,14 @@ class _Fuser:
                 return problem
         return ""
 
+    def needs_total(self, group: Group, member: Member) -> bool:
+        """Whether a member outside all loops is a reduction over them, or made from one."""
+        if member.kind == "row":
+            return True
+        read = (base for base, _ in self.operands_of(member, group.bounds))
+        inside = [group.members[base] for base in read if base in group.members]
+        return any(self.needs_total(group, other) for other in inside if other.level == 0)
+
     def cost(self, node: Node) -> int:
         if node not in self.costs:
             self.costs[node] = cost(node)
@@ -147,10 +158,10 @@ class _Fuser:
         """The member that `value` would be in `group`, or why it can't be one."""
         node = value.node
         operand = node.inputs[0]
-        level = _level(group, operand.shape)
+        level = group.level_of(operand.shape)
         if level is None:
             return "the loops differ"
-        index = _index(operand.shape)
+        index = loop_index(operand.shape)
         reduced = {str(index[axis]) for axis in node["axes"] if not isinstance(index[axis], int)}
         result = tuple(p for axis, p in enumerate(index) if axis not in node["axes"])
         inner = {loop(depth) for depth in range(level - len(reduced), level)}
@@ -223,19 +234,19 @@ class _Fuser:
                 return placed
             members = [placed]
         else:
-            level = _level(group, value.shape)
+            level = group.level_of(value.shape)
             if level is None:
                 return "the loops differ"
             if group.split is not None and group.split < level < len(group.dims):
                 return "the loops differ"
-            index = _index(value.shape)
+            index = loop_index(value.shape)
             values = (value,) if kind_of(value) in ("view", "input") else value.node.outputs
             members = [Member(v, index, level, self.kind_at(group, value, level)) for v in values]
         needed: set[int] = set()
         at = (
             members[0].level
             if members[0].kind in ("point", "after")
-            else _level(group, value.node.inputs[0].shape)
+            else group.level_of(value.node.inputs[0].shape)
         )
         assert at is not None
         for base, place in self.operands_of(members[0], group.bounds):
@@ -258,7 +269,7 @@ class _Fuser:
 
     def kind_at(self, group: Group, value: Value, level: int) -> str:
         """``after`` for a scalar that reads what is complete only after the loops."""
-        index = _index(value.shape)
+        index = loop_index(value.shape)
         read = self.operands(value, index, group.bounds) if level == 0 else []
         found = [group.members[base].kind for base, _ in read if base in group.members]
         return "after" if {"accumulate", "after"} & set(found) else "point"
@@ -305,7 +316,7 @@ class _Fuser:
         """Put a computed value into the best group, or a new one."""
         is_reduction = kind_of(value) == "reduce"
         source = value.node.inputs[0] if is_reduction else value
-        index = _index(source.shape)
+        index = loop_index(source.shape)
         bounds = {loop(k): s for k, s in enumerate(size for size in source.shape if size != 1)}
         read = (
             self.operands_at(source, index, bounds)
@@ -378,7 +389,7 @@ class _Fuser:
         """A group that copies `value` into a buffer of its own."""
         group = Group(0, tuple(size for size in value.shape if size != 1), copy_to=key)
         group.number = number = self.new_unit(group)
-        index = _index(value.shape)
+        index = loop_index(value.shape)
         group.members[value] = Member(value, index, len(group.dims), "point")
         bases = self.operands_at(value, index, group.bounds)
         units = (self.unit(base) for base, _ in bases)
@@ -459,22 +470,6 @@ def _checked_kind(graph: Graph, node: Node) -> str:
         return kind_of(node.out())
     except UnsupportedError as error:
         raise UnsupportedError(error.message, location=graph.location(node)) from None
-
-
-def _index(shape: Shape) -> Index:
-    """Loop variables over the axes of `shape`, 0 for those of size 1."""
-    index: list[Size] = []
-    depth = 0
-    for size in shape:
-        index.append(0 if size == 1 else Dim.symbol(loop(depth)))
-        depth += size != 1
-    return tuple(index)
-
-
-def _level(group: Group, shape: Shape) -> int | None:
-    """How many of the group's loops `shape` spans, if it spans the first ones."""
-    dims = tuple(size for size in shape if size != 1)
-    return len(dims) if group.dims[: len(dims)] == dims else None
 
 
 def fuse(graph: Graph, strided: frozenset[int] = frozenset()) -> Fused:

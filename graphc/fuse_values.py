@@ -36,6 +36,10 @@ CHEAP = 4
 CHAIN = 16
 """Scalar operations of a chain of such values up to which the phases of a row recompute it."""
 
+LONG = 1 << 15
+"""Elements from which on a reduction of all of them and what uses it are two kernels: threads can't
+share one in which a loop waits for all of another."""
+
 _COSTS = dict.fromkeys(SCALAR_FUNCTIONS, 20) | {"divide": 4, "sqrt": 4, "floor_divide": 8}
 for _name in [
     "add", "subtract", "multiply", "negative", "absolute", "maximum", "minimum", "equal", "less",
@@ -74,6 +78,22 @@ class Group:
     def rows(self) -> int:
         """How many of the loops are rows."""
         return len(self.dims) if self.split is None else self.split
+
+    @property
+    def is_long(self) -> bool:
+        """Whether the loops may be worth more than one thread."""
+        count = product(self.dims)
+        return not isinstance(count, int) or count >= LONG
+
+    def level_of(self, shape: Shape) -> int | None:
+        """How many of the loops `shape` spans, if it spans the first ones."""
+        dims = tuple(size for size in shape if size != 1)
+        return len(dims) if self.dims[: len(dims)] == dims else None
+
+
+def loop_index(shape: Shape) -> Index:
+    """Loop variables over the axes of `shape`, 0 for those of size 1."""
+    return whole(shape)[0]
 
 
 @dataclass(slots=True)

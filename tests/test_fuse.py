@@ -153,3 +153,16 @@ def test_layer_norm_with_its_gradients_is_one_kernel():
             ends.append(loss(*moved))
         expected = (ends[0] - ends[1]) / 2e-6
         np.testing.assert_allclose((gradient * direction).sum(), expected, rtol=1e-5, atol=1e-9)
+
+
+@pytest.mark.parametrize(("count", "expected"), [(1000, 1), (100_000, 2)])
+def test_a_long_array_divided_by_its_sum_is_two_kernels_that_threads_share(count, expected):
+    x = tensor("float64", count)
+    total = ops.sum_(ops.square(x), (0,))
+    y = ops.multiply(x, ops.broadcast_to(ops.reciprocal(ops.sqrt(total)), (count,)))
+    graph = close([x], [y])
+    found = kernels(graph, [normal(count)])
+    assert len(found) == expected
+    assert all((kernel.chunks > 1) is (expected > 1) for _, kernel in found)
+    reasons = [reason for _, _, reason in runtime.build(graph).apart]
+    assert any("whole reduction" in reason for reason in reasons) is (expected > 1)
