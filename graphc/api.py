@@ -332,8 +332,8 @@ def compile(
         threads: how many threads run a large kernel; by default ``GRAPHC_THREADS``, else one a
             core. Results do not depend on it.
         precision: ``"strict"`` or ``"fast"``, which allows approximations; this version makes none.
-        optimize: ``"fast"`` compiles sooner, to slower code; ``"default"``; ``"full"``, in this
-            version the same.
+        optimize: ``"fast"`` compiles sooner, to slower code; ``"default"``; ``"full"`` also
+            measures ways to compute each matrix product, and keeps the choice in the cache.
         memory_limit: not built yet, raises UnsupportedError.
         debug: ``"nan"`` raises NonFiniteError at the first operation that makes a NaN or inf.
         verify: compare each call with the NumPy evaluator; raises VerificationError.

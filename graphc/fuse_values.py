@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -98,7 +98,10 @@ def loop_index(shape: Shape) -> Index:
 
 @dataclass(slots=True)
 class Fused:
-    """The units of a graph in dependency order, and why neighbours are apart."""
+    """The units of a graph in dependency order, and why neighbours are apart.
+
+    `library`: of products that were measured, whether BLAS is faster (`graphc.tune`).
+    """
 
     graph: Graph
     units: list[Group | Node]
@@ -106,6 +109,7 @@ class Fused:
     strided: frozenset[int]
     apart: list[tuple[str, str, str]]
     materialised: frozenset[Value]
+    library: Mapping[Node, bool] = field(default_factory=dict)
 
 
 def kind_of(value: Value) -> str:

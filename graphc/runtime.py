@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -14,13 +15,14 @@ from graphc.codegen.step import Module, write_module
 from graphc.executable import CompiledModule, Executable
 from graphc.fuse import fuse
 from graphc.fuse_values import Fused
-from graphc.ir import Graph
+from graphc.ir import Graph, Node
 from graphc.launcher import thread_count
 from graphc.layout import layout
 from graphc.lower import Lowered, lower
 from graphc.memory import MemoryPlan, plan_memory
 from graphc.objects import Native, addresses, module_namespace, write_source
 from graphc.options import Options
+from graphc.tune import library_products
 
 STEP_LEVEL = 1
 """How much a step is optimised: it only launches kernels."""
@@ -68,6 +70,7 @@ def build(
     Raises:
         UnsupportedError: an op can't be compiled, with the user's line.
     """
+    chosen = options or Options()
     times: dict[str, float] = {} if stages is None else stages
 
     def timed(stage: str, action: Callable[[], Any]) -> Any:
@@ -78,9 +81,27 @@ def build(
 
     strided = frozenset(k for k, kind in enumerate(layouts) if kind == "strided")
     fused: Fused = timed("fuse", lambda: fuse(graph, strided))
+    if chosen.optimize == "full":
+        fused = timed("tune", lambda: _tuned(fused, chosen))
     fused = timed("layout", lambda: layout(fused))
     lowered: Lowered = timed("lower", lambda: lower(fused))
     plan: MemoryPlan = timed("memory", lambda: plan_memory(lowered))
     module: Module = timed("emit", lambda: emit(plan, name))
-    compiled = timed("compile", lambda: compile_module(module, name, options or Options()))
+    compiled = timed("compile", lambda: compile_module(module, name, chosen))
     return Executable(graph, plan, module, compiled, times)
+
+
+def _tuned(fused: Fused, options: Options) -> Fused:
+    """`fused` with the products that BLAS computes faster named."""
+    plain = replace(options, optimize="default")
+
+    def one(graph: Graph, library: bool) -> Executable:
+        alone = fuse(graph, frozenset())
+        products = [unit for unit in alone.units if isinstance(unit, Node)]
+        alone = replace(alone, library=dict.fromkeys(products, library))
+        plan = plan_memory(lower(alone))
+        module = emit(plan, "product")
+        return Executable(graph, plan, module, compile_module(module, "product", plain), {})
+
+    threads = thread_count(options.threads)
+    return replace(fused, library=library_products(fused, one, threads, options.cache))

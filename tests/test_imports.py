@@ -42,6 +42,7 @@ ROOMS = (
     "blocks",
     "caller",
     "launcher",
+    "tune",
     "pipeline",
     "executable",
     "runtime",

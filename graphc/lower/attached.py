@@ -32,16 +32,11 @@ from graphc.loops import (
 )
 from graphc.lower.chunk import CHUNK, GRAIN, Chunks
 from graphc.lower.group import GroupLowering
-from graphc.lower.product import Tiled, generated
+from graphc.lower.product import Tiled
 from graphc.types import Dim, Size
 
 if TYPE_CHECKING:
     from graphc.lower.driver import Lowering
-
-
-def takes_epilogue(node: Node) -> bool:
-    """Whether a group can be attached to the product `node`."""
-    return node.out().dtype.name in ("float32", "float64") and generated(node)
 
 
 class ProductLowering(GroupLowering):

@@ -9,6 +9,7 @@ import builtins
 import keyword
 import re
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from graphc.errors import UnsupportedError
@@ -18,10 +19,11 @@ from graphc.fuse_values import CHEAP, Fused, Group, cost, expand, kind_of
 from graphc.indexing import contiguous_strides, trace, whole
 from graphc.ir import Node, Value
 from graphc.loops import Elementwise, Template
-from graphc.lower.attached import lower_attached, takes_epilogue
+from graphc.lower.attached import lower_attached
 from graphc.lower.group import GroupLowering
 from graphc.lower.launch import Launch, Loop, Step
 from graphc.lower.operands import place
+from graphc.lower.product import generated
 from graphc.lower.templates import lower_template
 from graphc.types import Dim, Shape, Size, TensorType, product
 
@@ -125,7 +127,7 @@ def lower(fused: Fused) -> Lowered:
     for value in fused.outputs.values():
         context.demand(value)
     batches: list[list[Step]] = []
-    units, attached = attach_products(fused, takes_epilogue)
+    units, attached = attach_products(fused, partial(generated, fused))
     for unit in reversed(units):
         if isinstance(unit, Group):
             node = attached.get(unit)

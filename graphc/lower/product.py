@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from graphc.fuse_values import leading_axis
+from graphc.fuse_values import Fused, leading_axis
 from graphc.indexing import contiguous_strides, linear, loop, storage
 from graphc.ir import Node, Value
 from graphc.loops import (
@@ -75,10 +75,9 @@ UNCHUNKED = 20 * CHUNK
 
 def lower_product(context: Lowering, node: Node) -> list[Step]:
     """The launch of a matrix product."""
-    dtype = node.out().dtype
-    if dtype.kind not in "fc":
+    if node.out().dtype.kind not in "fc":
         return [_loop_product(context, node)]
-    if dtype.name in BITS and generated(node):
+    if generated(context.fused, node):
         return [_tiled_product(context, node)]
     return [_blas_product(context, node)]
 
@@ -194,16 +193,24 @@ def _near(a: _Operand, itemsize: int) -> bool:
     return isinstance(a.lead, int) and a.lead > 0 and a.lead * itemsize % FAR == 0
 
 
-def generated(node: Node) -> bool:
-    """Whether the product is generated rather than left to BLAS.
+def can_generate(node: Node) -> bool:
+    """Whether the product is one of matrices of floats: those of vectors are loops, or BLAS's."""
+    a, b = node.inputs
+    return node.out().dtype.name in BITS and a.shape[-2] != 1 and b.shape[-1] != 1
 
-    Measured on an AMD Zen 5 with 512-bit vectors, one thread: see ``docs/performance.md``. BLAS
-    keeps matrices times vectors and what has too few rows to split.
+
+def generated(fused: Fused, node: Node) -> bool:
+    """Whether the product is generated rather than left to BLAS, as measured or by rule.
+
+    The rule: all but one matrix with too few rows to split among threads. It was measured on an AMD
+    Zen 5 with 512-bit vectors: see ``docs/performance.md``.
     """
+    if not can_generate(node):
+        return False
+    if node in fused.library:
+        return not fused.library[node]
     a, b = node.inputs
     (m, k), n = a.shape[-2:], b.shape[-1]
-    if n == 1 or m == 1:
-        return False
     if not (isinstance(m, int) and isinstance(n, int) and isinstance(k, int)):
         return True
     batch = product(a.shape[:-2])
