@@ -19,7 +19,7 @@ from graphc.debug import check_finite, verify_outputs
 from graphc.options import Options
 from graphc.trace.call_code import MISS, CallCode, compile_call, declined
 from graphc.trace.capture import Policy
-from graphc.trace.context import UNUSUAL, Respecialize, without_internal_frames
+from graphc.trace.context import UNUSUAL, Respecialize, user_location, without_internal_frames
 from graphc.trace.program import Program, trace_program
 from graphc.trace.sharing import Block, overlapping, shared_blocks
 
@@ -264,12 +264,15 @@ class Specializations:
         before = set(previous.described_guards())
         changed = [guard for guard in entry.program.described_guards() if guard not in before]
         detail = "; ".join(changed[:3]) or "the values of static arguments"
-        warnings.warn(
+        message = (
             f"{self.name} has been compiled {len(self.entries) + 1} times. What changed last: "
-            f"{detail}. Pass what varies as an array or a float, or name axes with graphc.spec.",
-            RuntimeWarning,
-            stacklevel=5,
+            f"{detail}. Pass what varies as an array or a float, or name axes with graphc.spec."
         )
+        location = user_location()
+        if location is None:
+            warnings.warn(message, RuntimeWarning, stacklevel=2)
+        else:
+            warnings.warn_explicit(message, RuntimeWarning, location.file, location.line)
 
 
 def _without(

@@ -343,8 +343,9 @@ def test_warning_after_many_specialisations():
     f = graphc.compile(lambda x, name: x * len(name))
     for k in range(8):
         f(np.ones(1), "a" * k)
-    with pytest.warns(RuntimeWarning, match="has been compiled 9 times"):
+    with pytest.warns(RuntimeWarning, match="has been compiled 9 times") as said:
         f(np.ones(1), "a" * 8)
+    assert said[0].filename == __file__
 
 
 def test_lower_and_explain():
