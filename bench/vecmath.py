@@ -30,7 +30,17 @@ NUMPY: dict[str, Any] = {
     "log1p": np.log1p,
     "sin": np.sin,
     "cos": np.cos,
+    "tan": np.tan,
+    "arcsin": np.arcsin,
+    "arccos": np.arccos,
+    "arctan": np.arctan,
+    "sinh": np.sinh,
+    "cosh": np.cosh,
     "tanh": np.tanh,
+    "arcsinh": np.arcsinh,
+    "arccosh": np.arccosh,
+    "arctanh": np.arctanh,
+    "cbrt": np.cbrt,
     "expit": special.expit,
     "erf": special.erf,
 }
@@ -89,7 +99,8 @@ def best(run: Callable[..., object], x: np.ndarray, seconds: float = 0.1) -> flo
 def row(name: str, dtype: str) -> list[str]:
     """The cells of a function in one type."""
     contestants = [compiled(f"vector_{name}", dtype), NUMPY[name]]
-    data = [np.random.default_rng(0).uniform(0.1, 8, size).astype(dtype) for size in SIZES]
+    high = 1 if name in ("arcsin", "arccos", "arctanh") else 8
+    data = [np.random.default_rng(0).uniform(0.1, high, size).astype(dtype) for size in SIZES]
     times = [best(run, x) for x in data for run in contestants]
     if hasattr(vocabulary, f"c_{name}"):
         times.append(best(compiled(f"c_{name}", dtype), data[0]))

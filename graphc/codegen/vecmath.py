@@ -14,7 +14,10 @@ from typing import Any
 from graphc.codegen import (
     vecmath_error,
     vecmath_exponential,
+    vecmath_hyperbolic,
+    vecmath_inverse,
     vecmath_logarithm,
+    vecmath_root,
     vecmath_trigonometric,
 )
 from graphc.codegen.numba_names import intrinsic, types
@@ -23,14 +26,20 @@ from graphc.codegen.vecmath_builder import DOUBLE, SINGLE, Arithmetic
 Emitter = Callable[[Arithmetic, Any], Any]
 
 
-def _vector(emit: Emitter) -> Any:
-    """The intrinsic of a function that is written for `Arithmetic`."""
+def _vector(emit: Emitter, single: bool = True) -> Any:
+    """The intrinsic of a function that is written for `Arithmetic`.
+
+    What is not written for `single` precision is computed in double.
+    """
 
     def typed(typingctx: Any, x: Any) -> Any:
         if x not in (types.float32, types.float64):
             return None
 
         def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            if x == types.float32 and not single:
+                wide = builder.fpext(args[0], DOUBLE.value)
+                return builder.fptrunc(emit(Arithmetic(builder, DOUBLE), wide), SINGLE.value)
             form = SINGLE if x == types.float32 else DOUBLE
             return emit(Arithmetic(builder, form), args[0])
 
@@ -53,3 +62,13 @@ vector_log10 = _vector(vecmath_logarithm.log10)
 vector_erf = _vector(vecmath_error.erf)
 vector_sin = _vector(vecmath_trigonometric.sin)
 vector_cos = _vector(vecmath_trigonometric.cos)
+vector_tan = _vector(vecmath_trigonometric.tan, single=False)
+vector_arcsin = _vector(vecmath_inverse.arcsin, single=False)
+vector_arccos = _vector(vecmath_inverse.arccos, single=False)
+vector_arctan = _vector(vecmath_inverse.arctan, single=False)
+vector_sinh = _vector(vecmath_hyperbolic.sinh, single=False)
+vector_cosh = _vector(vecmath_hyperbolic.cosh, single=False)
+vector_arcsinh = _vector(vecmath_hyperbolic.arcsinh, single=False)
+vector_arccosh = _vector(vecmath_hyperbolic.arccosh, single=False)
+vector_arctanh = _vector(vecmath_hyperbolic.arctanh, single=False)
+vector_cbrt = _vector(vecmath_root.cbrt, single=False)

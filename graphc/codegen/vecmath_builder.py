@@ -84,6 +84,21 @@ class Arithmetic:
     def magnitude(self, x: Any) -> Any:
         return self._intrinsic("llvm.fabs", x)
 
+    def square_root(self, x: Any) -> Any:
+        return self._intrinsic("llvm.sqrt", x)
+
+    def exact_product(self, x: Any, y: Any) -> tuple[Any, Any]:
+        """``x * y`` and what it lost in rounding."""
+        product = self.multiply(x, y)
+        return product, self.fma(x, y, self.negate(product))
+
+    def exact_sum(self, x: Any, y: Any) -> tuple[Any, Any]:
+        """``x + y`` and what it lost in rounding (D. E. Knuth)."""
+        total = self.add(x, y)
+        moved = self.subtract(total, x)
+        rest = self.subtract(y, moved)
+        return total, self.add(self.subtract(x, self.subtract(total, moved)), rest)
+
     def round(self, x: Any) -> Any:
         """The nearest integer, of any magnitude."""
         return self._intrinsic("llvm.rint", x)

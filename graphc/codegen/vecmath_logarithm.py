@@ -51,7 +51,7 @@ LOG_DOUBLE = (
 2**-58.3."""
 
 
-def _parts(a: Arithmetic, x: Any) -> tuple[Any, Any]:
+def mantissa_and_exponent(a: Arithmetic, x: Any) -> tuple[Any, Any]:
     """``(k, m)`` with ``x = 2**k m`` for a normal x; k is an integer."""
     bits = a.to_bits(x)
     above = a.builder.sub(bits, a.whole(a.choose(*ROOT_HALF_BITS)))
@@ -64,7 +64,7 @@ def _normal_parts(a: Arithmetic, x: Any) -> tuple[Any, Any]:
     """``(k, f)`` with ``x = 2**k (1 + f)`` for a positive x, subnormals too; k is a float."""
     small = a.is_less(x, a.form.least_normal)
     digits = a.form.mantissa + 2
-    k, m = _parts(a, a.select(small, a.multiply(x, 2.0**digits), x))
+    k, m = mantissa_and_exponent(a, a.select(small, a.multiply(x, 2.0**digits), x))
     k = a.add(a.as_float(k), a.select(small, -float(digits), 0.0))
     return k, a.subtract(m, 1.0)
 
@@ -102,21 +102,26 @@ def log(a: Arithmetic, x: Any) -> Any:
     return _ends(a, x, _with_power(a, k, f, _correction(a, f)), 0.0)
 
 
+def log_of_sum(a: Arithmetic, high: Any, low: Any, doublings: Any) -> Any:
+    """``log(high + low)`` and `doublings` times ln 2; `low` is below the last digit of `high`."""
+    k, m = mantissa_and_exponent(a, high)
+    f = a.subtract(m, 1.0)
+    # Beyond a hundred doublings what was lost is nothing; 2**-k must stay normal.
+    limit = a.whole(100)
+    few = a.builder.select(a.builder.icmp_signed("<", k, limit), k, limit)
+    lost = a.multiply(low, a.power_of_two(a.builder.neg(few)))
+    whole = a.add(f, lost)
+    lost = a.add(a.subtract(f, whole), lost)
+    c = a.add(_correction(a, whole), lost)
+    return _with_power(a, a.add(a.as_float(k), doublings), whole, c)
+
+
 def log1p(a: Arithmetic, x: Any) -> Any:
     """``log(1 + x)``; what ``1 + x`` loses in rounding is added to f (D. E. Knuth's two-sum)."""
     total = a.add(1.0, x)
     moved = a.subtract(total, 1.0)
     lost = a.add(a.subtract(1.0, a.subtract(total, moved)), a.subtract(x, moved))
-    k, m = _parts(a, total)
-    f = a.subtract(m, 1.0)
-    # Beyond a hundred doublings what was lost is nothing; 2**-k must stay normal.
-    limit = a.whole(100)
-    few = a.builder.select(a.builder.icmp_signed("<", k, limit), k, limit)
-    lost = a.multiply(lost, a.power_of_two(a.builder.neg(few)))
-    whole = a.add(f, lost)
-    lost = a.add(a.subtract(f, whole), lost)
-    c = a.add(_correction(a, whole), lost)
-    found = _ends(a, x, _with_power(a, a.as_float(k), whole, c), -1.0)
+    found = _ends(a, x, log_of_sum(a, total, lost, 0.0), -1.0)
     return a.select(a.is_less(a.magnitude(x), a.choose(2.0**-26, 2.0**-55)), x, found)
 
 

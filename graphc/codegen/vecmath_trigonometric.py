@@ -1,4 +1,4 @@
-"""sin and cos, branch-free and right for every argument.
+"""sin, cos and tan, branch-free and right for every argument.
 
 ``abs(x) = m 2**e`` with whole m; m times a tabulated ``2**e 2/pi modulo 4`` counts quarter turns,
 so huge arguments need no branch (after M. H. Payne and R. N. Hanek, Radian Reduction for
@@ -136,7 +136,7 @@ def _reduced(a: Arithmetic, x: Any) -> tuple[Any, Any, Any]:
         for number, values in enumerate(tables)
     ]
     if a.single:
-        head, lost = _product(wide, m, parts[0])
+        head, lost = wide.exact_product(m, parts[0])
         n, quadrant = wide.nearest(head, 1.0)
         turn = wide.add(wide.subtract(head, n), wide.fma(m, parts[1], lost))
         r = builder.fptrunc(wide.multiply(turn, HALF_PI[0]), SINGLE.value)
@@ -149,35 +149,22 @@ def _reduced_double(a: Arithmetic, m: Any, parts: list[Any]) -> tuple[Any, Any, 
 
     The turns are summed to within 2**-140: none is nearer to a whole number than 2**-62.
     """
-    head, second = _product(a, m, parts[0])
+    head, second = a.exact_product(m, parts[0])
     head = a.fma(a.round(a.multiply(head, 0.25)), -4.0, head)
-    third, fourth = _product(a, m, parts[1])
-    head, rest_1 = _two_sum(a, head, second)
-    head, rest_2 = _two_sum(a, head, third)
+    third, fourth = a.exact_product(m, parts[1])
+    head, rest_1 = a.exact_sum(head, second)
+    head, rest_2 = a.exact_sum(head, third)
     n, quadrant = a.nearest(head, 1.0)
     turn = a.subtract(head, n)
-    fifth, sixth = _product(a, m, parts[2])
-    rest, least_1 = _two_sum(a, rest_1, rest_2)
-    fourth, least_2 = _two_sum(a, fourth, fifth)
-    rest, least_3 = _two_sum(a, rest, fourth)
+    fifth, sixth = a.exact_product(m, parts[2])
+    rest, least_1 = a.exact_sum(rest_1, rest_2)
+    fourth, least_2 = a.exact_sum(fourth, fifth)
+    rest, least_3 = a.exact_sum(rest, fourth)
     least = a.add(a.add(least_1, least_2), a.add(least_3, a.fma(m, parts[3], sixth)))
-    turn, rest = _two_sum(a, turn, rest)
-    turn, rest = _two_sum(a, turn, a.add(rest, least))
-    r, low = _product(a, turn, HALF_PI[0])
+    turn, rest = a.exact_sum(turn, rest)
+    turn, rest = a.exact_sum(turn, a.add(rest, least))
+    r, low = a.exact_product(turn, HALF_PI[0])
     return quadrant, r, a.add(low, a.fma(turn, HALF_PI[1], a.multiply(rest, HALF_PI[0])))
-
-
-def _product(a: Arithmetic, x: Any, y: Any) -> tuple[Any, Any]:
-    """``x * y`` and what it lost in rounding."""
-    product = a.multiply(x, y)
-    return product, a.fma(x, y, a.negate(product))
-
-
-def _two_sum(a: Arithmetic, x: Any, y: Any) -> tuple[Any, Any]:
-    """``x + y`` and what it lost in rounding (D. E. Knuth)."""
-    total = a.add(x, y)
-    moved = a.subtract(total, x)
-    return total, a.add(a.subtract(x, a.subtract(total, moved)), a.subtract(y, moved))
 
 
 def _of_quadrant(a: Arithmetic, quadrant: Any, r: Any, rest: Any) -> Any:
@@ -219,3 +206,31 @@ def cos(a: Arithmetic, x: Any) -> Any:
     quadrant, r, rest = _reduced(a, x)
     found = _of_quadrant(a, a.builder.add(quadrant, a.whole(1)), r, rest)
     return a.select(a.is_less(a.magnitude(x), math.inf), found, math.nan)
+
+
+def tan(a: Arithmetic, x: Any) -> Any:
+    """The tangent, in float64: the quotient of sine and cosine, each in two parts."""
+    quadrant, r, rest = _reduced(a, x)
+    z = a.multiply(r, r)
+    low = a.fma(a.multiply(z, r), a.polynomial(z, SIN_DOUBLE), rest)
+    sine = a.add(r, low)
+    sine_low = a.add(a.subtract(r, sine), low)
+    half = a.multiply(z, 0.5)
+    main = a.subtract(1.0, half)
+    lost = a.subtract(a.subtract(1.0, main), half)
+    low = a.fma(a.multiply(z, z), a.polynomial(z, COS_DOUBLE), a.negate(a.multiply(r, rest)))
+    low = a.add(lost, low)
+    cosine = a.add(main, low)
+    cosine_low = a.add(a.subtract(main, cosine), low)
+    odd = a.builder.icmp_unsigned("!=", a.builder.and_(quadrant, a.whole(1)), a.whole(0))
+    top, top_low = a.select(odd, cosine, sine), a.select(odd, cosine_low, sine_low)
+    bottom, bottom_low = a.select(odd, sine, cosine), a.select(odd, sine_low, cosine_low)
+    found = a.divide(top, bottom)
+    opposite = a.negate(found)
+    wrong = a.add(a.fma(opposite, bottom, top), a.fma(opposite, bottom_low, top_low))
+    found = a.add(found, a.divide(wrong, bottom))
+    found = a.select(odd, a.negate(found), found)
+    found = a.select(a.is_less(x, 0.0), a.negate(found), found)
+    size = a.magnitude(x)
+    found = a.select(a.is_less(size, 2.0**-28), x, found)
+    return a.select(a.is_less(size, math.inf), found, math.nan)

@@ -96,7 +96,15 @@ from graphc.codegen.native import pointers as pointers
 from graphc.codegen.parts import part_start as part_start
 from graphc.codegen.parts import part_stop as part_stop
 from graphc.codegen.tiles import product as product
+from graphc.codegen.vecmath import vector_arccos as vector_arccos
+from graphc.codegen.vecmath import vector_arccosh as vector_arccosh
+from graphc.codegen.vecmath import vector_arcsin as vector_arcsin
+from graphc.codegen.vecmath import vector_arcsinh as vector_arcsinh
+from graphc.codegen.vecmath import vector_arctan as vector_arctan
+from graphc.codegen.vecmath import vector_arctanh as vector_arctanh
+from graphc.codegen.vecmath import vector_cbrt as vector_cbrt
 from graphc.codegen.vecmath import vector_cos as vector_cos
+from graphc.codegen.vecmath import vector_cosh as vector_cosh
 from graphc.codegen.vecmath import vector_erf as vector_erf
 from graphc.codegen.vecmath import vector_exp as vector_exp
 from graphc.codegen.vecmath import vector_exp2 as vector_exp2
@@ -107,4 +115,6 @@ from graphc.codegen.vecmath import vector_log1p as vector_log1p
 from graphc.codegen.vecmath import vector_log2 as vector_log2
 from graphc.codegen.vecmath import vector_log10 as vector_log10
 from graphc.codegen.vecmath import vector_sin as vector_sin
+from graphc.codegen.vecmath import vector_sinh as vector_sinh
+from graphc.codegen.vecmath import vector_tan as vector_tan
 from graphc.codegen.vecmath import vector_tanh as vector_tanh

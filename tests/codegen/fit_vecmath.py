@@ -80,6 +80,25 @@ def erf_small(z):
     return mp.erf(x) / x - 1
 
 
+def hyperbolic_sine(z):
+    r = mp.sqrt(z)
+    return (mp.sinh(r) - r) / r**3
+
+
+def hyperbolic_cosine(z):
+    return (mp.cosh(mp.sqrt(z)) - 1 - z / 2) / z**2
+
+
+def arctangent(z):
+    r = mp.sqrt(z)
+    return (mp.atan(r) - r) / r**3
+
+
+def arcsine(z):
+    r = mp.sqrt(z)
+    return (mp.asin(r) - r) / r**3
+
+
 ONE = mp.mpf(1)
 RATIO = ((ROOT - 1) / (ROOT + 1)) ** 2
 
@@ -104,6 +123,11 @@ FITS = {
     "LOG_RATIO": (logarithm_of_ratio, lambda z: z, mp.mpf(10) ** -30, RATIO, (None, 6)),
     "SIN": (sine, lambda z: z, mp.mpf(10) ** -30, QUARTER**2, (3, 6)),
     "COS": (cosine, lambda z: z**2, mp.mpf(10) ** -30, QUARTER**2, (2, 6)),
+    "SINH": (hyperbolic_sine, lambda z: z, mp.mpf(10) ** -30, HALF_LN2**2, (None, 5)),
+    "COSH": (hyperbolic_cosine, lambda z: z**2, mp.mpf(10) ** -30, HALF_LN2**2, (None, 5)),
+    "ATAN": (arctangent, lambda z: z, mp.mpf(10) ** -30, 1, (None, 19)),
+    "ASIN": (arcsine, lambda z: z, mp.mpf(10) ** -30, mp.mpf("0.25"), (None, 12)),
+    "CBRT": (mp.cbrt, lambda x: 1 / x, mp.mpf("0.7"), mp.mpf("1.42"), (None, 4)),
     "ERF": (erf_small, lambda z: ONE, mp.mpf(10) ** -30, 1, (6, 12)),
     "ERF_TAIL": (
         erf_tail,
