@@ -36,7 +36,7 @@ def _kernel() -> dict[str, Any]:
 def graphc_launch(threads: int) -> Callable[[], Any]:
     """A launch by `graphc.launcher`."""
     (kernel,) = objects.addresses([objects.Native("kernel", "kernel", KERNEL)], _kernel)
-    run = ctypes.CFUNCTYPE(ctypes.c_int32, *[ctypes.c_int64] * 7)(launcher.run_address())
+    run = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 7)(launcher.run_address())
     arguments = (launcher.pool_address(), kernel, 0, 0, CHUNKS, 0, threads)
     return lambda: run(*arguments)
 

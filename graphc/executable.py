@@ -17,7 +17,7 @@ import numpy as np
 
 from graphc import launcher
 from graphc.caller import Caller, make_caller
-from graphc.codegen import blas
+from graphc.codegen import blas, poll
 from graphc.codegen.step import Launched, Module
 from graphc.errors import DomainError, GraphcError, OutOfBoundsError
 from graphc.ir import Graph, Node
@@ -29,7 +29,6 @@ from graphc.types import TensorType, evaluate_size, symbols
 
 OVERLAP = 1
 PRINT_FAILED = 255
-INTERRUPTED = 254
 HEADER = 64
 """Bytes before the arena: the error record."""
 
@@ -168,8 +167,8 @@ class Executable:
             return ctypes.cast(callback, ctypes.c_void_p).value or 0
         if name == "poll":
             return launcher.poll_address()
-        if name == "fetched":
-            return launcher.fetched_address()
+        if name == "signals":
+            return launcher.signals_address()
         if name == "launcher":
             return launcher.run_address()
         if name == "pool":
@@ -325,7 +324,7 @@ class Executable:
     def fail(self, status: int, record: Sequence[int]) -> NoReturn:
         """Raise what a non-zero status, and the words of the error record, mean."""
         number, code = divmod(status, 256)
-        if code == INTERRUPTED:
+        if code == poll.INTERRUPTED:
             launcher.raise_fetched()
         if code == PRINT_FAILED and self._raised:
             raise self._raised.pop()

@@ -16,6 +16,7 @@ from importlib import import_module
 from typing import Any
 
 from graphc import config
+from graphc.codegen import poll
 from graphc.codegen import pool_layout as layout
 from graphc.objects import Native, addresses
 
@@ -29,34 +30,41 @@ def thread_count(asked: int | None = None) -> int:
     """How many threads a step uses: `asked`, else ``GRAPHC_THREADS``, else one a core."""
     affinity: Callable[[int], Any] | None = getattr(os, "sched_getaffinity", None)
     cores = len(affinity(0)) if affinity is not None else os.cpu_count() or 1
+    if not _has_threads():
+        return 1
     return min(asked or config.threads() or cores, layout.MOST_THREADS)
 
 
 @cache
 def run_address() -> int:
-    """The launcher: ``int32 run(pool, kernel, table, sizes, chunks, finish, threads)``."""
-    return _native("run" if _has_threads() else "run_alone", "run")
+    """The launcher: ``run(pool, kernel, table, sizes, chunks, finish, threads)``, all words."""
+    return _native("run", "pool")
 
 
 @cache
 def poll_address() -> int:
-    """What a native loop calls to look for signals: ``int32 poll(address of the exception)``."""
-    return _native("poll", "worker", "graphc.codegen.poll")
+    """What a native loop calls to look for signals, with `signals_address`."""
+    return _native("poll", "poll")
 
 
-_fetched = (ctypes.c_void_p * 3)()
+@cache
+def _signals() -> Any:
+    words = (ctypes.c_int64 * poll.WORDS)()
+    for place, name in poll.FUNCTIONS.items():
+        words[place] = _address(getattr(ctypes.pythonapi, name))
+    return words
 
 
-def fetched_address() -> int:
-    """Where `graphc.codegen.poll` puts an exception: one place, for only one thread has signals."""
-    return ctypes.addressof(_fetched)
+def signals_address() -> int:
+    """The words of `graphc.codegen.poll`: one place, for only one thread runs handlers."""
+    return ctypes.addressof(_signals())
 
 
 def raise_fetched() -> None:
     """Raise the exception that a signal's handler raised in a native loop."""
     restore = ctypes.pythonapi.PyErr_Restore
     restore.restype, restore.argtypes = None, [ctypes.c_void_p] * 3
-    restore(*_fetched)  # restored as the current exception, it is raised here
+    restore(*_signals()[:3])  # restored as the current exception, it is raised here
 
 
 def pool_address() -> int:
@@ -69,12 +77,16 @@ def _has_threads() -> bool:
     return os.name == "posix"
 
 
-def _native(name: str, kind: str, module: str = "graphc.codegen.pool") -> int:
+def _address(function: Any) -> int:
+    return ctypes.cast(function, ctypes.c_void_p).value or 0
+
+
+def _native(name: str, module: str) -> int:
     def namespace() -> dict[str, Any]:
-        return vars(import_module(module))
+        return vars(import_module(f"graphc.codegen.{module}"))
 
     # The text of these functions is in the key already, with all of the generator.
-    (address,) = addresses([Native(name, kind, name)], namespace)
+    (address,) = addresses([Native(name, "words", f"{module}.{name}", level=2)], namespace)
     return address
 
 
@@ -96,8 +108,11 @@ def _reset(address: int) -> None:
     ctypes.memset(address, 0, 8 * layout.WORDS)
     words = (ctypes.c_int64 * layout.WORDS).from_address(address)
     words[layout.SPIN] = SPINS
-    words[layout.MASK_SIGNALS] = int(signal.SIG_SETMASK)
-    words[layout.WORKER_CODE] = _native("worker", "worker")
+    words[layout.SET_MASK] = int(signal.SIG_SETMASK)
+    words[layout.WORKER_CODE] = _native("worker", "pool")
     library = ctypes.CDLL(None)
+    for place, name in layout.FUNCTIONS.items():
+        words[place] = _address(getattr(library, name))
+    ctypes.memset(address + 8 * layout.EVERY_SIGNAL, 0xFF, 128)
     library.pthread_mutex_init(ctypes.c_void_p(address + 8 * layout.MUTEX), None)
     library.pthread_cond_init(ctypes.c_void_p(address + 8 * layout.CONDITION), None)

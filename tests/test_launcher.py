@@ -41,7 +41,7 @@ def launch():
         return found
 
     (kernel,) = objects.addresses([objects.Native("kernel", "kernel", KERNEL)], namespace)
-    run = ctypes.CFUNCTYPE(ctypes.c_int32, *[ctypes.c_int64] * 7)(launcher.run_address())
+    run = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 7)(launcher.run_address())
     pool = launcher.pool_address()
 
     def call(chunks, threads, turns=100, failing=1 << 40, finish=False):

@@ -22,12 +22,7 @@ from graphc.codegen.numba_names import (
 )
 from graphc.codegen.parts import hinted
 
-SIGNATURES = {
-    "kernel": KERNEL,
-    "step": STEP,
-    "run": types.int32(*[types.int64] * 7),
-    "worker": types.int32(types.int64),
-}
+SIGNATURES = {"kernel": KERNEL, "step": STEP}
 """The kinds of generated functions."""
 
 

@@ -226,8 +226,9 @@ def launch_chunks(
         run, pool_, threads_, kernel, buffers_, sizes_, chunks_, finish_ = args
         arrays = _stored(context, builder, buffers_, sizes_, (buffers, sizes))
         taken = [builder.ptrtoint(v, I64) for v in (pool_, kernel, *arrays)]
-        run = builder.bitcast(run, ir.FunctionType(I32, [I64] * 7).as_pointer())
-        return builder.call(run, [*taken, chunks_, finish_, builder.ptrtoint(threads_, I64)])
+        run = builder.bitcast(run, ir.FunctionType(I64, [I64] * 7).as_pointer())
+        status = builder.call(run, [*taken, chunks_, finish_, builder.ptrtoint(threads_, I64)])
+        return builder.trunc(status, I32)
 
     pointer, int64 = types.voidptr, types.int64
     given = (pointer, pointer, pointer, pointer, buffers, sizes, int64, int64)
@@ -258,22 +259,22 @@ def cycles(typingctx: Any) -> Any:
 
 
 @intrinsic
-def call_poll(typingctx: Any, function: Any, fetched: Any) -> Any:
+def call_poll(typingctx: Any, function: Any, signals: Any) -> Any:
     """Let Python run its signal handlers: `graphc.codegen.poll`."""
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        poll = builder.bitcast(args[0], ir.FunctionType(I32, [I64]).as_pointer())
-        return builder.call(poll, [builder.ptrtoint(args[1], I64)])
+        poll = builder.bitcast(args[0], ir.FunctionType(I64, [I64]).as_pointer())
+        return builder.trunc(builder.call(poll, [builder.ptrtoint(args[1], I64)]), I32)
 
     return types.int32(types.voidptr, types.voidptr), codegen
 
 
 @register_jitable
-def interrupted(function: Any, fetched: Any, turn: Any, since: Any) -> Any:
+def interrupted(function: Any, signals: Any, turn: Any, since: Any) -> Any:
     """In a loop's turn, now and then: the status of a signal handler that raised, else 0."""
     if turn % 16 != 15 or cycles() - since[0] < PATIENCE:
         return 0
-    status = call_poll(function, fetched)
+    status = call_poll(function, signals)
     since[0] = cycles()
     return status
 

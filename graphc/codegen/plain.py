@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import platform
 import textwrap
 from types import FunctionType, ModuleType
 from typing import Any
@@ -37,6 +38,14 @@ _RELATIONS = {
     ast.Gt: "sgt",
     ast.GtE: "sge",
 }
+PAUSE = {
+    "x86_64": "@llvm.x86.sse2.pause()",
+    "AMD64": "@llvm.x86.sse2.pause()",
+    "aarch64": "@llvm.aarch64.hint(i32 1)",
+    "arm64": "@llvm.aarch64.hint(i32 1)",
+}.get(platform.machine(), "")
+"""The processor's instruction for a loop that waits."""
+
 _INTRINSICS = """
 declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
@@ -56,7 +65,8 @@ def llvm_text(function: FunctionType, symbol: str) -> str:
     texts: list[str] = []
     for one in _growing(found):
         texts.append(_Function(one, found).write())
-    return _INTRINSICS + "\n".join(texts)
+    pause = f"declare void {PAUSE.replace('i32 1', 'i32')}\n" if PAUSE else ""
+    return _INTRINSICS + pause + "\n".join(texts)
 
 
 def _growing(found: dict[FunctionType, str]) -> Any:
@@ -300,6 +310,29 @@ class _Function:
     def do_set_half_word(self, address: str, place: str, value: str) -> str:
         half = self.value(f"trunc i64 {value} to i32")
         self.lines.append(f"  store i32 {half}, ptr {self.place(address, place)}, align 4")
+        return "0"
+
+    def do_atomic_word(self, address: str, place: str) -> str:
+        return self.value(f"load atomic i64, ptr {self.place(address, place)} seq_cst, align 8")
+
+    def do_set_atomic_word(self, address: str, place: str, value: str) -> str:
+        where = self.place(address, place)
+        self.lines.append(f"  store atomic i64 {value}, ptr {where} seq_cst, align 8")
+        return "0"
+
+    def do_add_atomic(self, address: str, place: str, value: str) -> str:
+        where = self.place(address, place)
+        return self.value(f"atomicrmw add ptr {where}, i64 {value} seq_cst")
+
+    def do_exchange_atomic(self, address: str, place: str, expected: str, new: str) -> str:
+        where = self.place(address, place)
+        taken = f"ptr {where}, i64 {expected}, i64 {new} seq_cst seq_cst"
+        found = self.value(f"extractvalue {{ i64, i1 }} {self.value(f'cmpxchg {taken}')}, 1")
+        return self.value(f"zext i1 {found} to i64")
+
+    def do_pause(self) -> str:
+        if PAUSE:
+            self.lines.append(f"  call void {PAUSE}")
         return "0"
 
     def do_copy_memory(self, target: str, source: str, count: str) -> str:

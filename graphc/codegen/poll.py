@@ -1,43 +1,30 @@
 """A native loop's look for signals: Python runs their handlers, and one that raises ends the step.
 
-The exception is fetched into a place of its own, and raised again when the step is left.
+    signals := type, value and traceback of what a handler raised, four functions of Python's
+
+The exception is fetched into its place, and raised again when the step is left.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from graphc.codegen.words import call, call_int, word
 
-from llvmlite import ir
-
-from graphc.codegen.numba_names import cgutils, intrinsic, types
-
-I32 = ir.IntType(32)
-I64 = ir.IntType(64)
-
-
-def _python(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any:
-    """Call a function of Python's C interface."""
-    type_ = ir.FunctionType(result, [argument.type for argument in arguments])
-    return builder.call(cgutils.get_or_insert_function(builder.module, type_, name), arguments)
+ENSURE, CHECK, FETCH, RELEASE = 3, 4, 5, 6
+WORDS = 7
+FUNCTIONS = {
+    ENSURE: "PyGILState_Ensure",
+    CHECK: "PyErr_CheckSignals",
+    FETCH: "PyErr_Fetch",
+    RELEASE: "PyGILState_Release",
+}
+INTERRUPTED = 254
 
 
-@intrinsic
-def check_signals(typingctx: Any, place: Any) -> Any:
-    """Run the handlers of signals that have come; 1 if one raised, its exception at `place`."""
-
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        state = _python(builder, "PyGILState_Ensure", I32, [])
-        raised = _python(builder, "PyErr_CheckSignals", I32, [])
-        failed = builder.icmp_signed("!=", raised, ir.Constant(I32, 0))
-        with builder.if_then(failed):
-            places = [builder.add(args[0], ir.Constant(I64, 8 * k)) for k in range(3)]
-            _python(builder, "PyErr_Fetch", ir.VoidType(), places)
-        _python(builder, "PyGILState_Release", ir.VoidType(), [state])
-        return builder.zext(failed, I64)
-
-    return types.int64(types.int64), codegen
-
-
-def poll(place):  # type: ignore[no-untyped-def]
-    """The launcher's kind of function: 254 where a handler raised, else 0."""
-    return 254 if check_signals(place) != 0 else 0
+def poll(signals: int) -> int:
+    """Run the handlers of signals that have come: 254 where one raised, else 0."""
+    state = call_int(word(signals, ENSURE), ())
+    raised = call_int(word(signals, CHECK), ())
+    if raised != 0:
+        call(word(signals, FETCH), (signals, signals + 8, signals + 16))
+    call(word(signals, RELEASE), (state,))
+    return INTERRUPTED if raised != 0 else 0

@@ -330,7 +330,7 @@ class _ModuleWriter:
             stride = self.number(region.outputs[number].tensor.nbytes)
             where = f"at({self.pointer(step.results[number], plan)}, {place} * {stride})"
             loop_lines.append(f"{inner}[{first_output + number}] = {where}")
-        poll = ", ".join(self.function(name) for name in ("poll", "fetched"))
+        poll = ", ".join(self.function(name) for name in ("poll", "signals"))
         loop_lines += [
             f"status = call_step(constants[STEP_{place_of_body}], {inner}, constants, sizes)",
             "if status == 0:",

@@ -76,3 +76,35 @@ def call_doubles(function: int, arguments: tuple[int, ...]) -> int:
     values = [struct.unpack("d", struct.pack("q", bits))[0] for bits in arguments]
     taken = [ctypes.c_double] * len(arguments)
     return int(ctypes.PYFUNCTYPE(ctypes.c_int64, *taken)(function)(*values))
+
+
+# --- words that several threads use: sequentially consistent --------------------------------------
+
+
+def atomic_word(address: int, place: int) -> int:
+    """The word at `place`."""
+    return word(address, place)
+
+
+def set_atomic_word(address: int, place: int, value: int) -> None:
+    """Set the word at `place`."""
+    set_word(address, place, value)
+
+
+def add_atomic(address: int, place: int, value: int) -> int:
+    """Add to the word at `place`; its value before."""
+    before = word(address, place)
+    set_word(address, place, before + value)
+    return before
+
+
+def exchange_atomic(address: int, place: int, expected: int, new: int) -> bool:
+    """Set the word at `place` to `new` if it is `expected`; whether it was."""
+    if word(address, place) != expected:
+        return False
+    set_word(address, place, new)
+    return True
+
+
+def pause() -> None:
+    """Tell the processor that this is a loop that waits."""
