@@ -46,6 +46,11 @@ NUMPY: dict[str, Any] = {
 }
 """The reference of each function of `graphc.codegen.vecmath`; SciPy's for the last two."""
 
+NUMPY_OF_TWO: dict[str, Any] = {"power": np.power, "arctan2": np.arctan2, "hypot": np.hypot}
+"""The same for functions of two numbers."""
+C_NAMES = {"power": "c_pow", "arctan2": "c_atan2", "hypot": "c_hypot"}
+C_NAMES |= {name: f"c_{name.replace('arc', 'a')}" for name in NUMPY}
+
 SOURCE = """
 def kernel(table, sizes, lo, hi):
     n = sizes[0]
@@ -53,6 +58,16 @@ def kernel(table, sizes, lo, hi):
     x = buffer(table, 1, 2, {dtype})
     for i in range(n):
         out[i] = {call}(x[i])
+    return 0
+"""
+SOURCE_OF_TWO = """
+def kernel(table, sizes, lo, hi):
+    n = sizes[0]
+    out = buffer(table, 0, 3, {dtype})
+    x = buffer(table, 1, 3, {dtype})
+    y = buffer(table, 2, 3, {dtype})
+    for i in range(n):
+        out[i] = {call}(x[i], y[i])
     return 0
 """
 
@@ -69,41 +84,47 @@ def assembly(call: str, dtype: str) -> str:
     return target.assembly(llvm_text(_namespace(text)["kernel"], "kernel", call), call)
 
 
-def compiled(call: str, dtype: str) -> Callable[[np.ndarray, np.ndarray], None]:
-    """``f(x, out)`` for contiguous arrays: a kernel that calls the vocabulary's `call`."""
+def compiled(call: str, dtype: str, count: int = 1) -> Callable[..., None]:
+    """``f(x, out)`` for contiguous arrays: a kernel that calls the vocabulary's `call`.
+
+    With a `count` of 2, ``f(x, y, out)``.
+    """
     pointer = ctypes.c_void_p
     integer = ctypes.c_int64
-    text = SOURCE.format(call=call, dtype=dtype)
+    text = (SOURCE if count == 1 else SOURCE_OF_TWO).format(call=call, dtype=dtype)
     (address,) = addresses([Native("kernel", "kernel", text)], lambda: _namespace(text))
     native = ctypes.CFUNCTYPE(ctypes.c_int32, pointer, pointer, integer, integer)(address)
 
-    def function(x: np.ndarray, out: np.ndarray) -> None:
-        table = (pointer * 2)(out.ctypes.data, x.ctypes.data)
-        sizes = (integer * 1)(x.size)
+    def function(*arrays: np.ndarray) -> None:
+        *operands, out = arrays
+        table = (pointer * (count + 1))(out.ctypes.data, *(x.ctypes.data for x in operands))
+        sizes = (integer * 1)(out.size)
         native(ctypes.addressof(table), ctypes.addressof(sizes), 0, 1)
 
     return function
 
 
-def best(run: Callable[..., object], x: np.ndarray, seconds: float = 0.1) -> float:
-    """Nanoseconds an element of ``run(x, out)``."""
-    out = np.empty_like(x)
+def best(run: Callable[..., object], *operands: np.ndarray, seconds: float = 0.1) -> float:
+    """Nanoseconds an element of ``run(*operands, out)``."""
+    out = np.empty_like(operands[0])
     fastest, stop = float("inf"), time.perf_counter() + seconds
     while time.perf_counter() < stop:
         start = time.perf_counter()
-        run(x, out)
+        run(*operands, out)
         fastest = min(fastest, time.perf_counter() - start)
-    return fastest / x.size * 1e9
+    return fastest / out.size * 1e9
 
 
 def row(name: str, dtype: str) -> list[str]:
     """The cells of a function in one type."""
-    contestants = [compiled(f"vector_{name}", dtype), NUMPY[name]]
+    count = 2 if name in NUMPY_OF_TWO else 1
+    contestants = [compiled(f"vector_{name}", dtype, count), (NUMPY | NUMPY_OF_TWO)[name]]
     high = 1 if name in ("arcsin", "arccos", "arctanh") else 8
-    data = [np.random.default_rng(0).uniform(0.1, high, size).astype(dtype) for size in SIZES]
-    times = [best(run, x) for x in data for run in contestants]
-    if hasattr(vocabulary, f"c_{name}"):
-        times.append(best(compiled(f"c_{name}", dtype), data[0]))
+    random = np.random.default_rng(0)
+    data = [[random.uniform(0.1, high, size).astype(dtype) for _ in range(count)] for size in SIZES]
+    times = [best(run, *operands) for operands in data for run in contestants]
+    if hasattr(vocabulary, C_NAMES[name]):
+        times.append(best(compiled(C_NAMES[name], dtype, count), *data[0]))
     cells = [f"{value:.2f}" for value in times]
     return [f"{name} {dtype}", *cells, *[""] * (2 * len(SIZES) + 1 - len(cells))]
 
@@ -114,7 +135,7 @@ def main() -> None:
     head = [f"{who}, {size // 1024} K" for size in SIZES for who in contestants]
     print("| function | " + " | ".join([*head, f"C library, {SIZES[0] // 1024} K"]) + " |")
     print("|---" * (len(head) + 2) + "|")
-    for name in NUMPY:
+    for name in (*NUMPY, *NUMPY_OF_TWO):
         for dtype in ("float32", "float64"):
             print(f"| {' | '.join(row(name, dtype))} |", flush=True)
 

@@ -17,13 +17,14 @@ from graphc.codegen import (
     vecmath_hyperbolic,
     vecmath_inverse,
     vecmath_logarithm,
+    vecmath_power,
     vecmath_root,
     vecmath_trigonometric,
 )
 from graphc.codegen.numba_names import intrinsic, types
 from graphc.codegen.vecmath_builder import DOUBLE, SINGLE, Arithmetic
 
-Emitter = Callable[[Arithmetic, Any], Any]
+Emitter = Callable[..., Any]
 
 
 def _vector(emit: Emitter, single: bool = True) -> Any:
@@ -50,6 +51,27 @@ def _vector(emit: Emitter, single: bool = True) -> Any:
     return intrinsic(typed)
 
 
+def _vector_of_two(double: Emitter, single: Emitter) -> Any:
+    """The intrinsic of a function of two numbers; both are in float64 arithmetic."""
+
+    def typed(typingctx: Any, x: Any, y: Any) -> Any:
+        if x != y or x not in (types.float32, types.float64):
+            return None
+
+        def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            arithmetic = Arithmetic(builder, DOUBLE)
+            if x == types.float64:
+                return double(arithmetic, *args)
+            wide = [builder.fpext(argument, DOUBLE.value) for argument in args]
+            return builder.fptrunc(single(arithmetic, *wide), SINGLE.value)
+
+        return x(x, y), codegen
+
+    typed.__doc__ = double.__doc__
+    typed.__name__ = f"vector_{double.__name__}"
+    return intrinsic(typed)
+
+
 vector_exp = _vector(vecmath_exponential.exp)
 vector_exp2 = _vector(vecmath_exponential.exp2)
 vector_expm1 = _vector(vecmath_exponential.expm1)
@@ -72,3 +94,6 @@ vector_arcsinh = _vector(vecmath_hyperbolic.arcsinh, single=False)
 vector_arccosh = _vector(vecmath_hyperbolic.arccosh, single=False)
 vector_arctanh = _vector(vecmath_hyperbolic.arctanh, single=False)
 vector_cbrt = _vector(vecmath_root.cbrt, single=False)
+vector_power = _vector_of_two(vecmath_power.power, vecmath_power.power_single)
+vector_arctan2 = _vector_of_two(vecmath_power.arctan2, vecmath_power.arctan2)
+vector_hypot = _vector_of_two(vecmath_power.hypot, vecmath_power.hypot)

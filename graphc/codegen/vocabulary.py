@@ -101,6 +101,7 @@ from graphc.codegen.vecmath import vector_arccosh as vector_arccosh
 from graphc.codegen.vecmath import vector_arcsin as vector_arcsin
 from graphc.codegen.vecmath import vector_arcsinh as vector_arcsinh
 from graphc.codegen.vecmath import vector_arctan as vector_arctan
+from graphc.codegen.vecmath import vector_arctan2 as vector_arctan2
 from graphc.codegen.vecmath import vector_arctanh as vector_arctanh
 from graphc.codegen.vecmath import vector_cbrt as vector_cbrt
 from graphc.codegen.vecmath import vector_cos as vector_cos
@@ -110,10 +111,12 @@ from graphc.codegen.vecmath import vector_exp as vector_exp
 from graphc.codegen.vecmath import vector_exp2 as vector_exp2
 from graphc.codegen.vecmath import vector_expit as vector_expit
 from graphc.codegen.vecmath import vector_expm1 as vector_expm1
+from graphc.codegen.vecmath import vector_hypot as vector_hypot
 from graphc.codegen.vecmath import vector_log as vector_log
 from graphc.codegen.vecmath import vector_log1p as vector_log1p
 from graphc.codegen.vecmath import vector_log2 as vector_log2
 from graphc.codegen.vecmath import vector_log10 as vector_log10
+from graphc.codegen.vecmath import vector_power as vector_power
 from graphc.codegen.vecmath import vector_sin as vector_sin
 from graphc.codegen.vecmath import vector_sinh as vector_sinh
 from graphc.codegen.vecmath import vector_tan as vector_tan

@@ -65,6 +65,11 @@ def logarithm_of_ratio(z):
     return (2 * mp.atanh(s) / s - 2) / z
 
 
+def logarithm_of_ratio_from_fifth(z):
+    s = mp.sqrt(z)
+    return ((2 * mp.atanh(s) / s - 2) / z - mp.mpf(2) / 3) / z
+
+
 def sine(z):
     r = mp.sqrt(z)
     return (mp.sin(r) - r) / r**3
@@ -121,6 +126,13 @@ FITS = {
     "EXP2": (power_of_two, lambda r: r, -0.5, 0.5, (6, 12)),
     "LOG": (logarithm, lambda f: f**2, 1 / ROOT - 1, ROOT - 1, (8, None)),
     "LOG_RATIO": (logarithm_of_ratio, lambda z: z, mp.mpf(10) ** -30, RATIO, (None, 6)),
+    "POWER_LOG": (
+        logarithm_of_ratio_from_fifth,
+        lambda z: z**2,
+        mp.mpf(10) ** -15,
+        RATIO,
+        (None, 8),
+    ),
     "SIN": (sine, lambda z: z, mp.mpf(10) ** -30, QUARTER**2, (3, 6)),
     "COS": (cosine, lambda z: z**2, mp.mpf(10) ** -30, QUARTER**2, (2, 6)),
     "SINH": (hyperbolic_sine, lambda z: z, mp.mpf(10) ** -30, HALF_LN2**2, (None, 5)),
