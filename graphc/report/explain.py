@@ -22,6 +22,7 @@ class KernelReport:
         lines: the user's lines that they come from, as ``file:line: text``.
         flops: arithmetic operations of one run.
         nbytes: bytes of the buffers that it reads and writes, each counted once.
+        chunks: into how many parts its work is split, for several threads.
     """
 
     name: str
@@ -30,6 +31,7 @@ class KernelReport:
     lines: tuple[str, ...]
     flops: int
     nbytes: int
+    chunks: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +82,12 @@ class Explanation:
             f"  compiled in {total:.3f} s: "
             + ", ".join(f"{stage} {spent:.3f}" for stage, spent in self.seconds.items()),
             "",
-            f"  {'kernel':<28} {'FLOP':>8} {'bytes':>8}  fused operations",
+            f"  {'kernel':<28} {'FLOP':>8} {'bytes':>8} {'chunks':>6}  fused operations",
         ]
         for kernel in self.kernels:
             lines.append(
-                f"  {kernel.name:<28} {_quantity(kernel.flops):>8} {_quantity(kernel.nbytes):>8}  "
+                f"  {kernel.name:<28} {_quantity(kernel.flops):>8} {_quantity(kernel.nbytes):>8} "
+                f"{kernel.chunks:>6}  "
                 f"{_listed(kernel.operations)}"
             )
             lines += [f"  {'':<28} {line}" for line in kernel.lines[:2]]
@@ -138,6 +141,7 @@ def explain(name: str, form: Any, sizes: Mapping[str, int]) -> Explanation:
                 lines=tuple(lines),
                 flops=evaluate_size(kernel.flops, sizes),
                 nbytes=evaluate_size(kernel.nbytes, sizes),
+                chunks=evaluate_size(kernel.chunks, sizes),
             )
         )
     guards = tuple(
