@@ -43,6 +43,7 @@ NUMPY: dict[str, Any] = {
     "cbrt": np.cbrt,
     "expit": special.expit,
     "erf": special.erf,
+    "erfc": special.erfc,
 }
 """The reference of each function of `graphc.codegen.vecmath`; SciPy's for the last two."""
 

@@ -84,7 +84,7 @@ _FLOAT_CALLS = {
     "frexp_exponent": "frexp_exponent",
     "signbit": "signbit",
     "erf": "vector_erf",
-    "erfc": "c_erfc",
+    "erfc": "vector_erfc",
     "expit": "vector_expit",
     "complex": "make_complex",
 }

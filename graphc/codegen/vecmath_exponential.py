@@ -66,7 +66,7 @@ EXP2_DOUBLE = (
 """The same for float64, error times r below 2**-56.0."""
 
 
-def _reduced(a: Arithmetic, x: Any) -> tuple[Any, Any, Any]:
+def exp_parts(a: Arithmetic, x: Any) -> tuple[Any, Any, Any]:
     """``(integer, r, c)`` with ``exp(x) = 2**integer (1 + r + c)``."""
     n, integer = a.nearest(x, a.choose(*LOG2_E))
     r = a.fma(n, -a.choose(*LN2), x)
@@ -82,7 +82,7 @@ def _clamped(a: Arithmetic, x: Any) -> Any:
 
 def exp(a: Arithmetic, x: Any) -> Any:
     """The exponential."""
-    integer, r, c = _reduced(a, _clamped(a, x))
+    integer, r, c = exp_parts(a, _clamped(a, x))
     return a.scale(a.add(1.0, a.add(r, c)), integer)
 
 
@@ -100,7 +100,7 @@ def _minus_one(a: Arithmetic, x: Any, halved: bool) -> Any:
 
     ``2**n (1 + r + c) - 1`` is added up so that only small parts are rounded before the end.
     """
-    integer, r, c = _reduced(a, x)
+    integer, r, c = exp_parts(a, x)
     if halved:
         integer = a.builder.sub(integer, a.whole(1))
     power = a.power_of_two(integer)
@@ -138,6 +138,6 @@ def tanh(a: Arithmetic, x: Any) -> Any:
 def expit(a: Arithmetic, x: Any) -> Any:
     """The logistic function; ``z / (1 + z)`` with ``z = exp(-abs(x))`` where x is negative."""
     negated = a.at_least(a.negate(a.magnitude(x)), a.choose(-104.0, -746.0))
-    integer, r, c = _reduced(a, negated)
+    integer, r, c = exp_parts(a, negated)
     z = a.scale(a.add(1.0, a.add(r, c)), integer)
     return _ratio(a, a.select(a.is_less(x, 0.0), z, 1.0), 1.0, z)

@@ -107,6 +107,7 @@ from graphc.codegen.vecmath import vector_cbrt as vector_cbrt
 from graphc.codegen.vecmath import vector_cos as vector_cos
 from graphc.codegen.vecmath import vector_cosh as vector_cosh
 from graphc.codegen.vecmath import vector_erf as vector_erf
+from graphc.codegen.vecmath import vector_erfc as vector_erfc
 from graphc.codegen.vecmath import vector_exp as vector_exp
 from graphc.codegen.vecmath import vector_exp2 as vector_exp2
 from graphc.codegen.vecmath import vector_expit as vector_expit

@@ -117,6 +117,17 @@ def erf_tail(t):
 TAIL_CENTRE = mp.mpf(2)
 
 
+def erfc_near(u):
+    x = u + mp.mpf(5) / 4
+    return mp.exp(x * x) * mp.erfc(x)
+
+
+def erfc_far(t):
+    # t = (x - 5) / (x + 5); erfc(x) exp(x**2) x
+    x = 5 * (1 + t) / (1 - t)
+    return x * mp.exp(x * x) * mp.erfc(x)
+
+
 def tail_at(x):
     return (mp.mpf(x) - TAIL_CENTRE) / (mp.mpf(x) + TAIL_CENTRE)
 
@@ -141,6 +152,14 @@ FITS = {
     "ASIN": (arcsine, lambda z: z, mp.mpf(10) ** -30, mp.mpf("0.25"), (None, 12)),
     "CBRT": (mp.cbrt, lambda x: 1 / x, mp.mpf("0.7"), mp.mpf("1.42"), (None, 4)),
     "ERF": (erf_small, lambda z: ONE, mp.mpf(10) ** -30, 1, (6, 12)),
+    "ERFC_NEAR": (erfc_near, lambda u: 1 / erfc_near(u), -0.75, 0.75, (None, 22)),
+    "ERFC_FAR": (
+        erfc_far,
+        lambda t: 1 / erfc_far(t),
+        mp.mpf(-3) / 7,
+        mp.mpf("22.5") / mp.mpf("32.5"),
+        (None, 20),
+    ),
     "ERF_TAIL": (
         erf_tail,
         lambda t: mp.exp(-((TAIL_CENTRE * (1 + t) / (1 - t)) ** 2)),

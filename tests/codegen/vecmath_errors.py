@@ -28,6 +28,7 @@ EXACT = {
     "cbrt": lambda x: mpmath.sign(x) * mpmath.cbrt(abs(x)),
     "expit": lambda x: 1 / (1 + mpmath.exp(-x)),
     "erf": mpmath.erf,
+    "erfc": lambda x: mpmath.erfc(min(max(x, -40), 40)),
     "sin": mpmath.sin,
     "cos": mpmath.cos,
 }
