@@ -112,6 +112,14 @@ def _lookup(a: Arithmetic, index: Any, values: tuple[float, ...], name: str) -> 
 
 def _reduced(a: Arithmetic, x: Any) -> tuple[Any, Any, Any]:
     """``(quadrant, r, rest)`` with ``abs(x) = quadrant pi/2 + r + rest``, the quadrant modulo 4."""
+    quadrant, r, rest = _reduced_wide(a, x)
+    if not a.single:
+        return quadrant, r, rest
+    return a.builder.trunc(quadrant, a.form.integer), a.builder.fptrunc(r, SINGLE.value), None
+
+
+def _reduced_wide(a: Arithmetic, x: Any) -> tuple[Any, Any, Any]:
+    """The same in float64; one part is enough for a float32."""
     builder, form = a.builder, a.form
     wide = Arithmetic(builder, DOUBLE)
     least = a.choose(*LEAST)
@@ -139,8 +147,7 @@ def _reduced(a: Arithmetic, x: Any) -> tuple[Any, Any, Any]:
         head, lost = wide.exact_product(m, parts[0])
         n, quadrant = wide.nearest(head, 1.0)
         turn = wide.add(wide.subtract(head, n), wide.fma(m, parts[1], lost))
-        r = builder.fptrunc(wide.multiply(turn, HALF_PI[0]), SINGLE.value)
-        return builder.trunc(quadrant, form.integer), r, None
+        return quadrant, wide.multiply(turn, HALF_PI[0]), None
     return _reduced_double(a, m, parts)
 
 
@@ -209,7 +216,9 @@ def cos(a: Arithmetic, x: Any) -> Any:
 
 
 def tan(a: Arithmetic, x: Any) -> Any:
-    """The tangent, in float64: the quotient of sine and cosine, each in two parts."""
+    """The tangent: the quotient of sine and cosine, in float64 or each in two parts."""
+    if a.single:
+        return _tan_single(a, x)
     quadrant, r, rest = _reduced(a, x)
     z = a.multiply(r, r)
     low = a.fma(a.multiply(z, r), a.polynomial(z, SIN_DOUBLE), rest)
@@ -233,4 +242,19 @@ def tan(a: Arithmetic, x: Any) -> Any:
     found = a.select(a.is_less(x, 0.0), a.negate(found), found)
     size = a.magnitude(x)
     found = a.select(a.is_less(size, 2.0**-28), x, found)
+    return a.select(a.is_less(size, math.inf), found, math.nan)
+
+
+def _tan_single(a: Arithmetic, x: Any) -> Any:
+    wide = Arithmetic(a.builder, DOUBLE)
+    quadrant, r, _ = _reduced_wide(a, x)
+    z = wide.multiply(r, r)
+    sine = wide.fma(wide.multiply(z, r), wide.polynomial(z, SIN_DOUBLE[:6]), r)
+    cosine = wide.fma(z, wide.fma(z, wide.polynomial(z, COS_DOUBLE[:6]), -0.5), 1.0)
+    odd = a.builder.icmp_unsigned("!=", a.builder.and_(quadrant, wide.whole(1)), wide.whole(0))
+    top = wide.select(odd, wide.negate(cosine), sine)
+    found = a.builder.fptrunc(wide.divide(top, wide.select(odd, sine, cosine)), SINGLE.value)
+    found = a.select(a.is_less(x, 0.0), a.negate(found), found)
+    size = a.magnitude(x)
+    found = a.select(a.is_less(size, 2.0**-20), x, found)
     return a.select(a.is_less(size, math.inf), found, math.nan)
