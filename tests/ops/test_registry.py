@@ -184,6 +184,10 @@ def test_samples_survive_files_and_simplification(name, k):
     assert all(a.node is b.node for a, b in zip(back.outputs, graph.outputs, strict=True))
     results = zip(evaluate(simplify(graph), arrays), evaluate(graph, arrays), strict=True)
     for simpler, plain in results:
+        if name == "matmul" and plain.dtype.kind == "f":
+            # A product of one row or column becomes a sum, whose order is another.
+            np.testing.assert_allclose(simpler, plain, rtol=4 * np.finfo(plain.dtype).eps)
+            continue
         same(simpler, plain)
 
 
