@@ -330,10 +330,11 @@ def compile(
         target: ``"cpu"``; ``"cuda"`` raises BackendError in this version.
         donate: names of arguments whose storage the results may reuse; this version does not.
         threads: how many threads run a large kernel; by default ``GRAPHC_THREADS``, else one a
-            core. Results do not depend on it.
+            core. Results do not depend on it. What is left to BLAS (complex products, large ones
+            of few rows) runs on BLAS's own threads.
         precision: ``"strict"`` or ``"fast"``, which allows approximations; this version makes none.
         optimize: ``"fast"`` compiles sooner, to slower code; ``"default"``; ``"full"`` also
-            measures ways to compute each matrix product, and keeps the choice in the cache.
+            measures ways to compute each matrix product of known sizes, and keeps the choice.
         memory_limit: not built yet, raises UnsupportedError.
         debug: ``"nan"`` raises NonFiniteError at the first operation that makes a NaN or inf.
         verify: compare each call with the NumPy evaluator; raises VerificationError.

@@ -22,6 +22,12 @@ def cache_folder() -> str:
 
 
 def threads() -> int:
-    """``GRAPHC_THREADS``: how many threads a step uses; 0 where it is not set."""
+    """``GRAPHC_THREADS``: how many threads a step uses; 0 where it is not set.
+
+    Raises:
+        ValueError: it is no positive number.
+    """
     text = os.environ.get("GRAPHC_THREADS", "")
-    return int(text) if text.isdigit() else 0
+    if text and not (text.isdigit() and int(text) > 0):
+        raise ValueError(f"GRAPHC_THREADS={text!r} is no positive number of threads")
+    return int(text or 0)

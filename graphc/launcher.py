@@ -26,13 +26,17 @@ SPINS = 2000
 _lock = threading.Lock()
 
 
+def core_count() -> int:
+    """The cores that this process may use."""
+    affinity: Callable[[int], Any] | None = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
+
+
 def thread_count(asked: int | None = None) -> int:
     """How many threads a step uses: `asked`, else ``GRAPHC_THREADS``, else one a core."""
-    affinity: Callable[[int], Any] | None = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity is not None else os.cpu_count() or 1
     if not _has_threads():
         return 1
-    return min(asked or config.threads() or cores, layout.MOST_THREADS)
+    return min(asked or config.threads() or core_count(), layout.MOST_THREADS)
 
 
 @cache

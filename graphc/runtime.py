@@ -16,7 +16,7 @@ from graphc.executable import CompiledModule, Executable
 from graphc.fuse import fuse
 from graphc.fuse_values import Fused
 from graphc.ir import Graph, Node
-from graphc.launcher import thread_count
+from graphc.launcher import core_count, thread_count
 from graphc.layout import layout
 from graphc.lower import Lowered, lower
 from graphc.memory import MemoryPlan, plan_memory
@@ -93,7 +93,8 @@ def build(
 
 def _tuned(fused: Fused, options: Options) -> Fused:
     """`fused` with the products that BLAS computes faster named."""
-    plain = replace(options, optimize="default")
+    cores = core_count()
+    plain = replace(options, optimize="default", threads=cores)
 
     def one(graph: Graph, library: bool) -> Executable:
         alone = fuse(graph, frozenset())
@@ -103,5 +104,4 @@ def _tuned(fused: Fused, options: Options) -> Fused:
         module = emit(plan, "product")
         return Executable(graph, plan, module, compile_module(module, "product", plain), {})
 
-    threads = thread_count(options.threads)
-    return replace(fused, library=library_products(fused, one, threads, options.cache))
+    return replace(fused, library=library_products(fused, one, cores, options.cache))

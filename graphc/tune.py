@@ -1,15 +1,18 @@
 """``optimize="full"``: which way to compute a product is quickest here, measured and remembered.
 
 A product of known sizes can be generated or be left to BLAS. Each shape is timed once on this
-processor with this number of threads, and the choice is kept in the disk cache, from where a later
-process takes it. Without ``optimize="full"`` the rules of `graphc.lower.product` decide.
+processor with all its cores, and the choice is kept in the disk cache, from where a later process
+takes it; it does not depend on the option ``threads``, as no result does. Without
+``optimize="full"`` the rules of `graphc.lower.product` decide.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +21,7 @@ from graphc import cache
 from graphc.fuse_values import Fused, leading_axis
 from graphc.indexing import storage
 from graphc.ir import Graph, Node, Value, close, fresh_input
-from graphc.lower.product import can_generate
+from graphc.lower import product
 from graphc.objects import environment
 from graphc.ops.linalg import matmul, matrix_transpose
 from graphc.types import TensorType
@@ -35,21 +38,27 @@ Build = Callable[[Graph, bool], Any]
 _known: dict[str, bool] = {}
 
 
-def library_products(fused: Fused, build: Build, threads: int, keep: bool) -> dict[Node, bool]:
+def library_products(fused: Fused, build: Build, cores: int, keep: bool) -> dict[Node, bool]:
     """Whether BLAS computes each product of `fused` faster; those of unknown sizes are left out.
 
     Args:
-        threads: how many a step may use.
+        cores: how many this process may use.
         keep: look in the disk cache, and keep there what is measured.
     """
     return {
-        node: _faster_by_library(node, build, threads, keep)
+        node: _faster_by_library(node, build, cores, keep)
         for node in fused.units
         if isinstance(node, Node)
         and node.op.name == "matmul"
-        and can_generate(node)
+        and product.can_generate(node)
         and _is_static(node)
     }
+
+
+@functools.cache
+def _way() -> str:
+    """What decides the times beside the generator: the blocking of products, and BLAS's build."""
+    return cache.digest(Path(product.__file__).read_bytes(), np.__version__)
 
 
 def _is_static(node: Node) -> bool:
@@ -64,11 +73,11 @@ def _transposed(value: Value) -> bool:
     return leading is not None and leading[0]
 
 
-def _faster_by_library(node: Node, build: Build, threads: int, keep: bool) -> bool:
+def _faster_by_library(node: Node, build: Build, cores: int, keep: bool) -> bool:
     shapes = [list(value.shape) for value in node.inputs]
     flags = [_transposed(value) for value in node.inputs]
-    described = json.dumps([node.out().dtype.name, shapes, flags, threads])
-    key = cache.digest(environment(), "product", described)
+    described = json.dumps([node.out().dtype.name, shapes, flags, cores])
+    key = cache.digest(environment(), _way(), "product", described)
     if key not in _known:
         kept = cache.get("choices", key) if keep else None
         if kept is None:

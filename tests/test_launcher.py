@@ -127,3 +127,7 @@ def test_how_many_threads(monkeypatch):
     monkeypatch.setenv("GRAPHC_THREADS", "3")
     assert launcher.thread_count() == 3
     assert launcher.thread_count(5) == 5
+    for wrong in ("abc", "-1", "0", "1.5"):
+        monkeypatch.setenv("GRAPHC_THREADS", wrong)
+        with pytest.raises(ValueError, match="GRAPHC_THREADS"):
+            launcher.thread_count()

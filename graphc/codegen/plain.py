@@ -144,9 +144,10 @@ class _Function:
             case ast.Assign([ast.Name(name)], value):
                 self.assign(name, self.expression(value))
             case ast.Assign([ast.Tuple(targets)], ast.Tuple(values)):
-                for target, value in zip(targets, values, strict=True):
+                found = [self.expression(operand) for operand in values]
+                for target, text in zip(targets, found, strict=True):
                     assert isinstance(target, ast.Name)
-                    self.assign(target.id, self.expression(value))
+                    self.assign(target.id, text)
             case ast.AugAssign(ast.Name(name) as target, operator, value):
                 read = ast.Name(target.id, ast.Load())
                 self.assign(name, self.expression(ast.BinOp(read, operator, value)))
@@ -210,12 +211,7 @@ class _Function:
                 test = self.value(f"icmp {_RELATIONS[type(relation)]} i64 {a}, {b}")
                 return self.value(f"zext i1 {test} to i64")
             case ast.BoolOp(operator, [first, *rest]):
-                chosen = first
-                for one in rest:
-                    both = isinstance(operator, ast.And)
-                    yes, no = (one, ast.Constant(0)) if both else (ast.Constant(1), one)
-                    chosen = ast.IfExp(chosen, yes, no)
-                return self.expression(chosen)
+                return self.first_that_decides(isinstance(operator, ast.Or), first, rest)
             case ast.IfExp(test, body, other):
                 return self.choice(test, body, other)
             case ast.Call(ast.Name(name), arguments):
@@ -246,6 +242,21 @@ class _Function:
             self.assign(name, self.expression(value))
             self.lines.append(f"  br label %{end}")
         self.lines.append(f"{end}:")
+        return self.value(f"load i64, ptr %place.{name}")
+
+    def first_that_decides(self, truth: bool, first: ast.expr, rest: list[ast.expr]) -> str:
+        """``and``, ``or``: the first operand of that truth, else the last; no further ones."""
+        self.count += 1
+        name = f"decided.{self.count}"
+        end = self.label()
+        self.assign(name, self.expression(first))
+        for operand in rest:
+            following = self.label()
+            value = self.value(f"load i64, ptr %place.{name}")
+            self.branch(value, *((end, following) if truth else (following, end)))
+            self.lines.append(f"{following}:")
+            self.assign(name, self.expression(operand))
+        self.start(end)
         return self.value(f"load i64, ptr %place.{name}")
 
     # --- calls ---

@@ -29,15 +29,13 @@ from graphc.codegen.tiles_micro import (
     smaller,
 )
 from graphc.codegen.tiles_pack import copy_matrix, pack_panel, pack_transposed
+from graphc.lower.product import ROOM
 
 DEPTH = 400
 """Steps of the inner dimension whose sum is kept in registers, at most: it bounds the error."""
 
 PACKED_DEPTH = 256
 """The same where a panel is packed: 32 columns of float32 then take 32 KiB."""
-
-ROOM = 1536
-"""Bytes of a column of A that is copied, at most: 384 rows of float32."""
 
 FEW = 4
 """Rows left over for which there is a smaller micro-kernel, where their number is not known."""

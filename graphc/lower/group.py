@@ -70,7 +70,7 @@ class GroupLowering(AccumulationLowering):
             body,
             nodes,
             tuple(self.sites),
-            self.flops,
+            sum((reduced(node) for node in nodes), self.flops),
             parameters,
             1 if self.chunks is None else self.chunks.count,
             tuple(collapse(self.finish)),
@@ -340,3 +340,8 @@ class GroupLowering(AccumulationLowering):
         for axis in node["axes"]:
             position = position * shape[axis] + member.operand_index[axis]
         return position
+
+
+def reduced(node: Node) -> Size:
+    """The operations of a reduction beside those that make its operand: one an element."""
+    return product(node.inputs[0].shape) if kind_of(node.out()) == "reduce" else 0

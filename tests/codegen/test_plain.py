@@ -45,6 +45,15 @@ def arithmetic(a: int, b: int) -> int:
     return total if a <= b else total + 1
 
 
+def exchanged(a: int, b: int) -> int:
+    a, b = b, a
+    return 10 * a + b
+
+
+def decided(a: int, b: int) -> int:
+    return (a or b or 7) * 1000 + (a and b and 5) * 10 + (a or not b)
+
+
 def abs_(a: int) -> int:
     return -a if a < 0 else a
 
@@ -89,6 +98,13 @@ def test_arithmetic():
     compiled = native(arithmetic)
     for a, b in itertools.product((-70, -1, 0, 1, 3, 6, 100), repeat=2):
         assert compiled(a, b) == arithmetic(a, b)
+
+
+@pytest.mark.parametrize("function", [exchanged, decided])
+def test_names_and_truth(function):
+    compiled = native(function)
+    for a, b in itertools.product((-3, 0, 1, 6), repeat=2):
+        assert compiled(a, b) == int(function(a, b))
 
 
 def test_memory():
