@@ -82,7 +82,7 @@ def _namespace(text: str) -> dict[str, Any]:
 def assembly(call: str, dtype: str) -> str:
     """The machine code of the kernel ``out = call(x)``."""
     text = SOURCE.format(call=call, dtype=dtype)
-    return target.assembly(llvm_text(_namespace(text)["kernel"], "kernel", call), call)
+    return target.assembly(llvm_text(_namespace(text)["kernel"], call), call)
 
 
 def compiled(call: str, dtype: str, count: int = 1) -> Callable[..., None]:

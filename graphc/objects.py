@@ -28,6 +28,9 @@ from graphc.codegen import scipy_functions
 from graphc.errors import BackendError
 
 FORMAT = "1"
+MAKERS = {"kernel": "cpu", "words": "plain"}
+"""The modules of `graphc.codegen` that make LLVM's text of each kind of function."""
+
 _addresses: dict[str, int] = {}
 _lock = threading.RLock()
 
@@ -38,8 +41,7 @@ class Native:
 
     Attributes:
         name: what it is called in its module.
-        kind: its signature, a key of `graphc.codegen.cpu.SIGNATURES`; or ``words``: a plain
-            function, see `graphc.codegen.plain`.
+        kind: a key of `MAKERS`: a kernel, or a plain function of words.
         text: what decides its code; two with the same text and kind are the same.
         level: of optimisation, 0 to 3.
     """
@@ -115,11 +117,10 @@ def _build(native: Native, key: str, function: FunctionType, keep: bool) -> int:
 
 
 def _compile(native: Native, key: str, function: FunctionType) -> bytes:
-    maker: Any = import_module(f"graphc.codegen.{'plain' if native.kind == 'words' else 'cpu'}")
+    maker: Any = import_module(f"graphc.codegen.{MAKERS[native.kind]}")
     target: Any = import_module("graphc.codegen.target")
     symbol = f"graphc_{key[:32]}"
-    given = (function, symbol) if native.kind == "words" else (function, native.kind, symbol)
-    text = maker.llvm_text(*given)
+    text = maker.llvm_text(function, symbol)
     code, externals = target.object_code(text, symbol, native.level)
     header = json.dumps({"symbol": symbol, "externals": externals}).encode()
     return header + b"\n" + bytes(code)
@@ -141,7 +142,7 @@ def _load(data: bytes) -> int:
 def module_namespace(source: str, path: Path) -> dict[str, Any]:
     """Run a generated module; its functions name the file at `path` in tracebacks."""
     namespace: dict[str, Any] = {"__name__": f"graphc_generated.{path.stem}"}
-    linecache.checkcache(str(path))
+    linecache.cache[str(path)] = (len(source), None, source.splitlines(True), str(path))
     exec(compile(source, str(path), "exec"), namespace)
     return namespace
 

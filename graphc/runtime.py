@@ -43,8 +43,8 @@ def compile_module(module: Module, name: str, options: Options) -> CompiledModul
     *bodies, entry = module.steps.items()
     wanted = [
         *(Native(function.name, "kernel", function.key, level) for function in module.kernels),
-        *(Native(body, "step", text, STEP_LEVEL) for body, text in bodies),
-        Native(entry[0], "step", entry[1], STEP_LEVEL),
+        *(Native(body, "words", text, STEP_LEVEL) for body, text in bodies),
+        Native(entry[0], "words", entry[1], STEP_LEVEL),
     ]
     namespace = partial(module_namespace, module.source, path)
     *functions, call = addresses(wanted, namespace, options.cache)

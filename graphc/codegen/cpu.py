@@ -11,19 +11,15 @@ from functools import cache
 from types import FunctionType
 from typing import Any
 
-from graphc.codegen.native import KERNEL, STEP
+from graphc.codegen.native import KERNEL
 from graphc.codegen.numba_names import (
     CPUCodeLibrary,
     JITCPUCodegen,
     compiler,
     cpu_target,
     global_compiler_lock,
-    types,
 )
 from graphc.codegen.parts import hinted
-
-SIGNATURES = {"kernel": KERNEL, "step": STEP}
-"""The kinds of generated functions."""
 
 
 class _PlainLibrary(CPUCodeLibrary):  # type: ignore[misc]
@@ -58,13 +54,8 @@ def _contexts() -> tuple[Any, Any]:
     )
 
 
-def llvm_text(function: FunctionType, kind: str, symbol: str) -> str:
-    """The LLVM module of a generated function, with C's convention, under the name `symbol`.
-
-    Args:
-        kind: a key of `SIGNATURES`.
-    """
-    signature = SIGNATURES[kind]
+def llvm_text(function: FunctionType, symbol: str) -> str:
+    """The LLVM module of a generated kernel, with C's convention, under the name `symbol`."""
     flags = compiler.Flags()
     flags.no_cpython_wrapper = flags.no_cfunc_wrapper = True
     flags.error_model = "numpy"
@@ -72,29 +63,26 @@ def llvm_text(function: FunctionType, kind: str, symbol: str) -> str:
     with global_compiler_lock:
         typing_context, context = _contexts()
         result = compiler.compile_extra(
-            typing_context, context, function, signature.args, signature.return_type, flags, {}
+            typing_context, context, function, KERNEL.args, KERNEL.return_type, flags, {}
         )
         library = result.library
         if not library._finalized:
             library.finalize()
         text = hinted(str(library._final_module))
-    return text + _adapter(signature, result.fndesc.llvm_func_name, symbol)
+    return text + _adapter(result.fndesc.llvm_func_name, symbol)
 
 
-def _adapter(signature: Any, name: str, symbol: str) -> str:
+def _adapter(name: str, symbol: str) -> str:
     """A function of C's convention that calls one of Numba's.
 
     Numba's is ``i32 f(result*, error**, arguments)``.
     """
-    kinds = ["ptr" if isinstance(arg, types.CPointer) else "i64" for arg in signature.args]
-    taken = ", ".join(f"{kind} %argument{k}" for k, kind in enumerate(kinds))
-    given = f"i{signature.return_type.bitwidth}"
     return f"""
-define {given} @{symbol}({taken}) {{
-  %result = alloca {given}
+define i32 @{symbol}(ptr %table, ptr %sizes, i64 %lo, i64 %hi) {{
+  %result = alloca i32
   %error = alloca ptr
-  %raised = call i32 @"{name}"(ptr %result, ptr %error, {taken})
-  %value = load {given}, ptr %result
-  ret {given} %value
+  %raised = call i32 @"{name}"(ptr %result, ptr %error, ptr %table, ptr %sizes, i64 %lo, i64 %hi)
+  %status = load i32, ptr %result
+  ret i32 %status
 }}
 """

@@ -1,12 +1,16 @@
 """Plain functions of 64-bit words -> LLVM's text: for native code that is no kernel.
 
-    function  := def name(word, ...): statement*          # module-level Python, nothing generated
-    statement := name = expr | if | while | for name in range(expr) | return expr | call
+    function  := def name(word, ...): statement*
+    statement := name = expr | name = (expr, ...) | name[expr] = expr | if | while
+               | for name in range(expr) | return expr | call
     expr      := integer, constant or name | arithmetic, comparison, and, or, not, choice
-               | min(a, b) | max(a, b) | a function of `graphc.codegen.words` | a plain function
+               | name[expr] | min(a, b) | max(a, b) | a function of `graphc.codegen.words`
+               | a plain function
 
-All values are signed words; a truth value is 1 or 0. What a function calls is found through its
-globals, and goes into the same module. It takes milliseconds, where Numba takes seconds.
+All values are signed words; a truth value is 1 or 0; a subscript is the word at that place from an
+address; a tuple is an array of words on the stack, which arrays of that name share. What a function
+calls is found through its globals, and goes into the same module. It takes milliseconds, where Numba
+takes seconds.
 """
 
 from __future__ import annotations
@@ -50,6 +54,7 @@ _INTRINSICS = """
 declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
 declare i64 @llvm.ctlz.i64(i64, i1)
+declare i64 @llvm.readcyclecounter()
 declare i64 @llvm.smin.i64(i64, i64)
 declare i64 @llvm.smax.i64(i64, i64)
 """
@@ -90,6 +95,7 @@ class _Function:
         self.places: list[str] = []
         self.lines: list[str] = []
         self.names: set[str] = set()
+        self.arrays: dict[str, int] = {}
         self.count = 0
 
     def write(self) -> str:
@@ -98,6 +104,8 @@ class _Function:
             self.assign(name, f"%{name}")
         self.block(self.tree.body)
         self.lines.append("  ret i64 0")
+        for name, count in self.arrays.items():
+            self.places.append(f"  %array.{name} = alloca [{count} x i64], align 64")
         head = f"define i64 @{self.symbol}({', '.join(f'i64 %{name}' for name in taken)}) {{"
         return "\n".join([head, *self.places, *self.lines, "}"])
 
@@ -141,6 +149,10 @@ class _Function:
 
     def statement(self, node: ast.stmt) -> None:
         match node:
+            case ast.Assign([ast.Subscript(ast.Name() as array, place)], value):
+                self.do_set_word(*map(self.expression, (array, place, value)))
+            case ast.Assign([ast.Name(name)], ast.Tuple(items)):
+                self.assign(name, self.array(items, name))
             case ast.Assign([ast.Name(name)], value):
                 self.assign(name, self.expression(value))
             case ast.Assign([ast.Tuple(targets)], ast.Tuple(values)):
@@ -198,6 +210,8 @@ class _Function:
                 return self.value(f"load i64, ptr %place.{name}")
             case ast.Name() | ast.Attribute():
                 return str(self.constant(node))
+            case ast.Subscript(ast.Name() as array, place):
+                return self.do_word(self.expression(array), self.expression(place))
             case ast.BinOp(left, operator, right) if type(operator) in _ARITHMETIC:
                 a, b = self.expression(left), self.expression(right)
                 return self.value(f"{_ARITHMETIC[type(operator)]} i64 {a}, {b}")
@@ -219,8 +233,19 @@ class _Function:
             case _:
                 raise self.refuse(node)
 
+    def array(self, items: list[ast.expr], name: str) -> str:
+        """The address of words on the stack that hold `items`; arrays of one name share them."""
+        self.arrays[name] = max(len(items), self.arrays.get(name, 1))
+        values = [self.expression(item) for item in items]
+        address = self.value(f"ptrtoint ptr %array.{name} to i64")
+        for place, value in enumerate(values):
+            self.do_set_word(address, str(place), value)
+        return address
+
     def constant(self, node: ast.expr) -> int:
-        """The integer that a global, or an attribute of a module, stands for."""
+        """The integer that a literal, a global, or an attribute of a module stands for."""
+        if isinstance(node, ast.Constant) and isinstance(node.value, int):
+            return int(node.value)
         found: Any = None
         if isinstance(node, ast.Name):
             found = self.globals.get(node.id)
@@ -268,15 +293,19 @@ class _Function:
             return self.value(f"call i64 @llvm.{name}.i64(i64 {a}, i64 {b})")
         if function is words.stack_words:
             (count,) = arguments
-            bytes_ = f"[{self.constant(count)} x i64]"
             name = self.new()
-            self.places.append(f"  {name} = alloca {bytes_}, align 64")
+            self.places.append(f"  {name} = alloca [{self.constant(count)} x i64], align 64")
             return self.value(f"ptrtoint ptr {name} to i64")
         if function in (words.call, words.call_int, words.call_doubles):
             return self.call_address(function, *arguments)
         if not isinstance(function, FunctionType):
             raise self.refuse(node)
-        values = [self.expression(argument) for argument in arguments]
+        values = [
+            self.array(argument.elts, f"argument.{number}")
+            if isinstance(argument, ast.Tuple)
+            else self.expression(argument)
+            for number, argument in enumerate(arguments)
+        ]
         primitive = getattr(self, f"do_{function.__name__}", None)
         if function.__module__ == words.__name__ and primitive is not None:
             return str(primitive(*values))
@@ -356,6 +385,9 @@ class _Function:
         taken = f"ptr {self.pointer(target)}, i8 0, i64 {count}, i1 false"
         self.lines.append(f"  call void @llvm.memset.p0.i64({taken})")
         return "0"
+
+    def do_cycles(self) -> str:
+        return self.value("call i64 @llvm.readcyclecounter()")
 
     def do_highest_bit(self, number: str) -> str:
         zeros = self.value(f"call i64 @llvm.ctlz.i64(i64 {number}, i1 true)")

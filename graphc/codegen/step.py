@@ -60,6 +60,7 @@ class Module:
     prints: list[Node] = field(default_factory=list)
     records: list[tuple[str, Kernel]] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
+    step_names: set[str] = field(default_factory=set)
     fixed: list[Size] = field(default_factory=list)
 
 
@@ -109,6 +110,9 @@ class _ModuleWriter:
         if types_:
             lines += [*_import("numba", types_), ""]
         functions = sorted(used & (HELPERS | NATIVE))
+        names = sorted(self.module.step_names)
+        if names:
+            lines += _import("graphc.codegen.steps", names)
         if functions:
             lines += _import("graphc.codegen.vocabulary", functions)
         return "\n".join(lines) + "\n\n\n"
@@ -182,7 +186,7 @@ class _ModuleWriter:
         name = "step" if entry else f"body_{sum(n.startswith('body') for n in self.module.steps)}"
         lines.append(f"def {name}(table, constants, sizes):")
         if entry and any(target is not None for target in graph.written):
-            self.module.used.add("any_overlap")
+            self.module.step_names.add("any_overlap")
             lines.append(f"    if any_overlap(table, sizes, {len(graph.inputs)}):")
             lines.append("        return 1")
         lines.append("    arena = table[0]")
@@ -210,7 +214,7 @@ class _ModuleWriter:
                 base = self.function(key[1])
         if bytes_ == 0:
             return base
-        self.module.used.add("at")
+        self.module.step_names.add("at")
         return f"at({base}, {self.number(bytes_)})"
 
     def function(self, name: str) -> str:
@@ -251,9 +255,9 @@ class _ModuleWriter:
     def launch_lines(self, kernel: Kernel, function: str, sizes: str) -> list[str]:
         """The call of a kernel, through the launcher where it has chunks for several threads."""
         if kernel.chunks == 1 and not kernel.finish:
-            self.module.used.add("launch")
+            self.module.step_names.add("launch")
             return [f"    status = launch({function}, buffers, {sizes})"]
-        self.module.used.add("launch_chunks")
+        self.module.step_names.add("launch_chunks")
         pool = ", ".join(self.function(name) for name in ("launcher", "pool", "threads"))
         chunks, finish = self.number(kernel.chunks), int(bool(kernel.finish))
         return [
@@ -264,8 +268,8 @@ class _ModuleWriter:
     def loop(self, step: Loop, plan: MemoryPlan, graph: Graph, which: int) -> list[str]:
         """A scan: a loop that runs the body's step, carries in two buffers in turn."""
         node = step.node
-        self.module.used |= {"copy_bytes", "at", "pointers", "call_step"}
-        self.module.used |= {"integers", "cycles", "interrupted"}
+        self.module.step_names |= {"copy_memory", "at", "stack_words", "call_step"}
+        self.module.step_names |= {"cycles", "interrupted"}
         body = self.step(step.plan, entry=False)
         place_of_body = list(self.module.steps).index(body)
         n_carry, n_xs = node["n_carry"], node["n_xs"]
@@ -275,10 +279,10 @@ class _ModuleWriter:
         width = FIRST + len(region.inputs) + len(region.outputs)
         lines = [f"    # scan: {body} for each of {size_text(node['length'])} elements"]
         lines += [
-            f"    {inner} = pointers({width})",
+            f"    {inner} = stack_words({width})",
             f"    {inner}[0] = {self.pointer(step.arena, plan)}",
             f"    {inner}[1] = table[1]",
-            f"    since_{which} = integers(1)",
+            f"    since_{which} = stack_words(1)",
             f"    since_{which}[0] = cycles()",
         ]
         sources: list[str] = []
@@ -304,7 +308,7 @@ class _ModuleWriter:
                 f"if {turn} == 0:",
                 f"    {inner}[{FIRST + number}] = {sources[number]}",
                 f"    {inner}[{first_output + number}] = {even}",
-                f"elif {turn} % 2 == 1:",
+                f"elif {turn} & 1 == 1:",
                 f"    {inner}[{FIRST + number}] = {even}",
                 f"    {inner}[{first_output + number}] = {odd}",
                 "else:",
@@ -316,11 +320,11 @@ class _ModuleWriter:
             size = self.number(node.out(number).tensor.nbytes)
             ends += [
                 f"    if {length} == 0:",
-                f"        copy_bytes({target}, {sources[number]}, {size})",
-                f"    elif {length} % 2 == 1:",
-                f"        copy_bytes({target}, {even}, {size})",
+                f"        copy_memory({target}, {sources[number]}, {size})",
+                f"    elif {length} & 1 == 1:",
+                f"        copy_memory({target}, {even}, {size})",
                 "    else:",
-                f"        copy_bytes({target}, {odd}, {size})",
+                f"        copy_memory({target}, {odd}, {size})",
             ]
         for number in range(n_carry, n_carry + n_xs):
             stride = self.number(region.inputs[number].tensor.nbytes)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import struct
+import time
 
 _memory: list[ctypes.Array[ctypes.c_int64]] = []
 
@@ -52,6 +53,11 @@ def copy_memory(target: int, source: int, count: int) -> None:
 def clear_bytes(target: int, count: int) -> None:
     """Set `count` bytes to 0."""
     ctypes.memset(target, 0, count)
+
+
+def cycles() -> int:
+    """The processor's counter of cycles, or of nanoseconds."""
+    return time.perf_counter_ns()
 
 
 def highest_bit(number: int) -> int:

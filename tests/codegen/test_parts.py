@@ -45,5 +45,5 @@ def test_the_last_elements_are_masked(name, dtype):
     if "+avx512f" not in target.host()[1]:
         pytest.skip("masks are registers of AVX-512")
     kernel = tails.namespace(tails.source(name, dtype))["kernel"]
-    text = target.assembly(llvm_text(kernel, "kernel", "rows"), "rows")
+    text = target.assembly(llvm_text(kernel, "rows"), "rows")
     assert re.search(r"vmovup[sd]\s.*\{%k", text)
