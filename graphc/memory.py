@@ -143,7 +143,7 @@ class _Planner:
         return key
 
     def run(self) -> MemoryPlan:
-        lowered, graph = self.lowered, self.graph
+        lowered = self.lowered
         self.steps = schedule(lowered.steps, self.is_late)
         for step in self.steps:
             if isinstance(step, Loop):
@@ -154,7 +154,6 @@ class _Planner:
         self.steps += self.finals
         arena = self.place_in_arena()
         places = {key: self.places[self.find(key)] for key in self.all_keys()}
-        del graph
         return MemoryPlan(lowered, self.steps, places, arena, self.constants, self.functions)
 
     def is_late(self, step: Step) -> bool:
@@ -480,9 +479,10 @@ def _events(
         match stmt:
             case Tile():
                 # It reads and writes anywhere: no place equals another. What it makes of the source
-                # itself comes before all that is read of it.
+                # comes before all that is read of it; a left operand that is a result is made here.
                 *read, made = (find(buffer.key) for buffer, _ in stmt.operands)
-                events += [("load", object()) for key in read if key in (source, result)]
+                known = {source} if read[:1] == [result] else {source, result}
+                events += [("load", object()) for key in read if key in known]
                 events += [("store", object())] * (made == result)
             case For():
                 _events(stmt.body, source, result, find, events)

@@ -1,6 +1,7 @@
-"""A matrix product and the group that reads it, as one kernel: see `graphc.fuse_products`.
+"""A matrix product and the groups before and after it, as one kernel: see `graphc.fuse_products`.
 
-Each chunk computes a block of rows of the product, then runs the group's loops over those rows.
+Each chunk makes a block of rows of the left operand, computes those rows of the product, then runs
+the loops of the group that reads it over them.
 """
 
 from __future__ import annotations
@@ -33,19 +34,60 @@ from graphc.loops import (
 from graphc.lower.chunk import CHUNK, GRAIN, Chunks
 from graphc.lower.group import GroupLowering
 from graphc.lower.product import Tiled
-from graphc.types import Dim, Size
+from graphc.lower.prologue import Prologue
+from graphc.types import Dim, Size, product
 
 if TYPE_CHECKING:
     from graphc.lower.driver import Lowering
 
 
 class ProductLowering(GroupLowering):
-    """Builds the kernel of a group whose chunks begin with a block of a product."""
+    """Builds the kernel of a product: each chunk makes a block of it, between the two groups' rows.
 
-    def __init__(self, context: Lowering, group: Group, node: Node) -> None:
+    Either group may be missing.
+    """
+
+    def __init__(
+        self, context: Lowering, before: Group | None, node: Node, after: Group | None
+    ) -> None:
         self.node = node
+        self.before = before
+        self.prologue: Prologue | None = None
         self.one_loop = True
-        super().__init__(context, group)
+        self.problem = ""
+        super().__init__(context, after or Group(-1, node.out().shape[-2:]))
+        if after is None:
+            self.stored = {node.out()}
+
+    def build(self) -> Kernel | None:
+        if self.before is not None and self.stored:
+            # What the last group loads is known before the first group stores it.
+            body = self.emit()
+            self.choose(body)
+            for value in self.demands:
+                self.context.demand(value)
+            prologue = Prologue(self.context, self.before)
+            self.problem = self.refuse(prologue, body)
+            if self.problem:
+                return None
+            self.prologue = prologue
+        return super().build()
+
+    def refuse(self, prologue: Prologue, body: tuple[Stmt, ...]) -> str:
+        """Why the product can't have the `prologue` before the rest of it, the `body`; or ""."""
+        if not prologue.one_loop:
+            return "it goes through all rows more than once"
+        if prologue.has_partials():
+            return "it also makes a value that is not one of the rows"
+        for value in prologue.group.members:
+            for place, inside in _loads(body, value):
+                if not _same_row(place, value, self.group.dims[1], inside):
+                    return "what comes after the product reads other rows of it"
+        count = 1 if prologue.split is None else prologue.split.count
+        blocks = self.split.blocks
+        if isinstance(count, int) and isinstance(blocks, int) and count > blocks < FEW:
+            return "it splits among more threads than the product"
+        return ""
 
     def add(self, key: Any, value: Value, role: str) -> Buffer:
         """A buffer of the product: an operand, a copy of one, or the result."""
@@ -58,6 +100,8 @@ class ProductLowering(GroupLowering):
 
     def initialise(self) -> None:
         super().initialise()
+        if self.prologue is not None:
+            self.blocks[-1].body.extend(self.prologue.statements(self))
         tiled = Tiled(self.context, self.node, self.add)
         self.split = tiled.split
         self.nodes[self.node] = None
@@ -76,23 +120,39 @@ class ProductLowering(GroupLowering):
         """Chunks of the product's rows, if they run through one loop."""
         if self.split.blocks == 1:
             return None
-        filled = [m for m in self.accumulations() if self.initialised(m)]
-        fills = sum(any(size != 1 for size in m.value.shape) for m in filled)
-        nests = sum(isinstance(stmt, For) for stmt in body)
-        self.one_loop = nests - fills == 1
+        if self.prologue is None and self.group.members:
+            filled = [m for m in self.accumulations() if self.initialised(m)]
+            fills = sum(any(size != 1 for size in m.value.shape) for m in filled)
+            nests = sum(isinstance(stmt, For) for stmt in body)
+            self.one_loop = nests - fills == 1
         return Chunks(self.split.rows, self.split.blocks) if self.one_loop else None
 
     def kernel_name(self, nodes: tuple[Node, ...]) -> str:
-        return f"product_{super().kernel_name(nodes)}"
+        first = {value.node for value in self.before.members} if self.before is not None else set()
+        parts = [[n for n in nodes if n in first], [n for n in nodes if n not in first]]
+        names = [super(ProductLowering, self).kernel_name(tuple(part)) for part in parts]
+        before = [names[0]] if self.before is not None else []
+        after = [names[1]] if self.group.members else []
+        return "_".join([*before, "product", *after])
 
 
-def lower_attached(context: Lowering, group: Group, node: Node) -> Kernel | None:
-    """The kernel of the pair; None where the group can't run on a part of the rows.
+FEW = 8
+"""Blocks of a product from which on it keeps as many threads busy as any group would."""
 
-    It can't if it reads the product at other rows than its own, or goes through all rows again.
+
+def lower_attached(
+    context: Lowering, before: Group | None, node: Node, after: Group | None
+) -> Kernel | None:
+    """The kernel of a product with the groups around it; None where they can't share one.
+
+    They can't if a group reads the product, or what the group before it makes, at other rows than
+    its own, or goes through all rows again.
     """
-    lowering = ProductLowering(context, group, node)
+    lowering = ProductLowering(context, before, node, after)
     kernel = lowering.build()
+    if before is not None and lowering.problem:
+        names = next(reversed(before.members)).node.op.name, node.op.name
+        context.fused.apart.append((*names, lowering.problem))
     if kernel is None or not lowering.one_loop:
         return None
     columns = node.out().shape[-1]
@@ -108,6 +168,15 @@ def _own_row(place: Size, columns: Size, inside: bool) -> bool:
     """
     column = Dim.symbol(loop(1))
     return bool(place == (Dim.symbol(loop(0)) * columns + column if inside else column))
+
+
+def _same_row(place: Size, value: Value, columns: Size, inside: bool) -> bool:
+    """Whether an offset in `value` is in the row that loops over rows and `columns` are at."""
+    dims = tuple(size for size in value.shape if size != 1)
+    width = product(dims[1:])
+    if width == columns and len(dims) > 1:
+        return _own_row(place, columns, inside)
+    return bool(inside and width == 1 and place == Dim.symbol(loop(0)))
 
 
 def _loads(body: Iterable[Stmt], value: Value, inside: bool = False) -> list[tuple[Size, bool]]:

@@ -127,25 +127,49 @@ def lower(fused: Fused) -> Lowered:
     for value in fused.outputs.values():
         context.demand(value)
     batches: list[list[Step]] = []
-    units, attached = attach_products(fused, partial(generated, fused))
-    for unit in reversed(units):
-        if isinstance(unit, Group):
-            node = attached.get(unit)
-            kernel = lower_attached(context, unit, node) if node is not None else None
-            if kernel is not None:
-                batches.append([Launch(kernel)])
-                continue
-            kernel = GroupLowering(context, unit).build()
-            if kernel is not None:
-                batches.append([Launch(kernel)])
-            if node is not None:
-                batches.append(_template(context, node))
-            if unit.copy_to is not None and unit.copy_to[0] == "output":
-                outputs[unit.copy_to[1]] = unit.copy_to
-            continue
-        batches.append(_template(context, unit))
+    attached = attach_products(fused, partial(generated, fused))
+    for unit in reversed(attached.units):
+        after = unit if isinstance(unit, Group) else None
+        node = attached.after.get(unit) if isinstance(unit, Group) else unit
+        before = attached.before.get(node) if node is not None else None
+        if node is not None and (before is not None or after is not None):
+            batches += _around(context, before, node, after)
+        elif node is not None:
+            batches.append(_template(context, node))
+        elif after is not None:
+            batches.append(_group(context, after))
+            if after.copy_to is not None and after.copy_to[0] == "output":
+                outputs[after.copy_to[1]] = after.copy_to
     steps = [step for batch in reversed(batches) for step in batch]
     return Lowered(fused, steps, outputs)
+
+
+def _around(
+    context: Lowering, before: Group | None, node: Node, after: Group | None
+) -> list[list[Step]]:
+    """A product with the groups around it, last first: as few kernels as they can be."""
+    batches: list[list[Step]] = []
+    kernel = lower_attached(context, before, node, after)
+    if kernel is None and before is not None and after is not None:
+        kernel = lower_attached(context, None, node, after)
+        if kernel is None:
+            batches.append(_group(context, after))
+            kernel = lower_attached(context, before, node, None)
+            before = before if kernel is None else None
+            after = None
+    elif kernel is not None:
+        before = None
+    if kernel is None and after is not None:
+        batches.append(_group(context, after))
+    batches.append([Launch(kernel)] if kernel is not None else _template(context, node))
+    if before is not None:
+        batches.append(_group(context, before))
+    return batches
+
+
+def _group(context: Lowering, group: Group) -> list[Step]:
+    kernel = GroupLowering(context, group).build()
+    return [Launch(kernel)] if kernel is not None else []
 
 
 def _template(context: Lowering, node: Node) -> list[Step]:
