@@ -295,6 +295,9 @@ class _Fuser:
         assert isinstance(first_group, Group)
         assert isinstance(second_group, Group)
         for member in second_group.members.values():
+            early_scalar = member.kind == "point" and member.level == 0
+            if early_scalar and self.kind_at(first_group, member.value, 0) == "after":
+                return False  # it is computed before the loops that complete what it reads
             level = len(a.dims) if member.kind in ("row", "accumulate") else member.level
             for base, place in self.operands_of(member, a.bounds):
                 if self.readable(first_group, early, base, place, level):

@@ -237,6 +237,8 @@ def readable_in_place(node: Node, value: Value) -> bool:
         return False
     if template.kind != "matmul" and value == node.inputs[0]:
         return False
+    if template.kind == "matmul" and value.dtype.kind in "fc":
+        return False
     index, bounds = whole(value.shape)
     base, place = trace(value, index, bounds)
     if kind_of(base) == "free":

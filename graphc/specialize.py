@@ -80,10 +80,10 @@ class Specialization:
     def __post_init__(self) -> None:
         # A written array beside strided ones may overlap in ways that the native check can't see.
         program, executable = self.program, self.executable
-        strided = bool(program.written) and "strided" in program.layouts
-        checked = strided or self.options.verify or self.options.debug is not None
+        strided = bool(program.written) and {"strided", "packed"} & {*program.layouts}
+        checked = bool(strided) or self.options.verify or self.options.debug is not None
         self.caller = None
-        if not checked:
+        if not checked and "packed" not in program.layouts:
             self.caller = executable.caller(program.passed, program.kinds, tuple(program.symbolic))
         native = declined if self.caller is None else self.caller.call
         run = self._checked_run if checked else self._run

@@ -166,3 +166,47 @@ def test_a_long_array_divided_by_its_sum_is_two_kernels_that_threads_share(count
     assert all((kernel.chunks > 1) is (expected > 1) for _, kernel in found)
     reasons = [reason for _, _, reason in runtime.build(graph).apart]
     assert any("whole reduction" in reason for reason in reasons) is (expected > 1)
+
+
+# --- what a breaker found -------------------------------------------------------------------------
+
+
+def shifted(z):
+    return (z * z - z.sum(1, keepdims=True)).mean()
+
+
+def by_labels(z):
+    rows = z - np.log(np.exp(z).sum(1, keepdims=True))
+    return -rows[np.arange(len(z)), np.zeros(len(z), int)].mean()
+
+
+def scaled(z):
+    return (z * z - z.sum(1, keepdims=True)).sum() * (1.0 / len(z))
+
+
+@pytest.mark.parametrize("loss", [shifted, by_labels, scaled])
+def test_scalars_of_totals_when_the_rows_are_symbolic(loss):
+    random = np.random.default_rng(0)
+    compiled = graphc.compile(graphc.value_and_grad(loss))
+    for rows in (3, 4, 100, 1, 5000):
+        z = random.normal(size=(rows, 3))
+        value, gradient = compiled(z)
+        with graphc.eager():
+            wanted, slope = graphc.value_and_grad(loss)(z)
+        np.testing.assert_allclose(value, wanted, rtol=1e-10)
+        np.testing.assert_allclose(gradient, slope, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "product",
+    [
+        lambda w: w @ np.ones((3, 3)),
+        lambda w: np.full((3, 3), 2.5) @ w,
+        lambda w: w @ np.broadcast_to(np.float64(3), (3, 5)),
+        lambda w: np.ones((2, 3)) @ w.T @ np.zeros((3, 7)),
+        lambda w: (w * 1j) @ np.ones((3, 3)),
+    ],
+)
+def test_products_with_a_constant_filling(product):
+    w = np.arange(9.0).reshape(3, 3)
+    np.testing.assert_allclose(graphc.compile(product)(w), product(w))

@@ -9,7 +9,7 @@
 
 All values are signed words; a truth value is 1 or 0; a subscript is the word at that place from an
 address; a tuple is an array of words on the stack, which arrays of that name share. What a function
-calls is found through its globals, and goes into the same module. It takes milliseconds, where Numba
+calls is found through its globals and goes into the same module. It takes milliseconds, where Numba
 takes seconds.
 """
 

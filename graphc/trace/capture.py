@@ -43,7 +43,7 @@ from graphc.trace.sharing import Block
 from graphc.trace.sizes import TracedSize
 from graphc.trace.substitute import NUMPY, is_numpy, random_stand_in, substitute
 from graphc.trace.values import TracedArray, TracedNumber, TracedScalar, is_traced
-from graphc.trace.views import Step, Storage, StridedStep, stride_pattern
+from graphc.trace.views import Step, Storage, StridedStep, is_packed, stride_pattern
 from graphc.types import DTYPES, Dim, TensorType, supported_dtype
 
 
@@ -234,6 +234,8 @@ class Capture:
             self._axis(source, axis, size, named[axis]) for axis, size in enumerate(value.shape)
         )
         layout = "C" if value.flags.c_contiguous and value.flags.aligned else "strided"
+        if is_packed(value):
+            layout = "packed"
         held = self.constant(value.dtype)
         flags = f"{source}.flags"
         if layout == "C":
@@ -256,8 +258,12 @@ class Capture:
                     self.require(f"{source}.shape[{axis}] == {size}", native=True)
         graph_value = fresh_input(TensorType(dtype, shape))
         storage = Storage(graph_value, source, not value.flags.writeable, contiguous=layout == "C")
+        storage.packed = layout == "packed"
         self._add(Input(source, "array", graph_value, layout, storage, value))
-        strides = tuple(stride // value.itemsize for stride in value.strides)
+        # Those of a packed array count in parts of an element; only how they relate matters.
+        part = 1 if storage.packed else value.itemsize
+        scale = value.itemsize if storage.packed else 1
+        strides = tuple(stride * scale // part for stride in value.strides)
         return TracedArray(storage, (), strides, self.trace)
 
     def _axis(self, source: str, axis: int, size: int, named: int | str | None) -> Any:

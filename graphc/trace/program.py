@@ -38,7 +38,8 @@ class Program:
     Attributes:
         graph: closed; inputs in the order of `inputs`.
         inputs: the graph's inputs; a trailing token input has none.
-        layouts: ``C`` or ``strided``, for each input.
+        layouts: ``C``, ``strided``, or ``packed`` (strides in no whole items: copied for the
+            call), for each input.
         constants: the objects that the call code names ``k[...]``.
         source: of the function ``call(fn, args, kwargs)``.
         passed: what the native caller is given.

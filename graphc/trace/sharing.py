@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from graphc.errors import DTypeError
+from graphc.trace.views import is_packed
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,10 @@ class Block:
         """What `flat_block` needs to find the block again in another call."""
         shapes = tuple(member.shape for member in self.members)
         return self.flat.dtype, self.flat.size, self.offsets, shapes, self.strides
+
+
+_WORK = 10_000
+"""Steps of the search for a shared byte."""
 
 
 def byte_bounds(array: np.ndarray) -> tuple[int, int]:
@@ -58,9 +63,24 @@ def overlapping(arrays: Sequence[Any], written: Sequence[int]) -> list[tuple[int
         for second in order[place + 1 :]:
             if bounds[second][0] >= bounds[first][1]:
                 break
-            if first in marked or second in marked:
+            one_written = first in marked or second in marked
+            if one_written and _may_meet(arrays[first], arrays[second]):
                 pairs.append((first, second))
     return pairs
+
+
+def _may_meet(first: np.ndarray, second: np.ndarray) -> bool:
+    """Whether arrays whose bounds overlap may share bytes: not where they are fields of a struct.
+
+    Others need no exact answer: what lies between their elements belongs to one block with them.
+    """
+    if not (is_packed(first) or is_packed(second)):
+        return True
+    shares_memory: Any = np.shares_memory  # its annotation knows two values of max_work only
+    try:
+        return bool(shares_memory(first, second, max_work=_WORK))
+    except np.exceptions.TooHardError:
+        return True
 
 
 def shared_blocks(arrays: Sequence[np.ndarray], written: Sequence[int]) -> list[Block]:

@@ -180,6 +180,8 @@ class TracedArray(Traced):
         """NumPy's strides, in bytes; a symbolic size that they depend on becomes static."""
         for size in self.value.shape:
             self.origin.static(size)
+        if self.storage.packed:
+            return tuple(step // self.itemsize for step in self.steps)
         return tuple(step * self.itemsize for step in self.steps)
 
     @property

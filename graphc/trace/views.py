@@ -221,11 +221,13 @@ class Storage:
 
     `source` is the argument or captured array it stands for, or None for a fresh array. `version`
     counts the writes; `serial` tells older storages from newer ones. `contiguous`: in C order.
-    `undecided` names the sizes that decide whether some reshape of it was a view.
+    `packed`: its strides are no whole items. `undecided` names the sizes that decide whether some
+    reshape of it was a view.
     """
 
     __slots__ = (
         "contiguous",
+        "packed",
         "readonly",
         "serial",
         "source",
@@ -247,6 +249,7 @@ class Storage:
         self.source = source
         self.readonly = readonly
         self.contiguous = contiguous
+        self.packed = False
         self.undecided: frozenset[str] = frozenset()
         self.version = 0
         self.serial = Storage._last = next(Storage._serials)
@@ -317,7 +320,15 @@ def stride_pattern(array: np.ndarray) -> tuple[Any, ...]:
     )
     innermost = strides[order[-1]] if order else 0
     dense = 0 if abs(innermost) != array.itemsize else innermost // array.itemsize
-    return tuple(order), runs, dense, array.flags.c_contiguous
+    return tuple(order), runs, dense, array.flags.c_contiguous, is_packed(array)
+
+
+def is_packed(array: np.ndarray) -> bool:
+    """Whether a stride is no multiple of the item's size, as in a field of a packed struct."""
+    return any(
+        size > 1 and stride % array.itemsize
+        for size, stride in zip(array.shape, array.strides, strict=True)
+    )
 
 
 def is_contiguous(shape: Sequence[int], strides: Sequence[int]) -> bool:
