@@ -51,24 +51,24 @@ def _vector(emit: Emitter, single: bool = True) -> Any:
     return intrinsic(typed)
 
 
-def _vector_of_two(double: Emitter, single: Emitter) -> Any:
-    """The intrinsic of a function of two numbers; both are in float64 arithmetic."""
+def _vector_of_two(emit: Emitter, single: bool = True) -> Any:
+    """The same for a function of two numbers."""
 
     def typed(typingctx: Any, x: Any, y: Any) -> Any:
         if x != y or x not in (types.float32, types.float64):
             return None
 
         def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-            arithmetic = Arithmetic(builder, DOUBLE)
-            if x == types.float64:
-                return double(arithmetic, *args)
-            wide = [builder.fpext(argument, DOUBLE.value) for argument in args]
-            return builder.fptrunc(single(arithmetic, *wide), SINGLE.value)
+            if x == types.float32 and not single:
+                wide = [builder.fpext(argument, DOUBLE.value) for argument in args]
+                return builder.fptrunc(emit(Arithmetic(builder, DOUBLE), *wide), SINGLE.value)
+            form = SINGLE if x == types.float32 else DOUBLE
+            return emit(Arithmetic(builder, form), *args)
 
         return x(x, y), codegen
 
-    typed.__doc__ = double.__doc__
-    typed.__name__ = f"vector_{double.__name__}"
+    typed.__doc__ = emit.__doc__
+    typed.__name__ = f"vector_{emit.__name__}"
     return intrinsic(typed)
 
 
@@ -86,15 +86,15 @@ vector_erfc = _vector(vecmath_error.erfc, single=False)
 vector_sin = _vector(vecmath_trigonometric.sin)
 vector_cos = _vector(vecmath_trigonometric.cos)
 vector_tan = _vector(vecmath_trigonometric.tan)
-vector_arcsin = _vector(vecmath_inverse.arcsin, single=False)
-vector_arccos = _vector(vecmath_inverse.arccos, single=False)
-vector_arctan = _vector(vecmath_inverse.arctan, single=False)
-vector_sinh = _vector(vecmath_hyperbolic.sinh, single=False)
-vector_cosh = _vector(vecmath_hyperbolic.cosh, single=False)
-vector_arcsinh = _vector(vecmath_hyperbolic.arcsinh, single=False)
-vector_arccosh = _vector(vecmath_hyperbolic.arccosh, single=False)
-vector_arctanh = _vector(vecmath_hyperbolic.arctanh, single=False)
-vector_cbrt = _vector(vecmath_root.cbrt, single=False)
-vector_power = _vector_of_two(vecmath_power.power, vecmath_power.power_single)
-vector_arctan2 = _vector_of_two(vecmath_power.arctan2, vecmath_power.arctan2)
-vector_hypot = _vector_of_two(vecmath_power.hypot, vecmath_power.hypot)
+vector_arcsin = _vector(vecmath_inverse.arcsin)
+vector_arccos = _vector(vecmath_inverse.arccos)
+vector_arctan = _vector(vecmath_inverse.arctan)
+vector_sinh = _vector(vecmath_hyperbolic.sinh)
+vector_cosh = _vector(vecmath_hyperbolic.cosh)
+vector_arcsinh = _vector(vecmath_hyperbolic.arcsinh)
+vector_arccosh = _vector(vecmath_hyperbolic.arccosh)
+vector_arctanh = _vector(vecmath_hyperbolic.arctanh)
+vector_cbrt = _vector(vecmath_root.cbrt)
+vector_power = _vector_of_two(vecmath_power.power)
+vector_arctan2 = _vector_of_two(vecmath_power.arctan2)
+vector_hypot = _vector_of_two(vecmath_power.hypot, single=False)

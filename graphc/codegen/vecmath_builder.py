@@ -99,6 +99,11 @@ class Arithmetic:
         rest = self.subtract(y, moved)
         return total, self.add(self.subtract(x, self.subtract(total, moved)), rest)
 
+    def ordered_sum(self, x: Any, y: Any) -> tuple[Any, Any]:
+        """The same where x is 0 or has at least the exponent of y (T. J. Dekker)."""
+        total = self.add(x, y)
+        return total, self.subtract(self.number(y), self.subtract(total, self.number(x)))
+
     def round(self, x: Any) -> Any:
         """The nearest integer, of any magnitude."""
         return self._intrinsic("llvm.rint", x)

@@ -1,4 +1,4 @@
-"""sinh, cosh and the inverse hyperbolic functions, branch-free, in float64.
+"""sinh, cosh and the inverse hyperbolic functions, branch-free.
 
 ``x = n ln 2 + r``; with ``p = 2**n / 2`` and ``m = 2**-n / 2``,
 ``sinh x = (p - m) cosh r + (p + m) sinh r``, and cosh x with p - m and p + m exchanged. The inverse
@@ -15,6 +15,12 @@ from graphc.codegen.vecmath_builder import Arithmetic
 from graphc.codegen.vecmath_exponential import LN2, LN2_REST, LOG2_E
 from graphc.codegen.vecmath_logarithm import log_of_sum
 
+SINH_SINGLE = (
+    0.1666666716337204,
+    0.008333288133144379,
+    0.0001990523305721581,
+)
+"""``(sinh(r) - r) / r**3`` in r**2 on [0, 0.1202], error times r**2 below 2**-30.9."""
 SINH = (
     0.16666666666666666,
     0.008333333333333337,
@@ -23,7 +29,12 @@ SINH = (
     2.5052056554241745e-08,
     1.6090884367543058e-10,
 )
-"""``(sinh(r) - r) / r**3`` in r**2 on [0, 0.1202], error times r**2 below 2**-59.6."""
+"""The same for float64, error times r**2 below 2**-59.6."""
+COSH_SINGLE = (
+    0.04166645556688309,
+    0.0013935801107436419,
+)
+"""``(cosh(r) - 1 - r**2 / 2) / r**4`` in r**2 on [0, 0.1202], error times r**4 below 2**-33.1."""
 COSH = (
     0.041666666666666664,
     0.0013888888888888894,
@@ -32,23 +43,24 @@ COSH = (
     2.0876717129164015e-09,
     1.1492590935149085e-11,
 )
-"""``(cosh(r) - 1 - r**2 / 2) / r**4`` in r**2 on [0, 0.1202], error times r**4 below 2**-64.7."""
+"""The same for float64, error times r**4 below 2**-64.7."""
 GREAT = 2.0**30
 """Beyond it the root of ``x**2 + 1`` is x."""
 
 
 def _parts(a: Arithmetic, x: Any) -> tuple[Any, Any, Any, Any, Any]:
     """``(p + m, p - m, r, sinh(r) - r, cosh(r) - 1)``, the first two halved again."""
-    size = a.at_most(a.magnitude(x), 710.6)
-    n, integer = a.nearest(size, LOG2_E[1])
-    r = a.fma(n, -LN2_REST[1], a.fma(n, -LN2[1], size))
+    size = a.at_most(a.magnitude(x), a.choose(89.5, 710.6))
+    n, integer = a.nearest(size, a.choose(*LOG2_E))
+    r = a.fma(n, -a.choose(*LN2), size)
+    r = a.fma(n, -a.choose(*LN2_REST), r)
     most = a.whole(60)
     few = a.builder.select(a.builder.icmp_signed("<", integer, most), integer, most)
     up = a.power_of_two(a.builder.sub(integer, a.whole(2)))
     down = a.power_of_two(a.builder.sub(a.whole(-2), few))
     z = a.multiply(r, r)
-    sine = a.multiply(a.multiply(z, r), a.polynomial(z, SINH))
-    cosine = a.multiply(z, a.fma(z, a.polynomial(z, COSH), 0.5))
+    sine = a.multiply(a.multiply(z, r), a.polynomial(z, a.choose(SINH_SINGLE, SINH)))
+    cosine = a.multiply(z, a.fma(z, a.polynomial(z, a.choose(COSH_SINGLE, COSH)), 0.5))
     return a.add(up, down), a.subtract(up, down), r, sine, cosine
 
 
@@ -58,7 +70,7 @@ def sinh(a: Arithmetic, x: Any) -> Any:
     main = a.fma(total, r, difference)
     found = a.add(main, _lost(a, total, r, difference, main, sine, cosine))
     found = a.with_sign(a.add(found, found), x)
-    return a.select(a.is_less(a.magnitude(x), 2.0**-28), x, found)
+    return a.select(a.is_less(a.magnitude(x), a.choose(2.0**-13, 2.0**-28)), x, found)
 
 
 def cosh(a: Arithmetic, x: Any) -> Any:
@@ -95,7 +107,7 @@ def arcsinh(a: Arithmetic, x: Any) -> Any:
     """The inverse hyperbolic sine."""
     size = a.magnitude(x)
     found = a.with_sign(_inverse(a, size, 1.0), x)
-    return a.select(a.is_less(size, 2.0**-27), x, found)
+    return a.select(a.is_less(size, a.choose(2.0**-13, 2.0**-27)), x, found)
 
 
 def arccosh(a: Arithmetic, x: Any) -> Any:
@@ -114,4 +126,4 @@ def arctanh(a: Arithmetic, x: Any) -> Any:
     found = log_of_sum(a, high, a.add(lost, a.divide(low, rest)), 0.0)
     found = a.select(a.is_less(size, 1.0), a.multiply(found, 0.5), math.nan)
     found = a.with_sign(a.select(a.is_equal(size, 1.0), math.inf, found), x)
-    return a.select(a.is_less(size, 2.0**-28), x, found)
+    return a.select(a.is_less(size, a.choose(2.0**-13, 2.0**-28)), x, found)

@@ -1,4 +1,4 @@
-"""arcsin, arccos and arctan, branch-free, in float64.
+"""arcsin, arccos and arctan, branch-free.
 
 ``arctan`` above 1 is ``pi/2 - arctan(1/x)``; ``arcsin`` above 1/2 is
 ``pi/2 - 2 arcsin(sqrt((1 - x) / 2))`` (FreeBSD's msun, e_asin.c, explains the formula).
@@ -12,7 +12,20 @@ from typing import Any
 from graphc.codegen.vecmath_builder import Arithmetic
 
 HALF_PI = (1.5707963267948966, 6.123233995736766e-17)
+HALF_PI_SINGLE = (1.5707963705062866, -4.371138828673793e-08)
 
+ATAN_SINGLE = (
+    -0.33333295583724976,
+    0.19998489320278168,
+    -0.1426364630460739,
+    0.10949182510375977,
+    -0.08394931256771088,
+    0.05781536176800728,
+    -0.031039157882332802,
+    0.010841543786227703,
+    -0.001777558820322156,
+)
+"""``(arctan(r) - r) / r**3`` in r**2 on [0, 1], error times r**2 below 2**-25.9."""
 ATAN = (
     -0.3333333333333305,
     0.1999999999994855,
@@ -35,7 +48,15 @@ ATAN = (
     -0.0001509397756197536,
     1.3103537512510687e-05,
 )
-"""``(arctan(r) - r) / r**3`` in r**2 on [0, 1], error times r**2 below 2**-56.1."""
+"""The same for float64, error times r**2 below 2**-56.1."""
+ASIN_SINGLE = (
+    0.16666753590106964,
+    0.07495298236608505,
+    0.04546918720006943,
+    0.024188648909330368,
+    0.04214736446738243,
+)
+"""``(arcsin(r) - r) / r**3`` in r**2 on [0, 0.25], error times r**2 below 2**-27.1."""
 ASIN = (
     0.1666666666666676,
     0.07499999999970997,
@@ -51,7 +72,12 @@ ASIN = (
     -0.020904939185592837,
     0.03256950285085093,
 )
-"""``(arcsin(r) - r) / r**3`` in r**2 on [0, 0.25], error times r**2 below 2**-58.4."""
+"""The same for float64, error times r**2 below 2**-58.4."""
+
+
+def half_pi(a: Arithmetic) -> tuple[float, float]:
+    """pi/2 in two parts."""
+    return HALF_PI_SINGLE if a.single else HALF_PI
 
 
 def arctan(a: Arithmetic, x: Any) -> Any:
@@ -60,8 +86,9 @@ def arctan(a: Arithmetic, x: Any) -> Any:
     large = a.is_less(1.0, size)
     z = a.select(large, a.divide(1.0, size), size)
     square = a.multiply(z, z)
-    near = a.fma(a.multiply(z, square), a.polynomial(square, ATAN), z)
-    far = a.subtract(HALF_PI[0], a.subtract(near, HALF_PI[1]))
+    near = a.fma(a.multiply(z, square), a.polynomial(square, a.choose(ATAN_SINGLE, ATAN)), z)
+    right, rest = half_pi(a)
+    far = a.subtract(right, a.subtract(near, rest))
     return a.with_sign(a.select(large, far, near), x)
 
 
@@ -73,15 +100,16 @@ def _parts(a: Arithmetic, size: Any) -> tuple[Any, Any, Any]:
     s = a.select(small, size, root)
     lost = a.divide(a.fma(a.negate(root), root, w), a.add(root, root))
     lost = a.select(a.is_equal(root, 0.0), 0.0, lost)
-    rest = a.multiply(a.multiply(s, w), a.polynomial(w, ASIN))
+    rest = a.multiply(a.multiply(s, w), a.polynomial(w, a.choose(ASIN_SINGLE, ASIN)))
     return small, s, a.select(small, rest, a.add(rest, lost))
 
 
 def arcsin(a: Arithmetic, x: Any) -> Any:
     """The inverse sine."""
     small, s, rest = _parts(a, a.magnitude(x))
-    main = a.subtract(HALF_PI[0], a.add(s, s))
-    far = a.subtract(main, a.fma(rest, 2.0, -HALF_PI[1]))
+    right, right_rest = half_pi(a)
+    main = a.subtract(right, a.add(s, s))
+    far = a.subtract(main, a.fma(rest, 2.0, -right_rest))
     return a.with_sign(a.select(small, a.add(s, rest), far), x)
 
 
@@ -89,7 +117,8 @@ def arccos(a: Arithmetic, x: Any) -> Any:
     """The inverse cosine."""
     small, s, rest = _parts(a, a.magnitude(x))
     signed = a.with_sign(rest, x)
-    middle = a.subtract(HALF_PI[0], a.subtract(x, a.subtract(HALF_PI[1], signed)))
+    angle, angle_rest = half_pi(a)
+    middle = a.subtract(angle, a.subtract(x, a.subtract(angle_rest, signed)))
     right = a.multiply(2.0, a.add(s, rest))
-    left = a.multiply(2.0, a.subtract(HALF_PI[0], a.add(s, a.subtract(rest, HALF_PI[1]))))
+    left = a.multiply(2.0, a.subtract(angle, a.add(s, a.subtract(rest, angle_rest))))
     return a.select(small, middle, a.select(a.is_less(x, 0.0), left, right))

@@ -1,4 +1,4 @@
-"""power, arctan2 and hypot, branch-free, in float64.
+"""power, arctan2 and hypot, branch-free; hypot in float64.
 
 ``x**y = 2**(y log2 x)``, the logarithm and the product in two parts each. With ``x = 2**k m`` and
 ``s = (m - 1) / (m + 1)``, ``log m = s (2 + z (2/3 + z q(z)))`` and ``z = s**2``.
@@ -11,13 +11,21 @@ import math
 from typing import Any
 
 from graphc.codegen.vecmath_builder import Arithmetic
-from graphc.codegen.vecmath_exponential import EXP2_DOUBLE
-from graphc.codegen.vecmath_inverse import ATAN, HALF_PI
-from graphc.codegen.vecmath_logarithm import log2, mantissa_and_exponent
+from graphc.codegen.vecmath_exponential import EXP2_DOUBLE, EXP2_SINGLE, LN2, LN2_REST
+from graphc.codegen.vecmath_inverse import ATAN, ATAN_SINGLE, half_pi
+from graphc.codegen.vecmath_logarithm import LOG2_E, mantissa_and_exponent
 
-LOG2_E = (1.4426950408889634, 2.0355273740931033e-17)
-TWO_THIRDS = (0.6666666666666666, 3.700743415417188e-17)
-LN2 = (0.6931471805599453, 2.3190468138462996e-17)
+TWO_THIRDS = (
+    (0.6666666865348816, -1.9868215517249155e-08),
+    (0.6666666666666666, 3.700743415417188e-17),
+)
+POWER_LOG_SINGLE = (
+    0.40000155568122864,
+    0.2854674458503723,
+    0.23426668345928192,
+)
+"""``((log((1 + s) / (1 - s)) / s - 2) / z - 2/3) / z`` in z on [0, 0.02944], error times z**2 below
+2**-35.1."""
 POWER_LOG = (
     0.4,
     0.2857142857142837,
@@ -29,34 +37,38 @@ POWER_LOG = (
     0.10422412025833612,
     0.11016635384635556,
 )
-"""``((log((1 + s) / (1 - s)) / s - 2) / z - 2/3) / z`` in z on [0, 0.02944], error times z**2 below
-2**-65.6."""
+"""The same for float64, error times z**2 below 2**-65.6."""
 
 
 def _logarithm(a: Arithmetic, size: Any) -> tuple[Any, Any]:
     """``log2(size)`` in two parts, for what is not negative, NaN included."""
     small = a.is_less(size, a.form.least_normal)
-    scaled = a.select(small, a.multiply(size, 2.0**54), size)
+    digits = a.choose(25, 54)
+    scaled = a.select(small, a.multiply(size, 2.0**digits), size)
     k, m = mantissa_and_exponent(a, scaled)
-    exponent = a.add(a.as_float(k), a.select(small, -54.0, 0.0))
+    exponent = a.add(a.as_float(k), a.select(small, -float(digits), 0.0))
     f = a.subtract(m, 1.0)
-    d, d_low = a.exact_sum(f, 2.0)
-    s = a.divide(f, d)
+    d, d_low = a.ordered_sum(2.0, f)
+    inverse = a.divide(1.0, d)
+    s = a.multiply(f, inverse)
     opposite = a.negate(s)
-    s_low = a.divide(a.fma(opposite, d_low, a.fma(opposite, d, f)), d)
+    s_low = a.multiply(a.fma(opposite, d_low, a.fma(opposite, d, f)), inverse)
     z, z_low = a.exact_product(s, s)
     z_low = a.fma(a.add(s, s), s_low, z_low)
-    u, u_low = a.exact_sum(TWO_THIRDS[0], a.multiply(z, a.polynomial(z, POWER_LOG)))
-    u_low = a.add(u_low, TWO_THIRDS[1])
+    thirds, thirds_rest = a.choose(*TWO_THIRDS)
+    curve = a.polynomial(z, a.choose(POWER_LOG_SINGLE, POWER_LOG))
+    u, u_low = a.ordered_sum(thirds, a.multiply(z, curve))
+    u_low = a.add(u_low, thirds_rest)
     w, w_low = a.exact_product(z, u)
     w_low = a.add(w_low, a.fma(z, u_low, a.multiply(z_low, u)))
-    v, v_low = a.exact_sum(2.0, w)
+    v, v_low = a.ordered_sum(2.0, w)
     v_low = a.add(v_low, w_low)
     natural, rest = a.exact_product(s, v)
     rest = a.add(rest, a.fma(s, v_low, a.multiply(s_low, v)))
-    head, low = a.exact_product(natural, LOG2_E[0])
-    low = a.add(low, a.fma(natural, LOG2_E[1], a.multiply(rest, LOG2_E[0])))
-    high, lost = a.exact_sum(exponent, head)
+    log2_e, log2_e_rest = a.choose(*LOG2_E)
+    head, low = a.exact_product(natural, log2_e)
+    low = a.add(low, a.fma(natural, log2_e_rest, a.multiply(rest, log2_e)))
+    high, lost = a.ordered_sum(exponent, head)
     inside = a.builder.and_(a.is_less(0.0, size), a.is_less(size, math.inf))
     ends = a.select(a.is_equal(size, 0.0), -math.inf, size)
     return a.select(inside, high, ends), a.select(inside, a.add(lost, low), 0.0)
@@ -64,16 +76,17 @@ def _logarithm(a: Arithmetic, size: Any) -> tuple[Any, Any]:
 
 def _exp2_of_sum(a: Arithmetic, high: Any, low: Any) -> Any:
     """``2**(high + low)``; `low` is left out where `high` is out of range."""
-    x = a.at_least(a.at_most(high, 1025.0), -1076.0)
+    x = a.at_least(a.at_most(high, a.choose(129.0, 1025.0)), a.choose(-151.0, -1076.0))
     n, integer = a.nearest(x, 1.0)
     r = a.subtract(x, n)
-    linear, lost = a.exact_product(r, LN2[0])
+    linear, lost = a.exact_product(r, a.choose(*LN2))
     found = a.add(1.0, linear)
     lost = a.add(lost, a.add(a.subtract(1.0, found), linear))
     low = a.select(a.is_equal(x, high), low, 0.0)
-    curve = a.fma(a.multiply(r, r), a.polynomial(r, EXP2_DOUBLE[1:]), a.multiply(r, LN2[1]))
+    curve = a.polynomial(r, a.choose(EXP2_SINGLE, EXP2_DOUBLE)[1:])
+    curve = a.fma(a.multiply(r, r), curve, a.multiply(r, a.choose(*LN2_REST)))
     nearly = a.add(found, curve)
-    rest = a.add(curve, a.fma(a.multiply(low, LN2[0]), nearly, lost))
+    rest = a.add(curve, a.fma(a.multiply(low, a.choose(*LN2)), nearly, lost))
     return a.scale(a.add(found, rest), integer)
 
 
@@ -102,12 +115,6 @@ def power(a: Arithmetic, x: Any, y: Any) -> Any:
     return _signed(a, x, y, _exp2_of_sum(a, head, a.fma(y, low, rest)))
 
 
-def power_single(a: Arithmetic, x: Any, y: Any) -> Any:
-    """``x**y`` of float32 numbers, in float64: one part of the logarithm is enough."""
-    product = a.multiply(y, log2(a, a.magnitude(x)))
-    return _signed(a, x, y, _exp2_of_sum(a, product, a.number(0.0)))
-
-
 def arctan2(a: Arithmetic, y: Any, x: Any) -> Any:
     """The angle of the point (x, y)."""
     width, height = a.magnitude(x), a.magnitude(y)
@@ -119,9 +126,9 @@ def arctan2(a: Arithmetic, y: Any, x: Any) -> Any:
     same = a.is_equal(top, math.inf)
     z = a.select(same, 1.0, z)
     square = a.multiply(z, z)
-    lost = a.select(a.is_less(a.magnitude(lost), 2.0**-53), lost, 0.0)
+    lost = a.select(a.is_less(a.magnitude(lost), a.choose(2.0**-24, 2.0**-53)), lost, 0.0)
     lost = a.divide(lost, a.add(square, 1.0))
-    rest = a.fma(a.multiply(z, square), a.polynomial(square, ATAN), lost)
+    rest = a.fma(a.multiply(z, square), a.polynomial(square, a.choose(ATAN_SINGLE, ATAN)), lost)
     angle = a.add(z, rest)
     left = a.builder.icmp_signed("<", a.to_bits(x), a.whole(0))
     turned = a.select(left, a.negate(angle), angle)
@@ -129,7 +136,8 @@ def arctan2(a: Arithmetic, y: Any, x: Any) -> Any:
     flat = a.select(left, 2.0, 0.0)
     quarters = a.select(steep, 1.0, flat)
     turned = a.select(steep, a.negate(turned), turned)
-    found = a.add(a.multiply(quarters, HALF_PI[0]), a.fma(quarters, HALF_PI[1], turned))
+    right, rest = half_pi(a)
+    found = a.add(a.multiply(quarters, right), a.fma(quarters, rest, turned))
     found = a.select(a.is_equal(x, x), a.with_sign(found, y), x)
     return a.select(a.is_equal(y, y), found, y)
 
