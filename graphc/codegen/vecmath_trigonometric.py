@@ -1,9 +1,10 @@
 """sin, cos and tan, branch-free and right for every argument.
 
-``abs(x) = m 2**e`` with whole m; m times a tabulated ``2**e 2/pi modulo 4`` counts quarter turns,
+``abs(x) = m 2**e`` with whole m; m times a constant ``2**e 2/pi modulo 4`` counts quarter turns,
 so huge arguments need no branch (after M. H. Payne and R. N. Hanek, Radian Reduction for
-Trigonometric Functions, 1983). Every 16th e is in the table, as a sum of two (float32) or four
-(float64) doubles; float32 is reduced in double precision.
+Trigonometric Functions, 1983). For float64 every 16th e is in a table, as a sum of four doubles.
+float32 is reduced in double precision, where m may have 45 bits: five values of e, two doubles
+each, are enough, and they are selected.
 Coefficients: ``tests/codegen/fit_vecmath.py``.
 """
 
@@ -20,8 +21,11 @@ from graphc.codegen.vecmath_builder import DOUBLE, SINGLE, Arithmetic
 
 STRIDE = 16
 HALF_PI = (1.5707963267948966, 6.123233995736766e-17)
-LEAST = (-30, -60)
-"""The least exponent in the tables; below it sin(x) is x."""
+LEAST = -60
+"""The least exponent in the table; below it sin(x) is x."""
+EXPONENTS = (0, 19, 41, 63, 84)
+"""The exponents e for float32: one is used from ``2**(e + 23)``, where x is a multiple of ``2**e``,
+up to the next. They were chosen for the fewest quarter turns: below 2**44.6."""
 
 SIN_SINGLE = (
     -0.1666666716337204,
@@ -71,21 +75,20 @@ def _arctangent_of_inverse(n: int, one: int) -> int:
 
 
 @functools.cache
-def quarter_turns(least: int, most: int, parts: int) -> tuple[tuple[float, ...], ...]:
+def quarter_turns(exponents: range, parts: int) -> tuple[tuple[float, ...], ...]:
     """``2**e 2/pi`` modulo 4 as sums of doubles, one tuple a part.
 
-    For every 16th e from `least` to `most`; the values are between -2 and 2. Pi is by Machin's
-    formula.
+    The values are between -2 and 2. Pi is by Machin's formula.
 
-    >>> quarter_turns(0, 16, 1)
+    >>> quarter_turns(range(0, 17, 16), 1)
     ((0.6366197723675814, 1.5134018818108999),)
     """
-    bits = most + 400
+    bits = exponents[-1] + 400
     one = 1 << bits
     pi = 4 * (4 * _arctangent_of_inverse(5, one << 64) - _arctangent_of_inverse(239, one << 64))
     two_over_pi = (2 * one * (one << 64)) // pi
     rows = []
-    for exponent in range(least, most + 1, STRIDE):
+    for exponent in exponents:
         rest = Fraction(two_over_pi, one) * Fraction(2) ** exponent
         rest = (rest + 2) % 4 - 2
         row = []
@@ -112,22 +115,44 @@ def _lookup(a: Arithmetic, index: Any, values: tuple[float, ...], name: str) -> 
 
 def _reduced(a: Arithmetic, x: Any) -> tuple[Any, Any, Any]:
     """``(quadrant, r, rest)`` with ``abs(x) = quadrant pi/2 + r + rest``, the quadrant modulo 4."""
-    quadrant, r, rest = _reduced_wide(a, x)
     if not a.single:
-        return quadrant, r, rest
+        return _reduced_double(a, x)
+    quadrant, r = _reduced_wide(a, x)
     return a.builder.trunc(quadrant, a.form.integer), a.builder.fptrunc(r, SINGLE.value), None
 
 
-def _reduced_wide(a: Arithmetic, x: Any) -> tuple[Any, Any, Any]:
-    """The same in float64; one part is enough for a float32."""
+def _turns_of_one(exponent: int) -> tuple[float, float]:
+    """2/pi in two parts, modulo ``4 / 2**exponent``: for multiples of ``2**exponent``."""
+    (head,), (tail,) = quarter_turns(range(exponent, exponent + 1), 2)
+    return head * 2.0**-exponent, tail * 2.0**-exponent
+
+
+def _reduced_wide(a: Arithmetic, x: Any) -> tuple[Any, Any]:
+    """The reduction of float32: the quadrant, and r in float64. NaN for infinities."""
+    wide = Arithmetic(a.builder, DOUBLE)
+    size = a.magnitude(x)
+    turns, rest = (wide.number(part) for part in _turns_of_one(0))
+    for exponent in EXPONENTS[1:]:
+        small = a.is_less(size, 2.0 ** (exponent + 23))
+        head, tail = _turns_of_one(exponent)
+        turns, rest = wide.select(small, turns, head), wide.select(small, rest, tail)
+    m = a.builder.fpext(size, DOUBLE.value)
+    head, lost = wide.exact_product(m, turns)
+    n, quadrant = wide.nearest(head, 1.0)
+    turn = wide.add(wide.subtract(head, n), wide.fma(m, rest, lost))
+    return quadrant, wide.multiply(turn, HALF_PI[0])
+
+
+def _reduced_double(a: Arithmetic, x: Any) -> tuple[Any, Any, Any]:
+    """The reduction of float64.
+
+    The turns are summed to within 2**-140: none is nearer to a whole number than 2**-62.
+    """
     builder, form = a.builder, a.form
-    wide = Arithmetic(builder, DOUBLE)
-    least = a.choose(*LEAST)
-    most = form.bias
     bits = a.to_bits(a.magnitude(x))
     mantissa = a.whole(form.mantissa)
-    above = builder.sub(builder.lshr(bits, mantissa), a.whole(form.bias + least))
-    zero, last = a.whole(0), a.whole(most - least)
+    above = builder.sub(builder.lshr(bits, mantissa), a.whole(form.bias + LEAST))
+    zero, last = a.whole(0), a.whole(form.bias - LEAST)
     above = builder.select(builder.icmp_signed("<", above, zero), zero, above)
     above = builder.select(builder.icmp_signed(">", above, last), last, above)
     index = builder.lshr(above, a.whole(STRIDE.bit_length() - 1))
@@ -136,26 +161,11 @@ def _reduced_wide(a: Arithmetic, x: Any) -> tuple[Any, Any, Any]:
     )
     fraction = builder.and_(bits, a.whole((1 << form.mantissa) - 1))
     m = a.from_bits(builder.or_(fraction, builder.shl(exponent, mantissa)))
-    if a.single:
-        m = builder.fpext(m, DOUBLE.value)
-    tables = quarter_turns(least - form.mantissa, most - form.mantissa, a.choose(2, 4))
+    exponents = range(LEAST - form.mantissa, form.bias - form.mantissa + 1, STRIDE)
     parts = [
-        _lookup(a, index, values, f"graphc_quarter_turns_{form.bits}_{number}")
-        for number, values in enumerate(tables)
+        _lookup(a, index, values, f"graphc_quarter_turns_{number}")
+        for number, values in enumerate(quarter_turns(exponents, 4))
     ]
-    if a.single:
-        head, lost = wide.exact_product(m, parts[0])
-        n, quadrant = wide.nearest(head, 1.0)
-        turn = wide.add(wide.subtract(head, n), wide.fma(m, parts[1], lost))
-        return quadrant, wide.multiply(turn, HALF_PI[0]), None
-    return _reduced_double(a, m, parts)
-
-
-def _reduced_double(a: Arithmetic, m: Any, parts: list[Any]) -> tuple[Any, Any, Any]:
-    """The reduction of float64.
-
-    The turns are summed to within 2**-140: none is nearer to a whole number than 2**-62.
-    """
     head, second = a.exact_product(m, parts[0])
     head = a.fma(a.round(a.multiply(head, 0.25)), -4.0, head)
     third, fourth = a.exact_product(m, parts[1])
@@ -203,8 +213,10 @@ def sin(a: Arithmetic, x: Any) -> Any:
     found = _of_quadrant(a, *_reduced(a, x))
     sign = a.builder.and_(a.to_bits(x), a.whole(1 << (a.form.bits - 1)))
     found = a.from_bits(a.builder.xor(a.to_bits(found), sign))
+    if a.single:
+        return found
     size = a.magnitude(x)
-    found = a.select(a.is_less(size, a.choose(2.0**-26, 2.0**-54)), x, found)
+    found = a.select(a.is_less(size, 2.0**-54), x, found)
     return a.select(a.is_less(size, math.inf), found, math.nan)
 
 
@@ -212,6 +224,8 @@ def cos(a: Arithmetic, x: Any) -> Any:
     """The cosine."""
     quadrant, r, rest = _reduced(a, x)
     found = _of_quadrant(a, a.builder.add(quadrant, a.whole(1)), r, rest)
+    if a.single:
+        return found
     return a.select(a.is_less(a.magnitude(x), math.inf), found, math.nan)
 
 
@@ -247,14 +261,12 @@ def tan(a: Arithmetic, x: Any) -> Any:
 
 def _tan_single(a: Arithmetic, x: Any) -> Any:
     wide = Arithmetic(a.builder, DOUBLE)
-    quadrant, r, _ = _reduced_wide(a, x)
+    quadrant, r = _reduced_wide(a, x)
     z = wide.multiply(r, r)
     sine = wide.fma(wide.multiply(z, r), wide.polynomial(z, SIN_DOUBLE[:6]), r)
     cosine = wide.fma(z, wide.fma(z, wide.polynomial(z, COS_DOUBLE[:6]), -0.5), 1.0)
     odd = a.builder.icmp_unsigned("!=", a.builder.and_(quadrant, wide.whole(1)), wide.whole(0))
     top = wide.select(odd, wide.negate(cosine), sine)
     found = a.builder.fptrunc(wide.divide(top, wide.select(odd, sine, cosine)), SINGLE.value)
-    found = a.select(a.is_less(x, 0.0), a.negate(found), found)
-    size = a.magnitude(x)
-    found = a.select(a.is_less(size, 2.0**-20), x, found)
-    return a.select(a.is_less(size, math.inf), found, math.nan)
+    sign = a.builder.and_(a.to_bits(x), a.whole(1 << (a.form.bits - 1)))
+    return a.from_bits(a.builder.xor(a.to_bits(found), sign))
