@@ -22,6 +22,7 @@ from graphc.loops import Elementwise, IndexMap
 from graphc.ops import uniform
 from graphc.rewrite import Rules, rewrite, transform
 from graphc.simplify_index import INDEX_RULES
+from graphc.simplify_position import POSITION_RULES
 from graphc.simplify_product import PRODUCT_RULES
 from graphc.simplify_scan import merge_scans, trim_scans
 from graphc.simplify_shape import SHAPE_RULES
@@ -325,6 +326,7 @@ RULES = (
 FINAL_RULES = (
     INDEX_RULES
     + PRODUCT_RULES
+    + POSITION_RULES
     + Rules(
         (
             ("mark", lambda node: node.inputs[0]),
