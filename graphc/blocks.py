@@ -16,7 +16,7 @@ from importlib import import_module
 from typing import Any
 
 from graphc.codegen import blocks_layout as layout
-from graphc.objects import Native, addresses
+from graphc.objects import c_address, words_functions
 
 _SHARE = 8
 """Idle blocks hold at most one part in so many of the machine's memory."""
@@ -47,24 +47,18 @@ def _memory_limit() -> int:
     return configuration("SC_PHYS_PAGES") * configuration("SC_PAGE_SIZE") // _SHARE
 
 
-def _address(function: Any) -> int:
-    return ctypes.cast(function, ctypes.c_void_p).value or 0
-
-
 def _advise() -> int:
     """The address of ``madvise``; 0 where large pages are not asked for in this way."""
     if sys.platform != "linux":
         return 0
-    return _address(ctypes.CDLL(None).madvise)
+    return c_address(ctypes.CDLL(None).madvise)
 
 
 @cache
 def _functions() -> dict[str, int]:
     """The addresses of the store's functions, by name."""
     names = (*_HANDLER, "trim_all")
-    wanted = [Native(name, "words", name, level=2) for name in names]
-    # The text of these functions is in the key already, with all of the generator.
-    found = addresses(wanted, lambda: vars(import_module("graphc.codegen.blocks")))
+    found = words_functions("blocks", names)
     # Arrays may be let go while the interpreter shuts down: the code stays loaded.
     target: Any = import_module("graphc.codegen.target")
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(target.loader()))
@@ -76,8 +70,8 @@ def store() -> int:
     """The address of this process's store."""
     words = (ctypes.c_int64 * layout.WORDS)()
     words[layout.LIMIT] = _memory_limit()
-    words[layout.ALLOCATE] = _address(ctypes.pythonapi.PyMem_RawMalloc)
-    words[layout.RELEASE] = _address(ctypes.pythonapi.PyMem_RawFree)
+    words[layout.ALLOCATE] = c_address(ctypes.pythonapi.PyMem_RawMalloc)
+    words[layout.RELEASE] = c_address(ctypes.pythonapi.PyMem_RawFree)
     words[layout.ADVISE] = _advise()
     return _for_ever(words)
 

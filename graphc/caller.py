@@ -13,7 +13,6 @@ import sys
 import sysconfig
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ import numpy as np
 from graphc import blocks
 from graphc.codegen import caller_layout as layout
 from graphc.ir import Graph
-from graphc.objects import Native, addresses
+from graphc.objects import c_address, words_functions
 from graphc.trace.inputs import Passed
 from graphc.types import TensorType
 
@@ -90,10 +89,6 @@ def _numpy(number: int) -> Any:
     return ctypes.PYFUNCTYPE(None)(_words(table, number + 1)[number])
 
 
-def _address(function: Any) -> int:
-    return ctypes.cast(function, ctypes.c_void_p).value or 0
-
-
 @cache
 def _interface() -> np.ndarray:
     """The words that the native caller takes from the interpreter and from NumPy."""
@@ -103,35 +98,31 @@ def _interface() -> np.ndarray:
         "array_type": id(np.ndarray),
         "handler": id(blocks.handler()),
         "store": blocks.store(),
-        "increment": _address(python.Py_IncRef),
-        "decrement": _address(python.Py_DecRef),
-        "tuple_new": _address(python.PyTuple_New),
-        "tuple_set": _address(python.PyTuple_SetItem),
-        "list_new": _address(python.PyList_New),
-        "list_set": _address(python.PyList_SetItem),
-        "long_from": _address(python.PyLong_FromLongLong),
-        "long_as": _address(python.PyLong_AsLongLong),
-        "error_occurred": _address(python.PyErr_Occurred),
-        "error_clear": _address(python.PyErr_Clear),
-        "no_memory": _address(python.PyErr_NoMemory),
-        "float_from": _address(python.PyFloat_FromDouble),
-        "complex_from": _address(python.PyComplex_FromDoubles),
-        "bool_from": _address(python.PyBool_FromLong),
-        "array_new": _address(_numpy(94)),
-        "scalar_new": _address(_numpy(60)),
-        "lock_release": _address(python.PyEval_SaveThread),
-        "lock_take": _address(python.PyEval_RestoreThread),
+        "increment": c_address(python.Py_IncRef),
+        "decrement": c_address(python.Py_DecRef),
+        "tuple_new": c_address(python.PyTuple_New),
+        "tuple_set": c_address(python.PyTuple_SetItem),
+        "list_new": c_address(python.PyList_New),
+        "list_set": c_address(python.PyList_SetItem),
+        "long_from": c_address(python.PyLong_FromLongLong),
+        "long_as": c_address(python.PyLong_AsLongLong),
+        "error_occurred": c_address(python.PyErr_Occurred),
+        "error_clear": c_address(python.PyErr_Clear),
+        "no_memory": c_address(python.PyErr_NoMemory),
+        "float_from": c_address(python.PyFloat_FromDouble),
+        "complex_from": c_address(python.PyComplex_FromDoubles),
+        "bool_from": c_address(python.PyBool_FromLong),
+        "array_new": c_address(_numpy(94)),
+        "scalar_new": c_address(_numpy(60)),
+        "lock_release": c_address(python.PyEval_SaveThread),
+        "lock_take": c_address(python.PyEval_RestoreThread),
     }
     return np.array([found[name] for name in layout.INTERFACE], np.int64)
 
 
 @cache
 def _definition() -> _Definition:
-    def namespace() -> dict[str, Any]:
-        return vars(import_module("graphc.codegen.caller"))
-
-    # The text of this function is in the key already, with all of the generator.
-    (address,) = addresses([Native("run", "words", "caller", level=2)], namespace)
+    (address,) = words_functions("caller", ["run"])
     return _Definition(b"run", address, _FASTCALL, None)
 
 

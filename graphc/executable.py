@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from graphc import launcher
+from graphc import pool, signals
 from graphc.caller import Caller, make_caller
 from graphc.codegen import blas, poll
 from graphc.codegen.step import Launched, Module
@@ -166,13 +166,13 @@ class Executable:
             self._keep.append(callback)
             return ctypes.cast(callback, ctypes.c_void_p).value or 0
         if name == "poll":
-            return launcher.poll_address()
+            return signals.poll_address()
         if name == "signals":
-            return launcher.signals_address()
+            return signals.signals_address()
         if name == "launcher":
-            return launcher.run_address()
+            return pool.run_address()
         if name == "pool":
-            return launcher.pool_address()
+            return pool.pool_address()
         if name == "threads":
             return self.compiled.threads
         return blas.routine(name)
@@ -325,7 +325,7 @@ class Executable:
         """Raise what a non-zero status, and the words of the error record, mean."""
         number, code = divmod(status, 256)
         if code == poll.INTERRUPTED:
-            launcher.raise_fetched()
+            signals.raise_fetched()
         if code == PRINT_FAILED and self._raised:
             raise self._raised.pop()
         launched: Launched = self.module.launches[number - 1]

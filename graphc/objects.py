@@ -8,6 +8,7 @@ sources, the versions below it, and the processor.
 from __future__ import annotations
 
 import atexit
+import ctypes
 import json
 import linecache
 import os
@@ -89,6 +90,20 @@ def addresses(
                 _addresses[key] = address
             found.append(_addresses[key])
         return found
+
+
+def words_functions(module: str, names: Sequence[str]) -> list[int]:
+    """The addresses of plain functions of words, in the module `graphc.codegen.<module>`.
+
+    They need no text: the key on disk holds the sources of the whole generator.
+    """
+    wanted = [Native(name, "words", f"{module}.{name}", level=2) for name in names]
+    return addresses(wanted, lambda: vars(import_module(f"graphc.codegen.{module}")))
+
+
+def c_address(function: Any) -> int:
+    """The address of a function of ctypes."""
+    return ctypes.cast(function, ctypes.c_void_p).value or 0
 
 
 def _kept(key: str) -> int | None:

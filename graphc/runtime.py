@@ -16,12 +16,12 @@ from graphc.executable import CompiledModule, Executable
 from graphc.fuse import fuse
 from graphc.fuse_values import Fused
 from graphc.ir import Graph, Node
-from graphc.launcher import core_count, thread_count
 from graphc.layout import layout
 from graphc.lower import Lowered, lower
 from graphc.memory import MemoryPlan, plan_memory
 from graphc.objects import Native, addresses, module_namespace, write_source
 from graphc.options import Options
+from graphc.pool import core_count, thread_count
 from graphc.tune import library_products
 
 STEP_LEVEL = 1

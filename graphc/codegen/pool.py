@@ -1,4 +1,4 @@
-"""The launcher: runs the chunks of a kernel on a small pool of threads of its own.
+"""A pool of threads: runs the chunks of a kernel, on the calling thread and a few of its own.
 
 The calling thread publishes a job, takes part in it, and waits for the rest. A ticket holds the
 number of the job and that of the next chunk, so that taking a chunk is one compare-and-exchange,
@@ -6,7 +6,7 @@ and fails where the job is over: a worker that comes late can't mix two jobs. Wo
 short while between jobs, then sleep. A launch that finds the pool busy (another Python thread's
 step) runs its chunks itself. Who runs a chunk never shows in the results.
 
-The functions are made native by `graphc.codegen.plain`; `graphc.launcher` owns the pool.
+The functions are made native by `graphc.codegen.plain`; `graphc.pool` owns the pool.
 """
 
 from __future__ import annotations

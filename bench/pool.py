@@ -1,4 +1,4 @@
-"""``python -m bench.launches``: what it costs to hand eight empty chunks to two threads.
+"""``python -m bench.pool``: what it costs to hand eight empty chunks to two threads.
 
 graphc's own pool beside a parallel loop of Numba on each threading layer that is installed, each in
 a process of its own; the cost of the call from Python, measured on one thread, is taken off. After
@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc import launcher, objects
+from graphc import objects, pool
 
 CHUNKS = 8
 KERNEL = """
@@ -34,10 +34,10 @@ def _kernel() -> dict[str, Any]:
 
 
 def graphc_launch(threads: int) -> Callable[[], Any]:
-    """A launch by `graphc.launcher`."""
+    """A launch by `graphc.pool`."""
     (kernel,) = objects.addresses([objects.Native("kernel", "kernel", KERNEL)], _kernel)
-    run = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 7)(launcher.run_address())
-    arguments = (launcher.pool_address(), kernel, 0, 0, CHUNKS, 0, threads)
+    run = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 7)(pool.run_address())
+    arguments = (pool.pool_address(), kernel, 0, 0, CHUNKS, 0, threads)
     return lambda: run(*arguments)
 
 
@@ -93,7 +93,7 @@ def main() -> None:
     print("|---|---|---|", flush=True)
     for name in ("graphc", "tbb", "omp", "workqueue"):
         environment = os.environ | {"NUMBA_THREADING_LAYER": name, "NUMBA_NUM_THREADS": "2"}
-        command = [sys.executable, "-m", "bench.launches", name]
+        command = [sys.executable, "-m", "bench.pool", name]
         done = subprocess.run(command, env=environment, capture_output=True, text=True)
         print(done.stdout.strip() if done.returncode == 0 else f"| {name} | not there | |")
 

@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 
-from graphc import launcher, objects
+from graphc import objects, pool
 
 KERNEL = """
 from graphc.codegen.vocabulary import buffer
@@ -41,8 +41,8 @@ def launch():
         return found
 
     (kernel,) = objects.addresses([objects.Native("kernel", "kernel", KERNEL)], namespace)
-    run = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 7)(launcher.run_address())
-    pool = launcher.pool_address()
+    run = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 7)(pool.run_address())
+    threads_of_process = pool.pool_address()
 
     def call(chunks, threads, turns=100, failing=1 << 40, finish=False):
         """The chunks' results, the finish's mark behind them, and the status."""
@@ -50,7 +50,7 @@ def launch():
         table = (ctypes.c_void_p * 1)(out.ctypes.data)
         sizes = (ctypes.c_int64 * 3)(turns, failing, chunks)
         places = ctypes.addressof(table), ctypes.addressof(sizes)
-        return out, run(pool, kernel, *places, chunks, int(finish), threads)
+        return out, run(threads_of_process, kernel, *places, chunks, int(finish), threads)
 
     return call
 
@@ -123,11 +123,11 @@ def test_workers_sleep_when_there_is_nothing_to_do(launch):
 
 def test_how_many_threads(monkeypatch):
     monkeypatch.delenv("GRAPHC_THREADS", raising=False)
-    assert launcher.thread_count() == len(os.sched_getaffinity(0))
+    assert pool.thread_count() == len(os.sched_getaffinity(0))
     monkeypatch.setenv("GRAPHC_THREADS", "3")
-    assert launcher.thread_count() == 3
-    assert launcher.thread_count(5) == 5
+    assert pool.thread_count() == 3
+    assert pool.thread_count(5) == 5
     for wrong in ("abc", "-1", "0", "1.5"):
         monkeypatch.setenv("GRAPHC_THREADS", wrong)
         with pytest.raises(ValueError, match="GRAPHC_THREADS"):
-            launcher.thread_count()
+            pool.thread_count()

@@ -12,13 +12,11 @@ import signal
 import threading
 from collections.abc import Callable
 from functools import cache
-from importlib import import_module
 from typing import Any
 
 from graphc import config
-from graphc.codegen import poll
 from graphc.codegen import pool_layout as layout
-from graphc.objects import Native, addresses
+from graphc.objects import c_address, words_functions
 
 SPINS = 2000
 """Turns that a worker waits for the next job before it sleeps: some 30 µs."""
@@ -42,33 +40,8 @@ def thread_count(asked: int | None = None) -> int:
 @cache
 def run_address() -> int:
     """The launcher: ``run(pool, kernel, table, sizes, chunks, finish, threads)``, all words."""
-    return _native("run", "pool")
-
-
-@cache
-def poll_address() -> int:
-    """What a native loop calls to look for signals, with `signals_address`."""
-    return _native("poll", "poll")
-
-
-@cache
-def _signals() -> Any:
-    words = (ctypes.c_int64 * poll.WORDS)()
-    for place, name in poll.FUNCTIONS.items():
-        words[place] = _address(getattr(ctypes.pythonapi, name))
-    return words
-
-
-def signals_address() -> int:
-    """The words of `graphc.codegen.poll`: one place, for only one thread runs handlers."""
-    return ctypes.addressof(_signals())
-
-
-def raise_fetched() -> None:
-    """Raise the exception that a signal's handler raised in a native loop."""
-    restore = ctypes.pythonapi.PyErr_Restore
-    restore.restype, restore.argtypes = None, [ctypes.c_void_p] * 3
-    restore(*_signals()[:3])  # restored as the current exception, it is raised here
+    (address,) = words_functions("pool", ["run"])
+    return address
 
 
 def pool_address() -> int:
@@ -79,19 +52,6 @@ def pool_address() -> int:
 
 def _has_threads() -> bool:
     return os.name == "posix"
-
-
-def _address(function: Any) -> int:
-    return ctypes.cast(function, ctypes.c_void_p).value or 0
-
-
-def _native(name: str, module: str) -> int:
-    def namespace() -> dict[str, Any]:
-        return vars(import_module(f"graphc.codegen.{module}"))
-
-    # The text of these functions is in the key already, with all of the generator.
-    (address,) = addresses([Native(name, "words", f"{module}.{name}", level=2)], namespace)
-    return address
 
 
 @cache
@@ -113,10 +73,10 @@ def _reset(address: int) -> None:
     words = (ctypes.c_int64 * layout.WORDS).from_address(address)
     words[layout.SPIN] = SPINS
     words[layout.SET_MASK] = int(signal.SIG_SETMASK)
-    words[layout.WORKER_CODE] = _native("worker", "pool")
+    (words[layout.WORKER_CODE],) = words_functions("pool", ["worker"])
     library = ctypes.CDLL(None)
     for place, name in layout.FUNCTIONS.items():
-        words[place] = _address(getattr(library, name))
+        words[place] = c_address(getattr(library, name))
     ctypes.memset(address + 8 * layout.EVERY_SIGNAL, 0xFF, 128)
     library.pthread_mutex_init(ctypes.c_void_p(address + 8 * layout.MUTEX), None)
     library.pthread_cond_init(ctypes.c_void_p(address + 8 * layout.CONDITION), None)
