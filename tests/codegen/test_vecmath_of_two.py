@@ -69,3 +69,37 @@ def test_errors(name, dtype):
             exact = EXACT[name](mpmath.mpf(a), mpmath.mpf(b))
             unit = mpmath.mpf(2) ** max(mpmath.frexp(exact)[1] - digits, least)
             assert abs(value - exact) < BOUND * unit, (a, b, value)
+
+
+def dense_pairs(count):
+    random = np.random.default_rng(5)
+    base = 10 ** random.uniform(-38, 38, count)
+    pairs = [
+        random.integers(0, 2**32, (2, count), dtype=np.uint32).view(np.float32),
+        (base, random.uniform(-130, 130, count) / np.log2(base)),
+        (1 + random.normal(size=count) * 1e-4, random.normal(size=count) * 3e5),
+        (10 ** random.uniform(-45, -37, count), random.uniform(-3, 3, count)),
+        random.uniform(-1, 1, (2, count)),
+        random.uniform(0.9, 1, (2, count)),
+        random.uniform(-1e-37, 1e-37, (2, count)),
+    ]
+    with np.errstate(invalid="ignore"):  # signalling NaN among the bits
+        return [np.concatenate(parts).astype(np.float32) for parts in zip(*pairs, strict=True)]
+
+
+@pytest.mark.parametrize(("name", "bound"), [("power", 1.0), ("arctan2", 2.0)])
+def test_float32_errors_of_many_pairs(name, bound):
+    # The reference is NumPy in float64, whose own error is below 2**-27 of these units.
+    x, y = dense_pairs(100_000)
+    out = np.empty_like(x)
+    compiled(f"vector_{name}", "float32", 2)(x, y, out)
+    with np.errstate(all="ignore"):
+        exact = NUMPY_OF_TWO[name](x.astype(np.float64), y.astype(np.float64))
+        rounded = exact.astype(np.float32)
+    known = np.isfinite(rounded)
+    np.testing.assert_array_equal(out[~known], rounded[~known])
+    exponent = np.frexp(exact[known])[1] - 24
+    unit = 2.0 ** np.maximum(exponent, -149)
+    errors = np.abs(out[known] - exact[known]) / unit
+    assert known.sum() > 400_000
+    assert errors.max() < bound, (x[known][errors.argmax()], y[known][errors.argmax()])
