@@ -1,4 +1,4 @@
-"""The algebra: rules that make a graph smaller and keep every bit of its results.
+"""The algebra: rules that make a graph smaller and keep its results, but for the order of sums.
 
 Exactness means that of IEEE 754: ``x + 0.0`` is not x (for -0.0), ``x + -0.0`` is. Two things are
 looser, where nothing is promised: the sign of a zero that `masked_multiply` makes, and powers:
