@@ -1,8 +1,9 @@
 """The algebra: rules that make a graph smaller and keep its results, but for the order of sums.
 
-Exactness means that of IEEE 754: ``x + 0.0`` is not x (for -0.0), ``x + -0.0`` is. Two things are
-looser, where nothing is promised: the sign of a zero that `masked_multiply` makes, and powers:
-``x**2`` becomes the correctly rounded ``x * x``, ``x**3`` two products, within 2 ulp. Common
+Exactness means that of IEEE 754: ``x + 0.0`` is not x (for -0.0), ``x + -0.0`` is. Three things are
+looser, where nothing is promised: the sign of a zero that `masked_multiply` makes; powers, for
+``x**2`` becomes the correctly rounded ``x * x``, ``x**3`` two products, within 2 ulp; and the order of
+the sum that a product with one row or column is. Common
 subexpressions and dead nodes need no rule: equal nodes are identical, and a graph is what its
 outputs need.
 """
@@ -33,7 +34,7 @@ FOLDED_ELEMENTS = 256
 
 
 def simplify(graph: Graph, *, differentiable: bool = False) -> Graph:
-    """`graph` with everything removed that needs no work at run time; same values, bit for bit.
+    """`graph` with everything removed that needs no work at run time; the same values.
 
     Args:
         graph: any valid graph.
