@@ -44,8 +44,13 @@ NUMPY: dict[str, Any] = {
     "expit": special.expit,
     "erf": special.erf,
     "erfc": special.erfc,
+    "erfinv": special.erfinv,
+    "gamma": special.gamma,
+    "gammaln": special.gammaln,
+    "digamma": special.digamma,
+    "trigamma": lambda x, out=None: special.polygamma(1, x),
 }
-"""The reference of each function of `graphc.codegen.vecmath`; SciPy's for the last two."""
+"""The reference of each function of `graphc.codegen.vecmath`; SciPy's from expit on."""
 
 NUMPY_OF_TWO: dict[str, Any] = {"power": np.power, "arctan2": np.arctan2, "hypot": np.hypot}
 """The same for functions of two numbers."""
@@ -120,7 +125,7 @@ def row(name: str, dtype: str) -> list[str]:
     """The cells of a function in one type."""
     count = 2 if name in NUMPY_OF_TWO else 1
     contestants = [compiled(f"vector_{name}", dtype, count), (NUMPY | NUMPY_OF_TWO)[name]]
-    high = 1 if name in ("arcsin", "arccos", "arctanh") else 8
+    high = 1 if name in ("arcsin", "arccos", "arctanh", "erfinv") else 8
     random = np.random.default_rng(0)
     data = [[random.uniform(0.1, high, size).astype(dtype) for _ in range(count)] for size in SIZES]
     times = [best(run, *operands) for operands in data for run in contestants]

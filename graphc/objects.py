@@ -17,7 +17,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -25,7 +25,6 @@ from types import FunctionType
 from typing import Any
 
 from graphc import cache as disk
-from graphc.codegen import scipy_functions
 from graphc.errors import BackendError
 
 FORMAT = "1"
@@ -147,10 +146,6 @@ def _load(data: bytes) -> int:
     header, _, code = data.partition(b"\n")
     known = json.loads(header)
     loader = target.loader()
-    for name in known["externals"]:
-        if name.startswith(scipy_functions.PREFIX):
-            short = name.removeprefix(scipy_functions.PREFIX)
-            loader.define(name, partial(scipy_functions.special_address, short))
     return int(loader.load(code, known["symbol"], known["externals"]))
 
 

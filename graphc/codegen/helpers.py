@@ -12,15 +12,15 @@ from graphc.codegen.instructions import (
     bits_of,
     c_fmod,
     c_hypot,
-    c_pow,
+    ceil,
     copysign,
     floor,
     integer_floor_divide,
     integer_remainder,
     one,
-    special_gamma,
 )
 from graphc.codegen.numba_names import register_jitable
+from graphc.codegen.vecmath import vector_power
 
 
 @register_jitable
@@ -233,17 +233,20 @@ def complex_power(x: Any, y: Any) -> Any:
 def hurwitz_zeta(s: Any, a: Any) -> Any:
     """The Hurwitz zeta function for s > 1 and a > 0, by Euler and Maclaurin.
 
-    The first terms are added up to a + n >= 12, the rest is the asymptotic series with the
-    Bernoulli numbers up to B_24 (NIST Handbook of Mathematical Functions, 25.11.5).
+    The first terms are added up to a + n >= 12 + s, where the others are no more than rounding
+    errors; the rest is the asymptotic series with the Bernoulli numbers up to B_18 (NIST Handbook
+    of Mathematical Functions, 25.11.5).
     """
     total = 0.0
-    while a < 12.0:
-        total += c_pow(a, -s)
+    power = vector_power(a, -s)
+    while a < 12.0 + s:
+        if power <= 1e-20 * total:
+            return total
+        total += power
         a += 1.0
-    power = c_pow(a, -s)
-    total += a * power / (s - 1.0) + 0.5 * power
-    factor = s * power / a
-    square = a * a
+        power = vector_power(a, -s)
+    total += a * (power / (s - 1.0)) + 0.5 * power
+    factor = s * (power / a)
     coefficients = (
         1.0 / 12.0,
         -1.0 / 720.0,
@@ -258,7 +261,7 @@ def hurwitz_zeta(s: Any, a: Any) -> Any:
     order = 1.0
     for coefficient in coefficients:
         total += coefficient * factor
-        factor *= (s + order) * (s + order + 1.0) / square
+        factor *= (s + order) / a * ((s + order + 1.0) / a)
         order += 2.0
     return total
 
@@ -267,18 +270,22 @@ def hurwitz_zeta(s: Any, a: Any) -> Any:
 def polygamma(order: Any, x: Any) -> Any:
     """The `order`-th derivative of digamma, order at least 1.
 
-    For x <= 0 by the recurrence to positive arguments; NaN or inf at the poles.
+    Below 0 the terms of the series on either side of the pole nearest to x are added apart. At the
+    poles what SciPy has: inf, or -inf for an even order.
     """
     if x != x:
         return x
-    count = float(order)
+    s = float(order) + 1.0
+    factorial = 1.0
+    for count in range(2, min(order, 171) + 1):
+        factorial *= count
     sign = 1.0 if order % 2 == 1 else -1.0
-    scale_ = special_gamma(count + 1.0)
-    total = 0.0
-    if x <= 0.0:
-        if x == math.floor(x):
-            return np.inf if order % 2 == 1 else np.nan
-        while x < 0.0:
-            total += c_pow(x, -count - 1.0)
-            x += 1.0
-    return sign * scale_ * (total + hurwitz_zeta(count + 1.0, x))
+    if x > 0.0:
+        if x == np.inf:
+            return copysign(0.0, sign)
+        return sign * factorial * hurwitz_zeta(s, x)
+    above, below = x - floor(x), ceil(x) - x
+    if above == 0.0 or x == -np.inf:
+        return sign * np.inf
+    other = hurwitz_zeta(s, below) - hurwitz_zeta(s, 1.0 - x)
+    return sign * factorial * (hurwitz_zeta(s, above) + sign * other)

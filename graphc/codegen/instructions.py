@@ -157,35 +157,6 @@ c_fmod = _libm("fmod", 2)
 c_nextafter = _libm("nextafter", 2)
 
 
-def _special(name: str, operands: int = 1) -> Any:
-    """A function of `scipy.special.cython_special`, found by name when a module is linked."""
-
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        double = ir.DoubleType()
-        type_ = ir.FunctionType(double, [double] * len(args) + [ir.IntType(32)])
-        function = cgutils.get_or_insert_function(builder.module, type_, f"graphc_special_{name}")
-        return builder.call(function, [*args, ir.Constant(ir.IntType(32), 0)])
-
-    f8 = types.float64
-
-    def unary(typingctx: Any, x: Any) -> Any:
-        return f8(f8), codegen
-
-    def binary(typingctx: Any, x: Any, y: Any) -> Any:
-        return f8(f8, f8), codegen
-
-    chosen = unary if operands == 1 else binary
-    chosen.__doc__ = f"SciPy's ``{name}``."
-    return intrinsic(chosen)
-
-
-special_gamma = _special("gamma")
-special_gammaln = _special("gammaln")
-special_digamma = _special("psi")
-special_erfinv = _special("erfinv")
-special_zeta = _special("zeta", 2)
-
-
 @intrinsic
 def one(typingctx: Any, x: Any) -> Any:
     """1 in the type of x."""

@@ -85,6 +85,10 @@ _FLOAT_CALLS = {
     "signbit": "signbit",
     "erf": "vector_erf",
     "erfc": "vector_erfc",
+    "erfinv": "vector_erfinv",
+    "gamma": "vector_gamma",
+    "gammaln": "vector_gammaln",
+    "digamma": "vector_digamma",
     "expit": "vector_expit",
     "complex": "make_complex",
 }
@@ -117,20 +121,20 @@ _COMPLEX_CALLS = {
     "cosh": "cmath.cosh",
     "tanh": "cmath.tanh",
 }
-_DOUBLE_CALLS = {
-    "gamma": "special_gamma",
-    "gammaln": "special_gammaln",
-    "digamma": "special_digamma",
-    "erfinv": "special_erfinv",
-    "polygamma": "polygamma",
-}
-
 HELPERS = frozenset(
     name
-    for table in (_FLOAT_CALLS, _INTEGER_CALLS, _COMPLEX_CALLS, _DOUBLE_CALLS)
+    for table in (_FLOAT_CALLS, _INTEGER_CALLS, _COMPLEX_CALLS)
     for name in table.values()
     if "." not in name and name != "abs"
-) | {"add_reassociated", "multiply_reassociated", "float_to_integer", "spacing32", "spacing64"}
+) | {
+    "add_reassociated",
+    "float_to_integer",
+    "multiply_reassociated",
+    "polygamma",
+    "spacing32",
+    "spacing64",
+    "vector_trigamma",
+}
 """Every function of `graphc.codegen` that an expression may call."""
 
 
@@ -194,12 +198,19 @@ def constant_text(value: bool | int | float | complex, dtype: np.dtype) -> str:
     return f"{dtype.name}({whole})"
 
 
+def _is_trigamma(expr: Apply) -> bool:
+    """Whether an expression is the derivative of digamma, which vectorises; others do not."""
+    order = expr.arguments[0]
+    return expr.function == "polygamma" and isinstance(order, Const) and order.value == 1
+
+
 def _elementary(expr: Expr) -> list[np.dtype]:
     """The types in which an expression calls polynomials."""
     match expr:
         case Apply():
             found = [dtype for argument in expr.arguments for dtype in _elementary(argument)]
-            if expr.dtype.kind == "f" and _FLOAT_CALLS.get(expr.function, "").startswith("vector"):
+            name = _FLOAT_CALLS.get(expr.function, "")
+            if expr.dtype.kind == "f" and (name.startswith("vector") or _is_trigamma(expr)):
                 found.append(expr.dtype)
             return found
         case Cast():
@@ -316,8 +327,8 @@ class ExpressionWriter:
         if name in _BINARY:
             text = f"({texts[0]} {_BINARY[name]} {texts[1]})"
             return self.narrow(text, dtype) if name not in _COMPARISONS else text
-        if name in _DOUBLE_CALLS:
-            return self.double_call(expr, texts)
+        if name == "polygamma":
+            return self.polygamma(expr, texts)
         if name == "spacing":
             return self.call(f"{name}{8 * arguments[0].dtype.itemsize}", *texts)
         table = _FLOAT_CALLS if kind == "f" else _INTEGER_CALLS
@@ -338,13 +349,15 @@ class ExpressionWriter:
             return self.call(self.cast_name(dtype), text[1:-1] if text[0] == "(" else text)
         return text
 
-    def double_call(self, expr: Apply, texts: list[str]) -> str:
-        """A special function, computed in float64."""
-        name = _DOUBLE_CALLS[expr.function]
+    def polygamma(self, expr: Apply, texts: list[str]) -> str:
+        """Trigamma, or a derivative of any order, computed in float64."""
+        x = texts[1]
+        if _is_trigamma(expr):
+            return self.call("vector_trigamma", x)
         if expr.dtype.name == "float32":
-            texts[-1] = self.call(self.cast_name(np.dtype("float64")), texts[-1])
-            return self.call(self.cast_name(expr.dtype), self.call(name, *texts))
-        return self.call(name, *texts)
+            x = self.call(self.cast_name(np.dtype("float64")), x)
+            return self.call(self.cast_name(expr.dtype), self.call("polygamma", texts[0], x))
+        return self.call("polygamma", texts[0], x)
 
     def complex_apply(self, expr: Apply, texts: list[str]) -> str:
         name, dtype = expr.function, expr.dtype

@@ -1,22 +1,10 @@
-"""The addresses of SciPy's compiled functions. SciPy is imported on first use."""
+"""The addresses of SciPy's BLAS routines. SciPy is imported on first use."""
 
 from __future__ import annotations
 
 import ctypes
 from importlib import import_module
 from typing import Any
-
-PREFIX = "graphc_special_"
-"""What generated code calls the functions of `SPECIAL`, before their names."""
-
-SPECIAL = {
-    "gamma": "__pyx_fuse_1gamma",
-    "gammaln": "gammaln",
-    "psi": "__pyx_fuse_1psi",
-    "erfinv": "__pyx_fuse_0erfinv",
-    "zeta": "zeta",
-}
-"""What generated code may call of `scipy.special.cython_special`, all of double."""
 
 
 def capsule_address(capsule: Any) -> int:
@@ -27,12 +15,6 @@ def capsule_address(capsule: Any) -> int:
     api.PyCapsule_GetPointer.restype = ctypes.c_void_p
     api.PyCapsule_GetPointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
     return int(api.PyCapsule_GetPointer(capsule, api.PyCapsule_GetName(capsule)))
-
-
-def special_address(name: str) -> int:
-    """The address of a function of `SPECIAL`."""
-    module: Any = import_module("scipy.special.cython_special")
-    return capsule_address(module.__pyx_capi__[SPECIAL[name]])
 
 
 def blas_address(name: str) -> int:

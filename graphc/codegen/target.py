@@ -6,7 +6,6 @@ Uses llvmlite alone, so that what is in the cache is loaded without Numba.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -102,14 +101,6 @@ class Loader:
         empty.triple = machine.triple
         self._engine = binding.create_mcjit_compiler(empty, machine)
         self._lock = threading.Lock()
-        self._defined: set[str] = set()
-
-    def define(self, name: str, find: Callable[[], int]) -> None:
-        """Make the function `name` known to what is loaded later, if it is not yet."""
-        with self._lock:
-            if name not in self._defined:
-                binding.add_symbol(name, find())
-                self._defined.add(name)
 
     def load(self, data: bytes, symbol: str, externals: list[str]) -> int:
         """The address of `symbol` in an object.

@@ -12,8 +12,10 @@ from collections.abc import Callable
 from typing import Any
 
 from graphc.codegen import (
+    vecmath_erfinv,
     vecmath_error,
     vecmath_exponential,
+    vecmath_gamma,
     vecmath_hyperbolic,
     vecmath_inverse,
     vecmath_logarithm,
@@ -83,6 +85,11 @@ vector_log2 = _vector(vecmath_logarithm.log2)
 vector_log10 = _vector(vecmath_logarithm.log10)
 vector_erf = _vector(vecmath_error.erf)
 vector_erfc = _vector(vecmath_error.erfc, single=False)
+vector_erfinv = _vector(vecmath_erfinv.erfinv, single=False)
+vector_gamma = _vector(vecmath_gamma.gamma, single=False)
+vector_gammaln = _vector(vecmath_gamma.gammaln, single=False)
+vector_digamma = _vector(vecmath_gamma.digamma, single=False)
+vector_trigamma = _vector(vecmath_gamma.trigamma, single=False)
 vector_sin = _vector(vecmath_trigonometric.sin)
 vector_cos = _vector(vecmath_trigonometric.cos)
 vector_tan = _vector(vecmath_trigonometric.tan)

@@ -108,6 +108,9 @@ class Arithmetic:
         """The nearest integer, of any magnitude."""
         return self._intrinsic("llvm.rint", x)
 
+    def floor(self, x: Any) -> Any:
+        return self._intrinsic("llvm.floor", x)
+
     def negate(self, x: Any) -> Any:
         return self.builder.fneg(x)
 

@@ -40,13 +40,8 @@ POWER_LOG = (
 """The same for float64, error times z**2 below 2**-65.6."""
 
 
-def _logarithm(a: Arithmetic, size: Any) -> tuple[Any, Any]:
-    """``log2(size)`` in two parts, for what is not negative, NaN included."""
-    small = a.is_less(size, a.form.least_normal)
-    digits = a.choose(25, 54)
-    scaled = a.select(small, a.multiply(size, 2.0**digits), size)
-    k, m = mantissa_and_exponent(a, scaled)
-    exponent = a.add(a.as_float(k), a.select(small, -float(digits), 0.0))
+def logarithm_of_mantissa(a: Arithmetic, m: Any) -> tuple[Any, Any]:
+    """``log(m)`` in two parts, for m between the square roots of 1/2 and 2."""
     f = a.subtract(m, 1.0)
     d, d_low = a.ordered_sum(2.0, f)
     inverse = a.divide(1.0, d)
@@ -64,7 +59,17 @@ def _logarithm(a: Arithmetic, size: Any) -> tuple[Any, Any]:
     v, v_low = a.ordered_sum(2.0, w)
     v_low = a.add(v_low, w_low)
     natural, rest = a.exact_product(s, v)
-    rest = a.add(rest, a.fma(s, v_low, a.multiply(s_low, v)))
+    return natural, a.add(rest, a.fma(s, v_low, a.multiply(s_low, v)))
+
+
+def _logarithm(a: Arithmetic, size: Any) -> tuple[Any, Any]:
+    """``log2(size)`` in two parts, for what is not negative, NaN included."""
+    small = a.is_less(size, a.form.least_normal)
+    digits = a.choose(25, 54)
+    scaled = a.select(small, a.multiply(size, 2.0**digits), size)
+    k, m = mantissa_and_exponent(a, scaled)
+    exponent = a.add(a.as_float(k), a.select(small, -float(digits), 0.0))
+    natural, rest = logarithm_of_mantissa(a, m)
     log2_e, log2_e_rest = a.choose(*LOG2_E)
     head, low = a.exact_product(natural, log2_e)
     low = a.add(low, a.fma(natural, log2_e_rest, a.multiply(rest, log2_e)))

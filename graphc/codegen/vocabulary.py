@@ -72,11 +72,6 @@ from graphc.codegen.instructions import shift_left as shift_left
 from graphc.codegen.instructions import shift_right as shift_right
 from graphc.codegen.instructions import signbit as signbit
 from graphc.codegen.instructions import smaller as smaller
-from graphc.codegen.instructions import special_digamma as special_digamma
-from graphc.codegen.instructions import special_erfinv as special_erfinv
-from graphc.codegen.instructions import special_gamma as special_gamma
-from graphc.codegen.instructions import special_gammaln as special_gammaln
-from graphc.codegen.instructions import special_zeta as special_zeta
 from graphc.codegen.instructions import square_root as square_root
 from graphc.codegen.instructions import trunc as trunc
 from graphc.codegen.native import address as address
@@ -97,12 +92,16 @@ from graphc.codegen.vecmath import vector_arctanh as vector_arctanh
 from graphc.codegen.vecmath import vector_cbrt as vector_cbrt
 from graphc.codegen.vecmath import vector_cos as vector_cos
 from graphc.codegen.vecmath import vector_cosh as vector_cosh
+from graphc.codegen.vecmath import vector_digamma as vector_digamma
 from graphc.codegen.vecmath import vector_erf as vector_erf
 from graphc.codegen.vecmath import vector_erfc as vector_erfc
+from graphc.codegen.vecmath import vector_erfinv as vector_erfinv
 from graphc.codegen.vecmath import vector_exp as vector_exp
 from graphc.codegen.vecmath import vector_exp2 as vector_exp2
 from graphc.codegen.vecmath import vector_expit as vector_expit
 from graphc.codegen.vecmath import vector_expm1 as vector_expm1
+from graphc.codegen.vecmath import vector_gamma as vector_gamma
+from graphc.codegen.vecmath import vector_gammaln as vector_gammaln
 from graphc.codegen.vecmath import vector_hypot as vector_hypot
 from graphc.codegen.vecmath import vector_log as vector_log
 from graphc.codegen.vecmath import vector_log1p as vector_log1p
@@ -113,3 +112,4 @@ from graphc.codegen.vecmath import vector_sin as vector_sin
 from graphc.codegen.vecmath import vector_sinh as vector_sinh
 from graphc.codegen.vecmath import vector_tan as vector_tan
 from graphc.codegen.vecmath import vector_tanh as vector_tanh
+from graphc.codegen.vecmath import vector_trigamma as vector_trigamma
