@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from graphc import objects, pool
+from graphc import objects
+from graphc.runtime import pool
 
 CHUNKS = 8
 KERNEL = """
@@ -34,7 +35,7 @@ def _kernel() -> dict[str, Any]:
 
 
 def graphc_launch(threads: int) -> Callable[[], Any]:
-    """A launch by `graphc.pool`."""
+    """A launch by `graphc.runtime.pool`."""
     (kernel,) = objects.addresses([objects.Native("kernel", "kernel", KERNEL)], _kernel)
     run = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 7)(pool.run_address())
     arguments = (pool.pool_address(), kernel, 0, 0, CHUNKS, 0, threads)

@@ -14,7 +14,7 @@ import time
 import numba
 import numpy as np
 
-from graphc.codegen import vocabulary
+from graphc.codegen.intrinsics import imports as vocabulary
 from graphc.objects import Native, addresses
 
 LONG = (1024, 1000, 1001, 1017, 1023, 1025)

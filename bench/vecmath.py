@@ -15,8 +15,9 @@ import numba
 import numpy as np
 from scipy import special
 
-from graphc.codegen import target, vocabulary
+from graphc.codegen import target
 from graphc.codegen.cpu import llvm_text
+from graphc.codegen.intrinsics import imports as vocabulary
 from graphc.objects import Native, addresses
 
 SIZES = (65_536, 1_048_576)

@@ -10,10 +10,11 @@ from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
 
 import numpy as np
 
-from graphc import blocks, specialize
+from graphc import specialize
 from graphc.ir import Graph
 from graphc.options import Options
 from graphc.report.explain import Explanation, explain
+from graphc.runtime import blocks
 from graphc.specialize import Specialization, Specializations
 from graphc.trace.call_code import MISS
 from graphc.trace.context import UNUSUAL, current, without_internal_frames

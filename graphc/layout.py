@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from graphc.fuse_values import Fused
+from graphc.fuse.values import Fused
 
 
 def layout(fused: Fused) -> Fused:

@@ -28,7 +28,7 @@ from graphc import cache as disk
 from graphc.errors import BackendError
 
 FORMAT = "1"
-MAKERS = {"kernel": "cpu", "words": "plain"}
+MAKERS = {"kernel": "cpu", "words": "words.compiler"}
 """The modules of `graphc.codegen` that make LLVM's text of each kind of function."""
 
 _addresses: dict[str, int] = {}
@@ -62,7 +62,7 @@ def environment() -> str:
     """The digest of all that decides code beside the text: generator, versions, processor."""
     target: Any = import_module("graphc.codegen.target")
     folder = Path(__file__).parent / "codegen"
-    sources = [path.read_bytes() for path in sorted(folder.glob("*.py"))]
+    sources = [path.read_bytes() for path in sorted(folder.rglob("*.py"))]
     versions = [version(name) for name in ("graphc", "numba", "llvmlite")]
     return disk.digest(FORMAT, *versions, *target.host(), *sources)
 
@@ -92,12 +92,12 @@ def addresses(
 
 
 def words_functions(module: str, names: Sequence[str]) -> list[int]:
-    """The addresses of plain functions of words, in the module `graphc.codegen.<module>`.
+    """The addresses of plain functions of words, in the module `graphc.codegen.words.<module>`.
 
     They need no text: the key on disk holds the sources of the whole generator.
     """
     wanted = [Native(name, "words", f"{module}.{name}", level=2) for name in names]
-    return addresses(wanted, lambda: vars(import_module(f"graphc.codegen.{module}")))
+    return addresses(wanted, lambda: vars(import_module(f"graphc.codegen.words.{module}")))
 
 
 def c_address(function: Any) -> int:

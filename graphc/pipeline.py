@@ -12,7 +12,7 @@ from typing import Any
 from graphc import config
 from graphc.ir import Graph
 from graphc.options import Options
-from graphc.simplify import simplify
+from graphc.simplify.algebra import simplify
 from graphc.verify import verify
 
 GRAPH_PASSES: tuple[tuple[str, Callable[[Graph], Graph]], ...] = (("simplify", simplify),)
@@ -46,13 +46,13 @@ def compile_graph(
     options: Options,
     stages: dict[str, float],
 ) -> Any:
-    """A native step for `graph`: a `graphc.runtime.Executable`.
+    """A native step for `graph`: a `graphc.build.Executable`.
 
     The rooms below (fuse, lower, memory, codegen, runtime) are loaded on first need, so that
     ``import graphc`` stays light.
     """
-    runtime = import_module("graphc.runtime")
-    return runtime.build(
+    build = import_module("graphc.build")
+    return build.build(
         prepare(graph, stages),
         tuple(layouts),
         name=name,

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from graphc import cache
-from graphc.fuse_values import Fused, leading_axis
+from graphc.fuse.values import Fused, leading_axis
 from graphc.indexing import storage
 from graphc.ir import Graph, Node, Value, close, fresh_input
 from graphc.lower import product

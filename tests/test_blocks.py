@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import graphc
-from graphc import blocks
-from graphc.codegen import blocks as code
-from graphc.codegen import blocks_layout, caller_layout
+from graphc.codegen.words import blocks as code
+from graphc.codegen.words import blocks_layout, caller_layout
+from graphc.runtime import blocks
 
 MEGABYTE = 1 << 20
 BIG = np.ones(4 * MEGABYTE, np.float32)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import graphc
-from graphc import ops, runtime
+from graphc import build as runtime
+from graphc import ops
 from graphc.errors import UnsupportedError
 from graphc.interp import evaluate
 from graphc.ir import Op, close, make

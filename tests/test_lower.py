@@ -2,8 +2,9 @@
 
 import pytest
 
-from graphc import ops, runtime
-from graphc.fuse import fuse
+from graphc import build as runtime
+from graphc import ops
+from graphc.fuse.groups import fuse
 from graphc.indexing import simplify, split_linear, storage
 from graphc.ir import close
 from graphc.loops import For, Load, Position

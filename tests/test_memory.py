@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from graphc import ops, runtime
+from graphc import build as runtime
+from graphc import ops
 from graphc.interp import evaluate
 from graphc.ir import close
 from graphc.types import Dim

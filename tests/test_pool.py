@@ -8,10 +8,11 @@ import time
 import numpy as np
 import pytest
 
-from graphc import objects, pool
+from graphc import objects
+from graphc.runtime import pool
 
 KERNEL = """
-from graphc.codegen.vocabulary import buffer
+from graphc.codegen.intrinsics.imports import buffer
 from numba import int64
 
 def kernel(table, sizes, lo, hi):

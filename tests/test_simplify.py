@@ -9,7 +9,7 @@ from graphc.errors import Location, VerificationError
 from graphc.interp import evaluate
 from graphc.ir import Note, close, fresh_input, inline
 from graphc.rewrite import Rules, rewrite
-from graphc.simplify import simplify
+from graphc.simplify.algebra import simplify
 from graphc.types import DTYPES, Dim, TensorType
 from graphc.verify import verify
 

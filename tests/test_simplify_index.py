@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 import graphc
-from graphc import ops, runtime
+from graphc import build as runtime
+from graphc import ops
 from graphc.errors import OutOfBoundsError
 from graphc.interp import evaluate
 from graphc.ir import close, fresh_input
-from graphc.simplify import simplify
+from graphc.simplify.algebra import simplify
 from graphc.types import DTYPES, Dim, TensorType
 from graphc.verify import verify
 

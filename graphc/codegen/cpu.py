@@ -11,15 +11,15 @@ from functools import cache
 from types import FunctionType
 from typing import Any
 
-from graphc.codegen.native import KERNEL
-from graphc.codegen.numba_names import (
+from graphc.codegen.intrinsics.memory import KERNEL
+from graphc.codegen.intrinsics.numba_names import (
     CPUCodeLibrary,
     JITCPUCodegen,
     compiler,
     cpu_target,
     global_compiler_lock,
 )
-from graphc.codegen.parts import hinted
+from graphc.codegen.intrinsics.parts import hinted
 
 
 class _PlainLibrary(CPUCodeLibrary):  # type: ignore[misc]

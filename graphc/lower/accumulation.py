@@ -6,7 +6,7 @@ buffer. In a kernel of many chunks each has variables or a part of its own, put 
 
 from __future__ import annotations
 
-from graphc.fuse_values import Member, expand, kind_of
+from graphc.fuse.values import Member, expand, kind_of
 from graphc.indexing import loop, trace, whole
 from graphc.ir import Value
 from graphc.loops import Accumulate, Buffer, Const, Expr, For, Index, Load, Stmt, Store

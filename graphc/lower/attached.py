@@ -1,4 +1,4 @@
-"""A matrix product and the groups before and after it, as one kernel: see `graphc.fuse_products`.
+"""A matrix product and the groups before and after it, as one kernel: see `graphc.fuse.products`.
 
 Each chunk makes a block of rows of the left operand, computes those rows of the product, then runs
 the loops of the group that reads it over them.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from graphc.fuse_values import Group
+from graphc.fuse.values import Group
 from graphc.indexing import contiguous_strides, loop
 from graphc.ir import Node, Value
 from graphc.loops import (

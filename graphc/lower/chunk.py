@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from graphc.fuse_values import expression_cost
+from graphc.fuse.values import expression_cost
 from graphc.loops import (
     Accumulate,
     Apply,

@@ -13,9 +13,9 @@ from functools import partial
 from typing import Any
 
 from graphc.errors import UnsupportedError
-from graphc.fuse import fuse
-from graphc.fuse_products import attach_products
-from graphc.fuse_values import CHEAP, Fused, Group, cost, expand, kind_of
+from graphc.fuse.groups import fuse
+from graphc.fuse.products import attach_products
+from graphc.fuse.values import CHEAP, Fused, Group, cost, expand, kind_of
 from graphc.indexing import contiguous_strides, trace, whole
 from graphc.ir import Node, Value
 from graphc.loops import Elementwise, Template

@@ -7,7 +7,7 @@ Values are made on demand at the outermost loop where their index is known, and 
 
 from __future__ import annotations
 
-from graphc.fuse_values import Member, kind_of
+from graphc.fuse.values import Member, kind_of
 from graphc.indexing import loop
 from graphc.ir import Node
 from graphc.loops import (

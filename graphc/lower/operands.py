@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from graphc.fuse_values import contiguous, expand, kind_of, readable_in_place
+from graphc.fuse.values import contiguous, expand, kind_of, readable_in_place
 from graphc.indexing import contiguous_strides, linear, loop, trace
 from graphc.ir import Node, Value
 from graphc.loops import Buffer, Expr, For, Index, Kernel, Load, Site, Stmt

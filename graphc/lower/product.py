@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from graphc.fuse_values import Fused, leading_axis
+from graphc.fuse.values import Fused, leading_axis
 from graphc.indexing import contiguous_strides, linear, loop, storage
 from graphc.ir import Node, Value
 from graphc.loops import (
@@ -58,7 +58,7 @@ FEW_ROWS, MANY_ROWS = 28, 192
 """Rows of a chunk at least: two tiles; where each chunk packs B, so many that it pays."""
 
 ROOM = 1536
-"""Bytes of a column of a chunk at most, where A is copied (`graphc.codegen.tiles.ROOM`)."""
+"""Bytes of a column of a chunk at most, where A is copied (`graphc.codegen.tiles.product.ROOM`)."""
 
 CHUNKS = 64
 """Chunks of a product at most."""

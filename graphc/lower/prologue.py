@@ -6,7 +6,7 @@ from collections.abc import Hashable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from graphc.fuse_values import Group
+from graphc.fuse.values import Group
 from graphc.indexing import loop, map_index, replace_atoms
 from graphc.loops import Buffer, Check, Expr, For, If, Stmt
 from graphc.lower.collapse import map_statement

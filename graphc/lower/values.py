@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from graphc.errors import UnsupportedError
-from graphc.fuse_values import CHAIN, CHEAP, Group, Member, cost, expand, kind_of
+from graphc.fuse.values import CHAIN, CHEAP, Group, Member, cost, expand, kind_of
 from graphc.indexing import atoms, contiguous_strides, expr_atoms, loop, simplify, trace
 from graphc.ir import Node, Value
 from graphc.loops import (

@@ -73,7 +73,7 @@ def compile_call(
 
     Args:
         run: ``(arrays, sizes, miss)`` -> the list of outputs.
-        native: the native caller; see `graphc.codegen.caller`.
+        native: the native caller; see `graphc.codegen.words.caller`.
         fail: raises what a failed step's status and error record mean.
     """
     file = f"<graphc call {label} {id(constants):x}>"

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from graphc import ops
-from graphc.codegen.step import write_module
+from graphc.codegen.source.module import write_module
 from graphc.errors import Location
-from graphc.fuse import fuse
+from graphc.fuse.groups import fuse
 from graphc.ir import Note, close
 from graphc.loops_text import format_kernel
 from graphc.lower import lower

@@ -6,7 +6,7 @@ from op_checks import graph_of
 from op_samples import POINTWISE, SAMPLES, pointwise
 from test_registry import ALL_SAMPLES, DTYPES_TESTED, arity_of, operands
 
-from graphc import runtime
+from graphc import build as runtime
 from graphc.interp import evaluate
 
 # What is compared more loosely, and why.

@@ -5,11 +5,11 @@ import itertools
 
 import pytest
 
-from graphc import blocks as store_of_process
 from graphc import objects
-from graphc.codegen import blocks, blocks_layout, words
-from graphc.codegen.plain import llvm_text
-from graphc.codegen.words import (
+from graphc.codegen.words import blocks, blocks_layout
+from graphc.codegen.words import memory as words
+from graphc.codegen.words.compiler import llvm_text
+from graphc.codegen.words.memory import (
     byte,
     clear_bytes,
     copy_memory,
@@ -21,6 +21,7 @@ from graphc.codegen.words import (
     word,
 )
 from graphc.errors import UnsupportedError
+from graphc.runtime import blocks as store_of_process
 
 LIMIT = 10
 

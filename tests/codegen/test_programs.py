@@ -8,7 +8,8 @@ import threading
 import numpy as np
 import pytest
 
-from graphc import ops, runtime
+from graphc import build as runtime
+from graphc import ops
 from graphc.errors import Location, OutOfBoundsError, UnsupportedError
 from graphc.interp import evaluate
 from graphc.ir import Note, close

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from graphc import runtime
+from graphc import build as runtime
 from graphc.interp import evaluate
 from graphc.types import Dim
 from graphc.verify import verify

@@ -7,8 +7,9 @@ import pytest
 
 import graphc
 from graphc import objects
-from graphc.codegen import blas, tiles_micro
-from graphc.codegen.tiles_micro import form_for, registers
+from graphc.codegen.tiles import blas
+from graphc.codegen.tiles import micro as tiles_micro
+from graphc.codegen.tiles.micro import form_for, registers
 
 SHAPES = [
     (2, 1, 2),

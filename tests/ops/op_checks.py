@@ -18,7 +18,7 @@ from graphc.loops import (
     Position,
     Select,
 )
-from graphc.simplify import simplify
+from graphc.simplify.algebra import simplify
 from graphc.types import TensorType, evaluate_size, is_inexact, substitute, supported_dtype
 from graphc.verify import verify
 
@@ -89,7 +89,11 @@ def check_derivatives(build, arrays, order=2, wrt=None, seed=0, rtol=1e-6):
         found = evaluate(gradient, [*arrays, np.float64(1)])
         simpler = evaluate(verify(simplify(gradient)), [*arrays, np.float64(1)])
         for plain, simple in zip(found, simpler, strict=True):
-            np.testing.assert_array_equal(simple, plain, "simplify changed a gradient")
+            # Sums may be in another order: by how much that shows is up to the BLAS of the machine.
+            finite = np.abs(np.where(np.isfinite(plain), plain, 0)).max(initial=1.0)
+            np.testing.assert_allclose(
+                simple, plain, rtol=1e-13, atol=1e-13 * finite, err_msg="simplify changed it"
+            )
         directions = {k: random_like(rng, type_of(arrays[k])) for k in wrt}
 
         def along(distance, directions=directions, graph=graph):

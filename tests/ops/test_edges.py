@@ -9,7 +9,7 @@ from graphc.adjoint import differentiate
 from graphc.errors import OutOfBoundsError, ShapeError
 from graphc.interp import evaluate
 from graphc.ir import close, fresh_input, inline
-from graphc.simplify import simplify
+from graphc.simplify.algebra import simplify
 from graphc.types import DTYPES, Dim, TensorType
 from graphc.verify import verify
 

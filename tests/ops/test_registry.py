@@ -12,7 +12,7 @@ from graphc.interp import evaluate
 from graphc.ir import INPUT, PARAMETER
 from graphc.loops import Const, Element, Elementwise, IndexMap, Load
 from graphc.ops import OPS
-from graphc.simplify import simplify
+from graphc.simplify.algebra import simplify
 
 CORE = ("add", "multiply", "divide", "exp", "log", "power", "tanh", "sqrt", "maximum", "hypot")
 DTYPES_OF = {

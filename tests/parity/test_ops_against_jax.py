@@ -10,7 +10,7 @@ from graphc import ops
 from graphc.adjoint import differentiate
 from graphc.interp import evaluate
 from graphc.ir import close, fresh_input, inline
-from graphc.simplify import simplify
+from graphc.simplify.algebra import simplify
 from graphc.types import TensorType
 
 jax = pytest.importorskip("jax")

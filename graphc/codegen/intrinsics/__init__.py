@@ -1,0 +1,1 @@
+"""What generated kernels are written with: memory, instructions, scalar helpers. Needs Numba."""

@@ -1,0 +1,1 @@
+"""Loop IR -> Python source: kernels, the module that holds them, and its step."""

@@ -1,0 +1,407 @@
+"""Kernels -> Python source: readable, formatted, commented with the user's lines."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
+
+from graphc.codegen.source.scalar import (
+    HELPERS,
+    ExpressionWriter,
+    dtype_of_parts,
+    size_text,
+    type_name,
+)
+from graphc.codegen.words.step_layout import PRINT_FAILED
+from graphc.indexing import atoms, map_index, replace_atoms
+from graphc.ir import Graph, Node
+from graphc.loops import (
+    Accumulate,
+    Assign,
+    Buffer,
+    Check,
+    Combine,
+    Comment,
+    Expr,
+    For,
+    If,
+    Kernel,
+    Let,
+    Local,
+    Require,
+    Stmt,
+    Store,
+    Tile,
+)
+from graphc.lower.collapse import statement_sizes
+from graphc.lower.reduction import combined
+from graphc.types import Dim, Size
+
+WIDTH = 100
+NATIVE = frozenset(
+    [
+        "buffer",
+        "pointers",
+        "integers",
+        "address",
+        "call_print",
+        "gemm",
+        "product",
+        "part_start",
+        "part_stop",
+    ]
+)
+TYPES = frozenset(
+    [
+        "boolean",
+        *(f"int{bits}" for bits in (8, 16, 32, 64)),
+        *(f"uint{bits}" for bits in (8, 16, 32, 64)),
+        "float32",
+        "float64",
+        "complex64",
+        "complex128",
+    ]
+)
+_KEPT = (
+    HELPERS
+    | NATIVE
+    | TYPES
+    | frozenset(keyword.kwlist)
+    | {"table", "sizes", "lo", "hi", "range", "math", "cmath", "abs", "error"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """One generated function: its source, and what it needs passed.
+
+    `sizes` are in the order of the kernel's ``sizes`` array;
+    `slots` the buffers, in the order of its table.
+    """
+
+    name: str
+    text: str
+    used: frozenset[str]
+    sizes: tuple[Size, ...]
+    slots: tuple[Buffer, ...]
+
+    @property
+    def key(self) -> str:
+        """The text with its own names numbered: equal for kernels that do the same."""
+        numbers: dict[str, str] = {}
+
+        def rename(match: re.Match[str]) -> str:
+            name = match.group()
+            if name in _KEPT:
+                return name
+            return numbers.setdefault(name, f"v{len(numbers)}")
+
+        return re.sub(r"(?<![\w.])[A-Za-z_]\w*", rename, self.text.split("(", 1)[1])
+
+
+def sort_key(name: str) -> tuple[str, int]:
+    """Names in order of their letters, then their number."""
+    match = re.search(r"\d+$", name)
+    return (name[: match.start()], int(match.group())) if match else (name, -1)
+
+
+class KernelWriter:
+    """Writes one kernel; `slot_of` says which buffers share memory."""
+
+    def __init__(self, kernel: Kernel, name: str, slot_of: dict[str, int]) -> None:
+        self.kernel = kernel
+        self.name = name
+        self.slot_of = slot_of
+        self.expressions = ExpressionWriter()
+        self.lines: list[str] = []
+
+    def write(self, print_numbers: dict[Node, int]) -> Function:
+        self.print_numbers = print_numbers
+        sizes = self.size_names()
+        parameters = dict(self.kernel.parameters)
+        values = tuple(parameters.get(name, Dim.symbol(name)) for name in sizes)
+        sizes = self.rename_sizes(sizes)
+        self.line(0, f"def {self.name}(table, sizes, lo, hi):")
+        for number, name in enumerate(sizes):
+            self.line(1, f"{name} = sizes[{number}]")
+        count = len(set(self.slot_of.values()))
+        slots: dict[int, Buffer] = {}
+        for buffer in self.kernel.buffers:
+            slot = self.slot_of[buffer.name]
+            slots.setdefault(slot, buffer)
+            if buffer.role == "function":
+                self.line(1, f"{buffer.name} = table[{slot}]")
+                continue
+            dtype = self.expressions.cast_name(buffer.dtype)
+            self.line(1, f"{buffer.name} = buffer(table, {slot}, {count}, {dtype})")
+        if self.kernel.sites:
+            self.line(1, f"error = buffer(table, {count}, {count + 1}, int64)")
+            self.expressions.used.add("int64")
+        if self.kernel.finish:
+            self.line(1, "if lo < 0:")
+            self.body(self.kernel.finish, 2)
+            self.line(2, "return 0")
+        self.body(self.kernel.body, 1)
+        self.line(1, "return 0")
+        ordered = tuple(slots[slot] for slot in sorted(slots))
+        text = "\n".join(self.lines) + "\n"
+        return Function(self.name, text, frozenset(self.expressions.used), values, ordered)
+
+    def size_names(self) -> tuple[str, ...]:
+        """The symbolic sizes that the body uses and no statement sets."""
+        used: set[str] = set()
+        bound: set[str] = set()
+        for stmt in _all((*self.kernel.body, *self.kernel.finish)):
+            for size in _sizes(stmt):
+                used |= {atom for atom in atoms(size) if isinstance(atom, str)}
+            if isinstance(stmt, For):
+                bound.add(stmt.index)
+            elif isinstance(stmt, Check) or (
+                isinstance(stmt, Let) and stmt.name.startswith("stop_")
+            ):
+                bound.add(stmt.name)
+        return tuple(sorted(used - bound - {"lo", "hi"}, key=sort_key))
+
+    def rename_sizes(self, sizes: tuple[str, ...]) -> tuple[str, ...]:
+        """Names for the sizes that nothing else in the function has."""
+        taken = _KEPT | {buffer.name for buffer in self.kernel.buffers} | {self.name, "buffer"}
+        for stmt in _all((*self.kernel.body, *self.kernel.finish)):
+            if isinstance(stmt, Let | Assign | Check):
+                taken |= {stmt.name}
+            elif isinstance(stmt, For):
+                taken |= {stmt.index}
+        new = {name: f"size_{name}" for name in sizes if name in taken}
+        if new:
+            atoms_: dict[Hashable, Size] = {name: Dim.symbol(n) for name, n in new.items()}
+            body = tuple(_renamed(stmt, atoms_) for stmt in self.kernel.body)
+            finish = tuple(_renamed(stmt, atoms_) for stmt in self.kernel.finish)
+            self.kernel = replace(self.kernel, body=body, finish=finish)
+        return tuple(new.get(name, name) for name in sizes)
+
+    def line(self, depth: int, text: str) -> None:
+        self.lines.append("    " * depth + text)
+
+    def body(self, body: tuple[Stmt, ...], depth: int) -> None:
+        for stmt in body:
+            self.statement(stmt, depth)
+
+    def expr(self, expr: Expr) -> str:
+        text = self.expressions.write(expr)
+        return text[1:-1] if _wrapped(text) else text
+
+    def statement(self, stmt: Stmt, depth: int) -> None:
+        match stmt:
+            case For():
+                self.loop(stmt, depth)
+            case If():
+                self.line(depth, f"if {self.expr(stmt.condition)}:")
+                self.body(stmt.then, depth + 1)
+                if stmt.otherwise:
+                    self.line(depth, "else:")
+                    self.body(stmt.otherwise, depth + 1)
+            case Let() | Assign():
+                self.line(depth, f"{stmt.name} = {self.expr(stmt.value)}")
+            case Check():
+                self.check(stmt, depth)
+            case Require():
+                self.line(depth, f"if not ({self.expr(stmt.condition)}):")
+                self.line(depth + 1, f"return {stmt.site + 1}")
+            case Store():
+                (offset,) = stmt.index
+                place = f"{stmt.buffer.name}[{size_text(offset)}]"
+                self.line(depth, f"{place} = {self.expr(stmt.value)}")
+            case Accumulate():
+                self.accumulate(stmt, depth)
+            case Combine():
+                self.combine(stmt, depth)
+            case Tile():
+                self.tile(stmt, depth)
+            case Comment():
+                self.line(depth, f"# {stmt.text}")
+
+    def loop(self, stmt: For, depth: int) -> None:
+        bounds = size_text(stmt.stop)
+        dtype = dtype_of_parts(stmt)
+        if dtype is not None:
+            part, first, last = (f"{word}_of_{stmt.index}" for word in ("part", "first", "last"))
+            name = self.expressions.cast_name(dtype)
+            given = f"{part}, {size_text(stmt.start)}, {bounds}, {name}"
+            self.line(depth, f"for {part} in range(2):")
+            depth += 1
+            self.line(depth, f"{first} = {self.expressions.call('part_start', given)}")
+            self.line(depth, f"{last} = {self.expressions.call('part_stop', given)}")
+            bounds = f"{first}, {last}"
+        elif stmt.start != 0 or stmt.step != 1:
+            bounds = f"{size_text(stmt.start)}, {bounds}"
+        if stmt.step != 1:
+            bounds += f", {stmt.step}"
+        self.line(depth, f"for {stmt.index} in range({bounds}):")
+        self.body(stmt.body, depth + 1)
+
+    def check(self, stmt: Check, depth: int) -> None:
+        extent = size_text(stmt.extent)
+        self.line(depth, f"{stmt.name} = {self.expr(stmt.value)}")
+        self.line(depth, f"if {stmt.name} < 0:")
+        self.line(depth + 1, f"{stmt.name} += {extent}")
+        if stmt.site is None:
+            return
+        self.line(depth, f"if {stmt.name} < 0 or {stmt.name} >= {extent}:")
+        self.line(depth + 1, f"error[0] = {self.expr(stmt.value)}")
+        self.line(depth + 1, f"error[1] = {extent}")
+        self.line(depth + 1, f"return {stmt.site + 1}")
+
+    def accumulate(self, stmt: Accumulate, depth: int) -> None:
+        (offset,) = stmt.index
+        place = f"{stmt.buffer.name}[{size_text(offset)}]"
+        current = Local(place, stmt.buffer.dtype)
+        self.line(depth, f"{place} = {self.expr(combined(stmt.combine, current, stmt.value))}")
+
+    def combine(self, stmt: Combine, depth: int) -> None:
+        current = Local(stmt.name, stmt.value.dtype)
+        free = {
+            "add": "add_reassociated",
+            "multiply": "multiply_reassociated",
+            "maximum": "maximum",
+            "minimum": "minimum",
+        }
+        if stmt.value.dtype.kind == "f" and stmt.combine in free:
+            value = self.expr(stmt.value)
+            text = self.expressions.call(free[stmt.combine], stmt.name, value)
+        else:
+            text = self.expr(combined(stmt.combine, current, stmt.value))
+        self.line(depth, f"{stmt.name} = {text}")
+
+    def tile(self, stmt: Tile, depth: int) -> None:
+        if stmt.template == "print":
+            *values, (routine, _) = stmt.operands
+            self.expressions.used |= {"pointers", "address", "call_print"}
+            self.line(depth, f"values = pointers({len(values)})")
+            for number, (buffer, offset) in enumerate(values):
+                place = f"address({buffer.name}, {size_text(offset)})"
+                self.line(depth, f"values[{number}] = {place}")
+            self.expressions.used.add("integers")
+            self.line(depth, f"extents = integers({len(stmt.sizes)})")
+            for number, size in enumerate(stmt.sizes):
+                self.line(depth, f"extents[{number}] = {size_text(size)}")
+            number = self.print_numbers[stmt.options[0]]
+            self.line(depth, f"if call_print({routine.name}, {number}, values, extents) != 0:")
+            self.line(depth + 1, f"return {PRINT_FAILED}")
+            return
+        if stmt.template == "product":
+            self.product(stmt, depth)
+            return
+        (a, a_offset), (b, b_offset), (c, c_offset), (routine, _) = stmt.operands
+        m, n, k, lead_a, lead_b, transpose_a, transpose_b = map(size_text, stmt.sizes)
+        (dtype,) = stmt.options
+        self.expressions.used |= {"gemm", "address", dtype}
+        self.line(depth, f"gemm({routine.name}, {dtype}, {m}, {n}, {k},")
+        self.line(depth, f"     address({a.name}, {size_text(a_offset)}), {lead_a}, {transpose_a},")
+        self.line(depth, f"     address({b.name}, {size_text(b_offset)}), {lead_b}, {transpose_b},")
+        self.line(depth, f"     address({c.name}, {size_text(c_offset)}))")
+
+    def product(self, stmt: Tile, depth: int) -> None:
+        places = [f"address({buffer.name}, {size_text(at)})" for buffer, at in stmt.operands]
+        rows, columns, inner, *strides, c_row = map(size_text, stmt.sizes)
+        dtype, hints = stmt.options
+        self.expressions.used |= {"product", "address", dtype}
+        self.line(depth, f"product({dtype}, {hints}, {rows}, {columns}, {inner},")
+        self.line(depth, f"        {places[0]}, {strides[0]}, {strides[1]},")
+        self.line(depth, f"        {places[1]}, {strides[2]}, {strides[3]},")
+        self.line(depth, f"        {places[2]}, {c_row})")
+
+
+def _renamed(stmt: Stmt, new: dict[Hashable, Size]) -> Stmt:
+    """`stmt` with atoms of its sizes replaced."""
+
+    def change(size: Size) -> Size:
+        return replace_atoms(size, new)
+
+    def many(body: tuple[Stmt, ...]) -> tuple[Stmt, ...]:
+        return tuple(_renamed(inner, new) for inner in body)
+
+    match stmt:
+        case For():
+            start, stop = change(stmt.start), change(stmt.stop)
+            return replace(stmt, start=start, stop=stop, body=many(stmt.body))
+        case Require():
+            return replace(stmt, condition=map_index(stmt.condition, change))
+        case If():
+            condition = map_index(stmt.condition, change)
+            return If(condition, many(stmt.then), many(stmt.otherwise))
+        case Let() | Assign() | Combine():
+            return replace(stmt, value=map_index(stmt.value, change))
+        case Check():
+            value = map_index(stmt.value, change)
+            return replace(stmt, value=value, extent=change(stmt.extent))
+        case Store() | Accumulate():
+            index = tuple(map(change, stmt.index))
+            return replace(stmt, index=index, value=map_index(stmt.value, change))
+        case Tile():
+            operands = tuple((buffer, change(offset)) for buffer, offset in stmt.operands)
+            return replace(stmt, operands=operands, sizes=tuple(map(change, stmt.sizes)))
+    return stmt
+
+
+def _wrapped(text: str) -> bool:
+    """Whether one pair of parentheses encloses the whole text."""
+    if not text.startswith("("):
+        return False
+    level = 0
+    for position, character in enumerate(text):
+        level += (character == "(") - (character == ")")
+        if level == 0:
+            return position == len(text) - 1
+    return False
+
+
+def _all(body: tuple[Stmt, ...]) -> list[Stmt]:
+    """Every statement, nested ones included."""
+    found: list[Stmt] = []
+    for stmt in body:
+        found.append(stmt)
+        if isinstance(stmt, For):
+            found += _all(stmt.body)
+        elif isinstance(stmt, If):
+            found += _all(stmt.then) + _all(stmt.otherwise)
+    return found
+
+
+def _sizes(stmt: Stmt) -> list[Size]:
+    if isinstance(stmt, For):
+        return [stmt.start, stmt.stop]
+    if isinstance(stmt, If):
+        found: list[Size] = []
+
+        def note(size: Size) -> Size:
+            found.append(size)
+            return size
+
+        map_index(stmt.condition, note)
+        return found
+    return statement_sizes(stmt)
+
+
+def describe(graph: Graph, kernel: Kernel) -> list[str]:
+    """Comment lines for a kernel: the nodes in it and the user's lines that they came from."""
+    lines: list[str] = []
+    names = [node.op.name for node in kernel.nodes]
+    head = ", ".join(names) if names else kernel.name
+    while len(head) > WIDTH - 2:
+        cut = head.rfind(", ", 0, WIDTH - 2)
+        if cut < 0:
+            break
+        lines.append(f"# {head[: cut + 1]}")
+        head = head[cut + 2 :]
+    lines.append(f"# {head}")
+    seen: dict[str, None] = {}
+    for node in kernel.nodes:
+        location = graph.location(node)
+        if location is not None:
+            file = location.file.replace("\\", "/").rsplit("/", 1)[-1]
+            seen[f"#   {file}:{location.line}: {location.text.strip()}"] = None
+    return lines + list(seen)
+
+
+__all__ = ["Function", "KernelWriter", "describe", "type_name"]

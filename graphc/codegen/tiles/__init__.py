@@ -1,0 +1,1 @@
+"""Matrix products: generated ones, and calls of BLAS."""

@@ -1,0 +1,1 @@
+"""Elementary functions as polynomials, for loops that vectorise."""
