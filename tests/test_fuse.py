@@ -87,7 +87,7 @@ def test_a_reason_is_given_for_neighbours_that_are_apart():
     total = ops.sum_(ops.sin(x), (0,))
     y = ops.tanh(ops.flip(ops.exp(ops.add(x, ops.broadcast_to(total, (6,)))), (0,)))
     executable = runtime.build(close([x], [y]))
-    assert any("other positions" in reason for _, _, reason in executable.apart)
+    assert any("other positions" in entry.reason for entry in executable.apart)
 
 
 def test_a_training_step_has_few_kernels():
@@ -165,7 +165,7 @@ def test_a_long_array_divided_by_its_sum_is_two_kernels_that_threads_share(count
     found = kernels(graph, [normal(count)])
     assert len(found) == expected
     assert all((kernel.chunks > 1) is (expected > 1) for _, kernel in found)
-    reasons = [reason for _, _, reason in runtime.build(graph).apart]
+    reasons = [entry.reason for entry in runtime.build(graph).apart]
     assert any("whole reduction" in reason for reason in reasons) is (expected > 1)
 
 

@@ -14,17 +14,20 @@ Views, constants and positions are in no group: they are read through, at any in
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from graphc.errors import UnsupportedError
 from graphc.fuse.values import (
+    BETWEEN,
     CHEAP,
+    FULL,
     MEMBER_LIMIT,
+    OTHER_POSITIONS,
     Fused,
     Group,
     Member,
+    check_size_names,
     contiguous,
     cost,
     expand,
@@ -35,10 +38,7 @@ from graphc.fuse.values import (
 from graphc.indexing import Bounds, loop, simplify, trace, whole
 from graphc.ir import Graph, Node, Value
 from graphc.loops import Index, Reduction
-from graphc.types import Dim, Size, TensorType, product, symbols
-
-_INTERNAL = re.compile(r"[ik]_?\d+|count\d+|(block|stop|chunks?|grain)_\d+|stride\d+_\d+|gemm_\w+")
-"""The names that index expressions use for loop variables, checked indices and parameters."""
+from graphc.types import Dim, Size, TensorType, product
 
 
 class _Fuser:
@@ -54,7 +54,7 @@ class _Fuser:
         self.stored: set[Value] = set()
         self.uses: dict[Value, int] = {}
         self.alias: dict[int, int] = {}
-        self.apart: list[tuple[str, str, str]] = []
+        self.reasons: dict[tuple[Node, Node], str] = {}
         self.costs: dict[Node, int] = {}
         self.copied: dict[Value, int] = {}
 
@@ -124,17 +124,19 @@ class _Fuser:
         if total and level == 0 and group.rows:
             return ""
         if total or member.kind == "accumulate":
-            return "the reduction is complete only after the loop"
+            return "{producer} is complete only after the loop"
         if member.index == index:
             if member.level > level:
-                return "the other is computed inside the row"
+                return "{producer} is computed inside the row"
             if member.level == 0 < level and group.is_long and self.needs_total(group, member):
-                return "it needs the whole reduction, and both loops are long enough to be split"
+                return (
+                    "{consumer} needs the whole reduction, and threads share each of the two loops"
+                )
             return ""
         if kind_of(value) != "point" or depth > 6:
-            return "it reads the other's elements at other positions"
+            return OTHER_POSITIONS
         if self.cost(value.node) > CHEAP and level > group.rows:
-            return "it reads the other's elements at other positions, dear to recompute"
+            return f"{OTHER_POSITIONS}, and it is dear to recompute"
         for base, place in self.bases(value, index, group.bounds):
             problem = self.readable(group, number, base, place, level, depth + 1)
             if problem:
@@ -214,7 +216,7 @@ class _Fuser:
         if not isinstance(group, Group) or group.copy_to is not None:
             return "the other is a library call"
         if len(group.members) >= MEMBER_LIMIT:
-            return f"a kernel holds at most {MEMBER_LIMIT} operations"
+            return FULL
         old_dims = group.dims
         shape = value.node.inputs[0].shape if kind_of(value) == "reduce" else value.shape
         dims = tuple(size for size in shape if size != 1)
@@ -252,13 +254,13 @@ class _Fuser:
         for base, place in self.operands_of(members[0], group.bounds):
             problem = self.readable(group, number, base, place, at)
             if problem:
-                return problem
+                return problem.format(producer=base.node.op.name, consumer=value.node.op.name)
             unit = self.unit(base)
             if unit is not None:
                 needed.add(unit)
         bit = 1 << number
         if any(self.above[unit] & bit for unit in needed if unit != number):
-            return "a result between them is computed by another kernel"
+            return BETWEEN
         self.depend(number, needed)
         for member in members:
             if member.kind == "row":
@@ -274,22 +276,24 @@ class _Fuser:
         found = [group.members[base].kind for base, _ in read if base in group.members]
         return "after" if {"accumulate", "after"} & set(found) else "point"
 
-    def try_merge(self, into: int, other: int) -> bool:
-        """Merge two groups with the same loops, if nothing lies between them."""
+    def try_merge(self, into: int, other: int) -> str:
+        """Merge two groups with the same loops, if nothing lies between them; else why not."""
         a, b = self.units[into], self.units[other]
-        if not isinstance(a, Group) or not isinstance(b, Group) or into == other:
-            return False
-        if a.copy_to is not None or b.copy_to is not None or a.dims != b.dims:
-            return False
-        if a.split != b.split or len(a.members) + len(b.members) > MEMBER_LIMIT:
-            return False
+        assert isinstance(a, Group)
+        assert isinstance(b, Group)
+        if a.dims != b.dims:
+            return "the loops differ"
+        if a.split != b.split:
+            return "the one reduces rows, the other does not"
+        if len(a.members) + len(b.members) > MEMBER_LIMIT:
+            return FULL
         for first, second in ((into, other), (other, into)):
             if self.above[second] >> first & 1 and any(
                 self.above[second] >> k & 1 and self.above[k] >> first & 1
                 for k in range(len(self.units))
                 if k not in (first, second) and k not in self.alias
             ):
-                return False
+                return BETWEEN
         early, late = (into, other) if not self.above[into] >> other & 1 else (other, into)
         first_group, second_group = self.units[early], self.units[late]
         assert isinstance(first_group, Group)
@@ -297,11 +301,13 @@ class _Fuser:
         for member in second_group.members.values():
             early_scalar = member.kind == "point" and member.level == 0
             if early_scalar and self.kind_at(first_group, member.value, 0) == "after":
-                return False  # it is computed before the loops that complete what it reads
+                return f"{member.value.node.op.name} needs what is complete only after the loop"
             level = len(a.dims) if member.kind in ("row", "accumulate") else member.level
             for base, place in self.operands_of(member, a.bounds):
-                if self.readable(first_group, early, base, place, level):
-                    return False
+                problem = self.readable(first_group, early, base, place, level)
+                if problem:
+                    consumer = member.value.node.op.name
+                    return problem.format(producer=base.node.op.name, consumer=consumer)
         a.members = {**first_group.members, **second_group.members}
         self.alias[other] = into
         for value in b.members:
@@ -313,7 +319,7 @@ class _Fuser:
                 self.above[k] |= mask | (1 << into)
         self.above[other] = 0
         b.members = {}
-        return True
+        return ""
 
     def add_value(self, value: Value) -> None:
         """Put a computed value into the best group, or a new one."""
@@ -343,23 +349,25 @@ class _Fuser:
             if not problem:
                 chosen = number
                 break
-            if number in producers:
-                self.note_apart(number, value, problem)
+            self.note(number, value, read, problem)
         if chosen is None:
             chosen = self.new_group(value, read)
         for number in candidates:
             if self.find(number) != self.find(chosen):
-                self.try_merge(self.find(chosen), self.find(number))
+                problem = self.try_merge(self.find(chosen), self.find(number))
+                self.note(number, value, read, problem)
         for base, _ in read:
             readers = self.readers.setdefault(base, [])
             if chosen not in readers[-4:]:
                 readers.append(chosen)
 
-    def note_apart(self, number: int, value: Value, problem: str) -> None:
-        group = self.units[number]
-        if isinstance(group, Group) and group.members:
-            last = next(reversed(group.members)).node
-            self.apart.append((last.op.name, value.node.op.name, problem))
+    def note(
+        self, number: int, value: Value, read: list[tuple[Value, Index]], problem: str
+    ) -> None:
+        """Keep why `value` is apart from what it reads of the unit `number`: the first reason."""
+        for base, _ in read:
+            if problem and self.unit(base) == self.find(number):
+                self.reasons.setdefault((base.node, value.node), problem)
 
     def new_group(self, value: Value, read: list[tuple[Value, Index]]) -> int:
         is_reduction = kind_of(value) == "reduce"
@@ -433,10 +441,8 @@ class _Fuser:
                 self.add_template(node)
             elif kind in ("point", "reduce"):
                 self.add_value(node.out())
-        outputs = self.place_outputs()
-        order = self.order()
-        copies = frozenset(self.copied)
-        return Fused(graph, order, outputs, self.strided, self.apart, copies)
+        outputs, copies = self.place_outputs(), frozenset(self.copied)
+        return Fused(graph, self.order(), outputs, self.strided, self.reasons, copies)
 
     def place_outputs(self) -> dict[int, Value]:
         """Which computed value each output is; copies for those that are none."""
@@ -485,12 +491,5 @@ def fuse(graph: Graph, strided: frozenset[int] = frozenset()) -> Fused:
     Raises:
         UnsupportedError: an op has no lowering, or a size has a name that kernels use.
     """
-    for value in graph.inputs:
-        for size in value.shape if isinstance(value.type, TensorType) else ():
-            for name in symbols(size):
-                if _INTERNAL.fullmatch(name):
-                    raise UnsupportedError(
-                        f"the size name {name!r} is one that kernels use",
-                        hint="Give the axis another name.",
-                    )
+    check_size_names(graph)
     return _Fuser(graph, strided).run(needs_copy(strided))

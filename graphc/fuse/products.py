@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from graphc.fuse.values import Fused, Group
+from graphc.fuse.values import BETWEEN, Fused, Group
 from graphc.indexing import loop, storage
 from graphc.ir import Node, Value
 from graphc.types import Dim, product
@@ -117,7 +117,7 @@ def attach_products(fused: Fused, fits: Callable[[Node], bool]) -> Attached:
     """Find the groups that run in the kernels of products. No group is in those of two.
 
     Args:
-        fused: the groups and nodes; gains the reasons why neighbours stay apart.
+        fused: the groups and nodes; gains the reasons why neighbours are apart.
         fits: whether a product can have a group attached.
     """
     products = [
@@ -158,23 +158,28 @@ def _epilogue(units: _Units, number: int, taken: dict[Group, Node]) -> Group | N
     node = fused.units[number]
     assert isinstance(node, Node)
     shape = node.out().shape
+    chosen: Group | None = None
     for other, group in enumerate(fused.units):
-        if not isinstance(group, Group) or group in taken or group.copy_to is not None:
+        if not isinstance(group, Group) or group.copy_to is not None:
             continue
-        if not units.above[other] >> number & 1 or not _reads(group, node):
+        readers = _readers(group, node)
+        if not units.above[other] >> number & 1 or not readers:
             continue
         reason = ""
-        if product(shape[:-2]) != 1 or group.dims != shape[-2:]:
-            reason = "it does not walk the rows of the product"
+        if chosen is not None:
+            reason = "another loop nest follows the product in its kernel"
+        elif group in taken:
+            reason = f"{readers[0].op.name} runs in the kernel of another product"
+        elif product(shape[:-2]) != 1 or group.dims != shape[-2:]:
+            reason = f"{readers[0].op.name} does not walk the rows of the product"
         elif units.apart(number, other):
-            reason = "a result between them is computed by another kernel"
+            reason = BETWEEN
         if reason:
-            last = next(iter(group.members)).node
-            fused.apart.append((node.op.name, last.op.name, reason))
+            fused.reasons.update(dict.fromkeys(((node, reader) for reader in readers), reason))
             continue
         units.join(number, other)
-        return group
-    return None
+        chosen = group
+    return chosen
 
 
 def _prologue(units: _Units, number: int, taken: set[Group]) -> int | None:
@@ -191,6 +196,7 @@ def _prologue(units: _Units, number: int, taken: set[Group]) -> int | None:
     group = fused.units[other]
     if not isinstance(group, Group):
         return None
+    name = base.node.op.name
     reason = ""
     place = storage(right)
     member = group.members[base]
@@ -199,27 +205,27 @@ def _prologue(units: _Units, number: int, taken: set[Group]) -> int | None:
     width = product(dims[1:])
     inner = left.shape[-1]
     if product(left.shape[:-2]) != 1 or dims[:1] != (rows,) or group.dims[:1] != (rows,):
-        reason = "it does not walk the rows of the product"
+        reason = f"{name} is not made by the rows that the product reads"
     elif offset != 0 or strides[-2] != width or width != inner or (inner != 1 and strides[-1] != 1):
-        reason = "the product reads it in another order"
+        reason = f"the product reads {name} in another order"
     elif group.rows == 0 or any(m.kind in ("accumulate", "after") for m in group.members.values()):
-        reason = "it reduces all rows, and the product takes them block by block"
+        reason = f"what makes {name} reduces all rows, and the product takes them block by block"
     elif next((p for p in member.index if p != 0), 0) != Dim.symbol(loop(0)):
-        reason = "it does not walk the rows of the product"
+        reason = f"{name} is not made by the rows that the product reads"
     elif group in taken:
-        reason = "it runs in the kernel of another product"
+        reason = f"{name} runs in the kernel of another product"
     elif right not in units.copies and place is not None and place[0] in group.members:
-        reason = "the product needs all of it at once, as its other operand"
+        reason = f"the product needs all of {name} at once, as its other operand"
     elif units.apart(other, number):
-        reason = "a result between them is computed by another kernel"
+        reason = BETWEEN
     if reason:
-        fused.apart.append((base.node.op.name, node.op.name, reason))
+        fused.reasons[base.node, node] = reason
         return None
     units.join(other, number)
     return other
 
 
-def _reads(group: Group, node: Node) -> bool:
-    """Whether a member of `group` reads the product itself, through views at most."""
+def _readers(group: Group, node: Node) -> list[Node]:
+    """The members of `group` that read the product itself, through no views."""
     out = node.out()
-    return any(operand == out for value in group.members for operand in value.node.inputs)
+    return [value.node for value in group.members if out in value.node.inputs]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,7 +26,7 @@ from graphc.loops import (
     Select,
     Template,
 )
-from graphc.types import Dim, Shape, Size, TensorType, product
+from graphc.types import Dim, Shape, Size, TensorType, product, symbols
 
 MEMBER_LIMIT = 100
 """Members of one group: bounds the time LLVM needs for one kernel."""
@@ -39,6 +40,11 @@ CHAIN = 16
 LONG = 1 << 15
 """Elements from which on a reduction of all of them and what uses it are two kernels: threads can't
 share one in which a loop waits for all of another."""
+
+BETWEEN = "a result between them is computed by another kernel"
+FULL = f"a kernel holds at most {MEMBER_LIMIT} operations"
+OTHER_POSITIONS = "{consumer} reads {producer} at other positions"
+"""Reasons why two operations are apart."""
 
 _COSTS = dict.fromkeys(SCALAR_FUNCTIONS, 20) | {"divide": 4, "sqrt": 4, "floor_divide": 8}
 for _name in [
@@ -98,8 +104,10 @@ def loop_index(shape: Shape) -> Index:
 
 @dataclass(slots=True)
 class Fused:
-    """The units of a graph in dependency order, and why neighbours are apart.
+    """The units of a graph in dependency order.
 
+    `reasons`: why a node is not in the kernel of one that it reads, as (producer, consumer), where
+    the two might have shared one (`graphc.lower.apart` says which still matter).
     `library`: of products that were measured, whether BLAS is faster (`graphc.tune`).
     """
 
@@ -107,7 +115,7 @@ class Fused:
     units: list[Group | Node]
     outputs: dict[int, Value]
     strided: frozenset[int]
-    apart: list[tuple[str, str, str]]
+    reasons: dict[tuple[Node, Node], str]
     materialised: frozenset[Value]
     library: Mapping[Node, bool] = field(default_factory=dict)
 
@@ -268,3 +276,23 @@ def needs_copy(strided: frozenset[int]) -> Callable[[Node], list[Value]]:
         return found
 
     return needed
+
+
+_INTERNAL = re.compile(r"[ik]_?\d+|count\d+|(block|stop|chunks?|grain)_\d+|stride\d+_\d+|gemm_\w+")
+"""The names that index expressions use for loop variables, checked indices and parameters."""
+
+
+def check_size_names(graph: Graph) -> None:
+    """Refuse sizes with a name that kernels use.
+
+    Raises:
+        UnsupportedError: there is one.
+    """
+    for value in graph.inputs:
+        for size in value.shape if isinstance(value.type, TensorType) else ():
+            for name in symbols(size):
+                if _INTERNAL.fullmatch(name):
+                    raise UnsupportedError(
+                        f"the size name {name!r} is one that kernels use",
+                        hint="Give the axis another name.",
+                    )

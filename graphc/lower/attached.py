@@ -76,9 +76,9 @@ class ProductLowering(GroupLowering):
     def refuse(self, prologue: Prologue, body: tuple[Stmt, ...]) -> str:
         """Why the product can't have the `prologue` before the rest of it, the `body`; or ""."""
         if not prologue.one_loop:
-            return "it goes through all rows more than once"
+            return "what makes the operand goes through all rows more than once"
         if prologue.has_partials():
-            return "it also makes a value that is not one of the rows"
+            return "what makes the operand also makes a value that is not one of the rows"
         for value in prologue.group.members:
             for place, inside in _loads(body, value):
                 if not _same_row(place, value, self.group.dims[1], inside):
@@ -150,15 +150,21 @@ def lower_attached(
     """
     lowering = ProductLowering(context, before, node, after)
     kernel = lowering.build()
+    reasons = context.fused.reasons
     if before is not None and lowering.problem:
-        names = next(reversed(before.members)).node.op.name, node.op.name
-        context.fused.apart.append((*names, lowering.problem))
-    if kernel is None or not lowering.one_loop:
+        reasons.update(dict.fromkeys(((v.node, node) for v in before.members), lowering.problem))
+    if kernel is None:
         return None
     columns = node.out().shape[-1]
     loads = _loads(kernel.body, node.out())
-    own = all(_own_row(place, columns, inside) for place, inside in loads)
-    return kernel if own else None
+    problem = ""
+    if not lowering.one_loop:
+        problem = "what reads the product goes through all rows more than once"
+    elif not all(_own_row(place, columns, inside) for place, inside in loads):
+        problem = "what reads the product reads other elements than those of its own rows"
+    if problem and after is not None:
+        reasons.update(dict.fromkeys(((node, v.node) for v in after.members), problem))
+    return None if problem else kernel
 
 
 def _own_row(place: Size, columns: Size, inside: bool) -> bool:

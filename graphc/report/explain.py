@@ -8,6 +8,7 @@ from typing import Any
 
 from graphc.errors import Location
 from graphc.ir import Node
+from graphc.lower.apart import Apart
 from graphc.types import evaluate_size
 
 
@@ -35,6 +36,25 @@ class KernelReport:
 
 
 @dataclass(frozen=True, slots=True)
+class ApartReport:
+    """Two neighbours that were not fused.
+
+    Attributes:
+        producer: the operation whose result is stored by one kernel and loaded by another.
+        consumer: the operation that reads it, or ``the result``.
+        reason: why one kernel does not hold both.
+        nodes: the two nodes of the graph; None for the result.
+        lines: the user's lines that they come from, as ``file:line: text``, each once.
+    """
+
+    producer: str
+    consumer: str
+    reason: str
+    nodes: tuple[Node, Node | None]
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """The report of `CompiledFunction.explain`; ``str()`` of it is a table.
 
@@ -45,7 +65,7 @@ class Explanation:
         seconds: time that each stage of tracing and compiling took.
         arena_bytes: scratch memory of one call, known before it runs.
         native_calls: calls from Python into native code in one step.
-        apart: (producer, consumer, reason) for neighbours that were not fused.
+        apart: the neighbours that different kernels compute, and why.
         guards: relations between sizes that this form relies on.
         source_file: the file that holds the generated source.
     """
@@ -56,7 +76,7 @@ class Explanation:
     seconds: Mapping[str, float]
     arena_bytes: int
     native_calls: int
-    apart: tuple[tuple[str, str, str], ...]
+    apart: tuple[ApartReport, ...]
     guards: tuple[str, ...]
     source_file: str
 
@@ -91,18 +111,25 @@ class Explanation:
                 f"{_listed(kernel.operations)}"
             )
             lines += [f"  {'':<28} {line}" for line in kernel.lines[:2]]
-        if self.apart:
-            lines += ["", "  not fused:"]
-            counted: dict[tuple[str, str, str], int] = {}
-            for entry in self.apart:
-                counted[entry] = counted.get(entry, 0) + 1
-            for (producer, consumer, reason), times in counted.items():
-                repeated = f" ({times} times)" if times > 1 else ""
-                lines.append(f"    {producer} -> {consumer}{repeated}: {reason}")
+        lines += _not_fused(self.apart)
         if self.guards:
             lines += ["", f"  for sizes where {', '.join(self.guards)}"]
         lines += ["", f"  source: {self.source_file}"]
         return "\n".join(lines)
+
+
+def _not_fused(apart: Sequence[ApartReport]) -> list[str]:
+    """The lines on neighbours that are apart; those that read the same are counted."""
+    counted: dict[tuple[str, str, str, tuple[str, ...]], int] = {}
+    for entry in apart:
+        key = (entry.producer, entry.consumer, entry.reason, entry.lines)
+        counted[key] = counted.get(key, 0) + 1
+    lines = ["", "  not fused:"] if apart else []
+    for (producer, consumer, reason, places), times in counted.items():
+        repeated = f" ({times} times)" if times > 1 else ""
+        lines.append(f"    {producer} -> {consumer}{repeated}: {reason}")
+        lines += [f"        {place}" for place in places]
+    return lines
 
 
 def _quantity(number: float) -> str:
@@ -121,6 +148,12 @@ def _listed(names: Sequence[str]) -> str:
 
 def _line(location: Location) -> str:
     return f"{location.file.rsplit('/', 1)[-1]}:{location.line}: {location.text.strip()}"
+
+
+def _apart_report(entry: Apart) -> ApartReport:
+    lines = dict.fromkeys(_line(location) for location in entry.lines if location is not None)
+    nodes = (entry.producer, entry.consumer)
+    return ApartReport(*entry.names, entry.reason, nodes, tuple(lines))
 
 
 def explain(name: str, form: Any, sizes: Mapping[str, int]) -> Explanation:
@@ -157,7 +190,7 @@ def explain(name: str, form: Any, sizes: Mapping[str, int]) -> Explanation:
         seconds=dict(form.stages),
         arena_bytes=executable.arena_bytes(sizes),
         native_calls=executable.native_calls,
-        apart=executable.apart,
+        apart=tuple(_apart_report(entry) for entry in executable.apart),
         guards=guards,
         source_file=str(executable.path),
     )

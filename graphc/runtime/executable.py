@@ -28,6 +28,7 @@ from graphc.errors import DomainError, GraphcError, OutOfBoundsError
 from graphc.ir import Graph, Node
 from graphc.loops import Kernel, Site
 from graphc.lower import Lowered
+from graphc.lower.apart import Apart, neighbours_apart
 from graphc.memory import MemoryPlan
 from graphc.runtime import pool, signals
 from graphc.runtime.caller import Caller, make_caller
@@ -86,7 +87,6 @@ class Executable:
         source: the generated module.
         path: the file that the module was written to.
         kernels: (function name, kernel) of each launch, in order.
-        apart: (producer, consumer, reason) of neighbours that were not fused.
         stages: seconds that each pass took.
         native_calls: native calls a run makes.
     """
@@ -107,7 +107,6 @@ class Executable:
         self.source = module.source
         self.path = compiled.path
         self.stages = stages
-        self.apart = tuple(plan.lowered.fused.apart)
         self.compiled = compiled
         self.step = compiled.step
         self._run = _STEP(compiled.step)
@@ -133,6 +132,11 @@ class Executable:
     @property
     def kernels(self) -> tuple[tuple[str, Kernel], ...]:
         return tuple(self.module.records)
+
+    @property
+    def apart(self) -> tuple[Apart, ...]:
+        """Neighbours that different kernels compute, and why."""
+        return neighbours_apart(self.lowered)
 
     @property
     def has_loops(self) -> bool:

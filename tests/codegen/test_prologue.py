@@ -143,8 +143,8 @@ def test_a_part_of_the_rows_and_joined_axes():
     ("function", "reason"),
     [
         (lambda x: np.tanh(x) @ np.tanh(x), "at once, as its other operand"),
-        (lambda x: np.tanh(x).T @ x, "reads it in another order"),
-        (lambda x: (np.tanh(x) @ x, np.tanh(x).sum(axis=0)), "it reduces all rows"),
+        (lambda x: np.tanh(x).T @ x, "reads tanh in another order"),
+        (lambda x: (np.tanh(x) @ x, np.tanh(x).sum(axis=0)), "reduces all rows"),
         (lambda x: np.exp(x / x.sum()) @ x, None),
         (lambda x: (x / (x @ x)[0, 0]) @ x, None),
         (lambda x: np.tanh(x)[::-1] @ x, None),
