@@ -62,7 +62,8 @@ def build(
 
     Args:
         graph: what to compute.
-        layouts: for each input ``"C"`` (contiguous) or ``"strided"``; all contiguous by default.
+        layouts: for each input ``"C"`` (contiguous), ``"F"`` (its transpose is, and is what the
+            graph takes: `graphc.simplify.turn`), or ``"strided"``; all contiguous by default.
         name: what the generated file is called.
         stages: gains the seconds that each pass takes.
         options: how; the defaults of `graphc.compile` where None.
@@ -88,7 +89,8 @@ def build(
     plan: MemoryPlan = timed("memory", lambda: plan_memory(lowered))
     module: Module = timed("emit", lambda: emit(plan, name))
     compiled = timed("compile", lambda: compile_module(module, name, chosen))
-    return Executable(graph, plan, module, compiled, times)
+    turned = frozenset(k for k, kind in enumerate(layouts) if kind == "F")
+    return Executable(graph, plan, module, compiled, times, turned)
 
 
 def _tuned(fused: Fused, options: Options) -> Fused:

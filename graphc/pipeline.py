@@ -13,6 +13,7 @@ from graphc import config
 from graphc.ir import Graph
 from graphc.options import Options
 from graphc.simplify.algebra import simplify
+from graphc.simplify.turn import turn_inputs
 from graphc.verify import verify
 
 GRAPH_PASSES: tuple[tuple[str, Callable[[Graph], Graph]], ...] = (("simplify", simplify),)
@@ -51,9 +52,10 @@ def compile_graph(
     The rooms below (fuse, lower, memory, codegen, runtime) are loaded on first need, so that
     ``import graphc`` stays light.
     """
+    turned = [number for number, layout in enumerate(layouts) if layout == "F"]
     build = import_module("graphc.build")
     return build.build(
-        prepare(graph, stages),
+        prepare(turn_inputs(graph, turned), stages),
         tuple(layouts),
         name=name,
         stages=stages,

@@ -159,7 +159,6 @@ def _apart_report(entry: Apart) -> ApartReport:
 def explain(name: str, form: Any, sizes: Mapping[str, int]) -> Explanation:
     """The report on `form`, a `graphc.specialize.Specialization`, for a call of these sizes."""
     executable, program = form.executable, form.program
-    graph = executable.graph
     kernels = []
     for launched, (label, kernel) in zip(
         executable.module.launches, executable.kernels, strict=True
@@ -184,7 +183,8 @@ def explain(name: str, form: Any, sizes: Mapping[str, int]) -> Explanation:
     return Explanation(
         name=name,
         inputs=tuple(
-            f"{label}: {value.type}" for label, value in zip(graph.names, graph.inputs, strict=True)
+            f"{label}: {value.type}"
+            for label, value in zip(program.graph.names, program.graph.inputs, strict=True)
         ),
         kernels=tuple(kernels),
         seconds=dict(form.stages),

@@ -88,6 +88,7 @@ class Executable:
         path: the file that the module was written to.
         kernels: (function name, kernel) of each launch, in order.
         stages: seconds that each pass took.
+        turned: numbers of the inputs of which the graph takes the transpose.
         native_calls: native calls a run makes.
     """
 
@@ -100,6 +101,7 @@ class Executable:
         module: Module,
         compiled: CompiledModule,
         stages: dict[str, float],
+        turned: frozenset[int] = frozenset(),
     ) -> None:
         self.graph = graph
         self.memory = plan
@@ -107,6 +109,7 @@ class Executable:
         self.source = module.source
         self.path = compiled.path
         self.stages = stages
+        self.turned = turned
         self.compiled = compiled
         self.step = compiled.step
         self._run = _STEP(compiled.step)
@@ -265,6 +268,8 @@ class Executable:
         inputs = list(arrays)
         apart: list[int] = []
         for number, array in enumerate(arrays):
+            if number in self.turned:
+                array = inputs[number] = array.T
             if array is None:
                 inputs[number] = self._blank
             elif not isinstance(array, np.ndarray):

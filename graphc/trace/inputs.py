@@ -11,16 +11,16 @@ import numpy as np
 from graphc.ir import Value
 from graphc.trace.views import Storage
 
-_DENSE, _WRITEABLE = 0x101, 0x400
-"""NumPy's flags: C-contiguous and aligned; writeable."""
+_DENSE, _FORTRAN, _WRITEABLE = 0x101, 0x2, 0x400
+"""NumPy's flags: C-contiguous and aligned; Fortran-contiguous; writeable."""
 
 
 @dataclass(slots=True, eq=False)
 class Input:
     """An input of the graph: where a call finds it, and what it must be.
 
-    `kind` is ``array``, ``scalar`` (NumPy) or ``number`` (Python). `layout` is ``C`` or
-    ``strided``. `storage` is an array's memory, which writes rebind.
+    `kind` is ``array``, ``scalar`` (NumPy) or ``number`` (Python). `layout` is ``C``,
+    ``F``, ``strided`` or ``packed``. `storage` is an array's memory, which writes rebind.
     """
 
     source: str
@@ -76,7 +76,7 @@ def _passed(item: Input, symbols: Mapping[tuple[str, int | None], str]) -> Passe
         return Passed(item.source, "scalar", kind if item.kind == "scalar" else type(kind))
     array = item.original
     axes = tuple(symbols.get((item.source, axis), size) for axis, size in enumerate(array.shape))
-    mask = _DENSE | _WRITEABLE
+    mask = _DENSE | _WRITEABLE | (_FORTRAN if item.layout == "F" else 0)
     flags = array.flags.num & mask
     strided = item.layout == "strided"
     return Passed(item.source, "array", type(array), array.dtype, mask, flags, axes, strided)

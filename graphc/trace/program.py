@@ -38,8 +38,8 @@ class Program:
     Attributes:
         graph: closed; inputs in the order of `inputs`.
         inputs: the graph's inputs; a trailing token input has none.
-        layouts: ``C``, ``strided``, or ``packed`` (strides in no whole items: copied for the
-            call), for each input.
+        layouts: for each input ``C``, ``F`` (Fortran), ``strided``, or ``packed`` (strides in no
+            whole items: copied for the call).
         constants: the objects that the call code names ``k[...]``.
         source: of the function ``call(fn, args, kwargs)``.
         passed: what the native caller is given.
@@ -196,6 +196,11 @@ class _Builder:
             notes=self.trace.notes,
         )
         kept = [inputs[k] for k in keep]
+        for number, item in enumerate(kept):
+            # The guard on the pattern of strides holds for arrays in Fortran order only.
+            strided = item.layout == "strided" and number not in graph.written
+            if strided and item.original.flags.f_contiguous and item.original.flags.aligned:
+                item.layout = "F"
         passed = all_passed(kept, inputs, self.capture.symbols)
         kinds = [self.kinds.get(position, "array") for position in range(len(self.outputs))]
         return Program(

@@ -1,0 +1,78 @@
+"""Arrays in Fortran order, and reductions of transposed ones: the loops follow the memory."""
+
+import numpy as np
+import pytest
+
+import graphc
+
+RANDOM = np.random.default_rng(0)
+SHAPES = [(5, 4), (7, 3), (1, 3), (3, 1), (0, 4), (4, 0), (200, 300)]
+FUNCTIONS = {
+    "sum 0": lambda x: x.sum(axis=0),
+    "sum 1": lambda x: x.sum(axis=1),
+    "all": lambda x: (x.sum(), x.T.any(), (x > 0).all()),
+    "sin": lambda x: np.sin(x * 1.0),
+    "product": lambda x: (x * 2).T @ x,
+    "flat": lambda x: x.reshape(-1) + 1,
+    "itself": lambda x: (x, x[1:, ::-1], x.argmax() if x.size else 0),
+}
+
+
+def agree(found, wanted, tolerance):
+    if isinstance(wanted, tuple):
+        for pair in zip(found, wanted, strict=True):
+            agree(*pair, tolerance)
+        return
+    assert np.asarray(found).dtype == np.asarray(wanted).dtype
+    np.testing.assert_allclose(found, wanted, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("dtype", ["float64", "float32", "int16", "complex128"])
+def test_fortran_order_and_c_order_in_turn(name, dtype):
+    function = FUNCTIONS[name]
+    compiled = graphc.compile(function)
+    for shape in SHAPES:
+        x = (RANDOM.normal(size=shape) * 4).astype(dtype)
+        for array in (np.asfortranarray(x), x, np.asfortranarray(x)[:, ::-1]):
+            agree(compiled(array), function(array), 1e-3 if dtype == "float32" else 1e-9)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2, (0, 2), (0, 1), (1, 2), None])
+@pytest.mark.parametrize("order", [(1, 2, 0), (2, 1, 0), (0, 2, 1)])
+def test_reductions_of_any_transposition(axis, order):
+    x = RANDOM.normal(size=(3, 4, 5))
+    for array in (x, np.asfortranarray(x)):
+        for name in ("sum", "prod", "max", "min"):
+
+            def function(x, name=name):
+                return getattr(x.transpose(order), name)(axis=axis)
+
+            agree(graphc.compile(function)(array), function(array), 1e-12)
+
+
+def test_an_array_in_fortran_order_is_written():
+    def function(x):
+        x[1:] *= 2
+        return x.sum(axis=0)
+
+    x = np.asfortranarray(RANDOM.normal(size=(3, 4)))
+    expected = x.copy(order="F")
+    agree(graphc.compile(function)(x), function(expected), 1e-12)
+    agree(x, expected, 1e-12)
+
+
+def test_gradients_and_sizes_that_vary():
+    step = graphc.compile(graphc.grad(lambda x: (np.tanh(x).sum(axis=0) ** 2).sum()))
+    for shape in ((3, 4), (5, 2), (6, 6)):
+        x = RANDOM.normal(size=shape)
+        np.testing.assert_allclose(step(np.asfortranarray(x)), step(x), rtol=1e-12)
+
+
+def test_verify_and_the_report_see_the_array_as_it_is():
+    checked = graphc.compile(lambda x: x.sum(axis=0), verify=True)
+    x = np.asfortranarray(RANDOM.normal(size=(3, 4)))
+    agree(checked(x), x.sum(axis=0), 1e-12)
+    assert "float64[3, 4]" in str(checked.explain(x))
+
+
