@@ -194,12 +194,6 @@ def complex_minimum(x: Any, y: Any) -> Any:
 
 
 @register_jitable
-def complex_absolute(x: Any) -> Any:
-    """The modulus."""
-    return c_hypot(x.real, x.imag)
-
-
-@register_jitable
 def complex_power(x: Any, y: Any) -> Any:
     """``x ** y``, exact for small whole y, as NumPy does it."""
     if y.real == 0 and y.imag == 0:

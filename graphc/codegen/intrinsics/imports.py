@@ -1,6 +1,5 @@
 """Everything that a generated module may import, in one place."""
 
-from graphc.codegen.intrinsics.helpers import complex_absolute as complex_absolute
 from graphc.codegen.intrinsics.helpers import complex_divide as complex_divide
 from graphc.codegen.intrinsics.helpers import complex_greater as complex_greater
 from graphc.codegen.intrinsics.helpers import complex_greater_equal as complex_greater_equal

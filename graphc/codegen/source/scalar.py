@@ -109,7 +109,6 @@ _INTEGER_CALLS = {
 _COMPLEX_CALLS = {
     "multiply": "complex_multiply",
     "divide": "complex_divide",
-    "absolute": "complex_absolute",
     "power": "complex_power",
     "less": "complex_less",
     "less_equal": "complex_less_equal",
@@ -370,6 +369,8 @@ class ExpressionWriter:
             return f"(-{texts[0]})"
         if name in ("add", "subtract", "equal", "not_equal"):
             return f"({texts[0]} {_BINARY[name]} {texts[1]})"
+        if name == "absolute":
+            return self.call("vector_hypot", f"{texts[0]}.real", f"{texts[0]}.imag")
         if name not in _COMPLEX_CALLS:
             raise UnsupportedError(f"{name} of {operand.name} can't be compiled")
         function = _COMPLEX_CALLS[name]
