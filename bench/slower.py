@@ -159,9 +159,7 @@ def main(*words: str, seconds: float = 0.15) -> None:
             args = make(count)
             compiled = graphc.compile(threads=1)(function).lower(*args).compile()
             np.testing.assert_allclose(compiled(*args), function(*args), rtol=1e-3, atol=1e-3)
-            numpy, ours = best(
-                [lambda a=args: function(*a), lambda a=args: compiled(*a)], seconds
-            )
+            numpy, ours = best([lambda a=args: function(*a), lambda a=args: compiled(*a)], seconds)
             cells.append(f"{numpy:.2f} {ours:.2f} {numpy / ours:.2f}")
         print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
 

@@ -4,7 +4,7 @@
     Buffer   := name, role, dtype, shape, strides      # strides in elements
     Stmt     := For(index, start, stop, step, Stmt*) | If(condition, Stmt*, Stmt*)
               | Let(name, Expr) | Assign(name, Expr) | Check(name, Expr, extent, site)
-              | Require(condition, site)
+              | Require(condition, site) | Stop(condition)
               | Store(buffer, index, Expr) | Accumulate(buffer, index, combine, Expr)
               | Combine(name, combine, Expr) | Tile(template, operands, sizes) | Comment(text)
     Expr     := Load(buffer, index) | Const(value) | Position(index) | Apply(function, Expr*)
@@ -364,6 +364,13 @@ class Require:
 
 
 @dataclass(frozen=True, slots=True)
+class Stop:
+    """Ends the loop that it stands in where the bool `condition` holds."""
+
+    condition: Expr
+
+
+@dataclass(frozen=True, slots=True)
 class Store:
     """Sets one element of a buffer."""
 
@@ -412,7 +419,7 @@ class Comment:
 
 
 Stmt: TypeAlias = (
-    For | If | Let | Assign | Check | Require | Store | Accumulate | Combine | Tile | Comment
+    For | If | Let | Assign | Check | Require | Stop | Store | Accumulate | Combine | Tile | Comment
 )
 
 

@@ -25,6 +25,7 @@ from graphc.loops import (
     Require,
     Select,
     Stmt,
+    Stop,
     Store,
     Tile,
 )
@@ -67,6 +68,8 @@ def _format_body(body: tuple[Stmt, ...], indent: str, lines: list[str]) -> None:
                 lines.append(f"{indent}{stmt.name} = check({value} within {stmt.extent})")
             case Require():
                 lines.append(f"{indent}require({format_expr(stmt.condition)})")
+            case Stop():
+                lines.append(f"{indent}stop if {format_expr(stmt.condition)}")
             case Store():
                 place = f"{stmt.buffer.name}{_index_text(stmt.index)}"
                 lines.append(f"{indent}{place} = {format_expr(stmt.value)}")

@@ -74,5 +74,3 @@ def test_verify_and_the_report_see_the_array_as_it_is():
     x = np.asfortranarray(RANDOM.normal(size=(3, 4)))
     agree(checked(x), x.sum(axis=0), 1e-12)
     assert "float64[3, 4]" in str(checked.explain(x))
-
-

@@ -34,6 +34,7 @@ from graphc.lower.chunk import (
 )
 from graphc.lower.collapse import collapse, pass_extents
 from graphc.lower.reduction import Accumulator
+from graphc.lower.search import stop_early
 from graphc.lower.values import Block
 from graphc.types import DTYPES, Dim, Size, floordiv, product
 
@@ -62,6 +63,7 @@ class GroupLowering(AccumulationLowering):
             parameters += self.chunks.parameters
             if not self.has_partials():
                 body = over_range(body, self.fresh("stop"))
+        body = stop_early(body, self.fresh)
         order = {node: k for k, node in enumerate(self.context.order)}
         nodes = tuple(sorted(self.nodes, key=lambda node: order.get(node, -1)))
         return Kernel(

@@ -32,6 +32,7 @@ from graphc.loops import (
     Local,
     Require,
     Stmt,
+    Stop,
     Store,
     Tile,
 )
@@ -208,6 +209,9 @@ class KernelWriter:
             case Require():
                 self.line(depth, f"if not ({self.expr(stmt.condition)}):")
                 self.line(depth + 1, f"return {stmt.site + 1}")
+            case Stop():
+                self.line(depth, f"if {self.expr(stmt.condition)}:")
+                self.line(depth + 1, "break")
             case Store():
                 (offset,) = stmt.index
                 place = f"{stmt.buffer.name}[{size_text(offset)}]"
