@@ -1,4 +1,4 @@
-"""``python -m bench.slower [word...]``: single NumPy calls beside graphc's, the slowest first to find.
+"""``python -m bench.slower [word...]``: single NumPy calls beside graphc's, to find what is slower.
 
 Prints a table in Markdown: microseconds of a call, the best of many, one thread, alternately in one
 process, from sizes that fit the first cache to 4 MB. Words choose the calls whose names hold one.
@@ -13,6 +13,7 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"  # before NumPy loads it
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -159,7 +160,7 @@ def main(*words: str, seconds: float = 0.15) -> None:
             args = make(count)
             compiled = graphc.compile(threads=1)(function).lower(*args).compile()
             np.testing.assert_allclose(compiled(*args), function(*args), rtol=1e-3, atol=1e-3)
-            numpy, ours = best([lambda a=args: function(*a), lambda a=args: compiled(*a)], seconds)
+            numpy, ours = best([partial(function, *args), partial(compiled, *args)], seconds)
             cells.append(f"{numpy:.2f} {ours:.2f} {numpy / ours:.2f}")
         print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
 

@@ -33,8 +33,12 @@ def collapse(body: Sequence[Stmt]) -> list[Stmt]:
 
     Loops and branches that do nothing are dropped: what was in them may all have moved outwards.
     """
-    flat = [_flatten(stmt) for stmt in prune(body)]
-    return [_collapse(stmt) for stmt in flat]
+    return join_loops([_flatten(stmt) for stmt in prune(body)])
+
+
+def join_loops(body: Sequence[Stmt]) -> list[Stmt]:
+    """`body`, whose buffers are indexed by offsets, with loops joined."""
+    return [_collapse(stmt) for stmt in body]
 
 
 def prune(body: Sequence[Stmt]) -> tuple[Stmt, ...]:

@@ -32,9 +32,10 @@ from graphc.lower.chunk import (
     over_range,
     picoseconds,
 )
-from graphc.lower.collapse import collapse, pass_extents
+from graphc.lower.collapse import collapse, join_loops, pass_extents
 from graphc.lower.reduction import Accumulator
 from graphc.lower.search import stop_early
+from graphc.lower.split import split_branches, split_divided
 from graphc.lower.values import Block
 from graphc.types import DTYPES, Dim, Size, floordiv, product
 
@@ -63,7 +64,7 @@ class GroupLowering(AccumulationLowering):
             parameters += self.chunks.parameters
             if not self.has_partials():
                 body = over_range(body, self.fresh("stop"))
-        body = stop_early(body, self.fresh)
+        body = stop_early(split_branches(body, self.fresh), self.fresh)
         order = {node: k for k, node in enumerate(self.context.order)}
         nodes = tuple(sorted(self.nodes, key=lambda node: order.get(node, -1)))
         return Kernel(
@@ -89,7 +90,8 @@ class GroupLowering(AccumulationLowering):
             else:
                 self.nest(0)
             if len(self.scratch) == before:
-                return tuple(collapse(self.blocks[0].body))
+                body = collapse(self.blocks[0].body)
+                return tuple(join_loops(split_divided(body, self.fresh)))
 
     # --- chunks ---
 

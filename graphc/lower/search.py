@@ -1,7 +1,7 @@
 """Loops that only look for something end where it is found.
 
-A loop that does nothing but ``or`` and ``and`` bools, or takes the least of rising positions at which
-a condition holds, is run block by block; after each block it stops if later elements can't matter::
+A loop that does nothing but ``or`` and ``and`` bools, or takes the least of rising positions at
+which a condition holds, runs block by block; after each it stops if later elements can't matter::
 
     for block_0 in range(0, n, SEARCH):
         stop_1 = minimum(block_0 + SEARCH, n)

@@ -11,7 +11,6 @@ import numpy as np
 from graphc.codegen.intrinsics.instructions import (
     bits_of,
     c_fmod,
-    c_hypot,
     ceil,
     copysign,
     floor,
