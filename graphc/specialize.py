@@ -17,6 +17,7 @@ import numpy as np
 from graphc import config, pipeline
 from graphc.debug import check_finite, verify_outputs
 from graphc.options import Options
+from graphc.specialize_text import describe_change
 from graphc.trace.call_code import MISS, CallCode, compile_call, declined
 from graphc.trace.capture import Policy
 from graphc.trace.context import UNUSUAL, Respecialize, user_location, without_internal_frames
@@ -260,10 +261,7 @@ class Specializations:
         if self.warned or len(self.entries) < MANY:
             return
         self.warned = True
-        previous = self.entries[0].program
-        before = set(previous.described_guards())
-        changed = [guard for guard in entry.program.described_guards() if guard not in before]
-        detail = "; ".join(changed[:3]) or "the values of static arguments"
+        detail = describe_change(self.entries[0].program, entry.program)
         message = (
             f"{self.name} has been compiled {len(self.entries) + 1} times. What changed last: "
             f"{detail}. Pass what varies as an array or a float, or name axes with graphc.spec."

@@ -346,6 +346,28 @@ def test_warning_after_many_specialisations():
     with pytest.warns(RuntimeWarning, match="has been compiled 9 times") as said:
         f(np.ones(1), "a" * 8)
     assert said[0].filename == __file__
+    assert "What changed last: name is now 'aaaaaaaa'; it was 'aaaaaaa'." in str(said[0].message)
+
+
+@pytest.mark.parametrize(
+    ("last", "change"),
+    [
+        (np.ones((3, 4), "c8"), "x is now complex64[3, 4], C-contiguous; it was uint32[2, 2], C"),
+        (np.ones((2, 2), "u4").T[:, ::-1], "x is now uint32[2, 2], not contiguous; it was uint32"),
+        (np.asfortranarray(np.ones((2, 2), "u4")), "x is now uint32[2, 2], Fortran-contiguous;"),
+        (2.5, "x is now a Python float; it was uint32[2, 2], C-contiguous. Pass"),
+        (np.float64(2.5), "x is now a NumPy float64; it was"),
+    ],
+    ids=["dtype", "strides", "order", "number", "scalar"],
+)
+def test_the_warning_says_in_words_what_changed(last, change):
+    # A function warns once, and functions of equal code are one: each needs a code of its own.
+    f = graphc.compile(eval(f"lambda x: x + {len(change)}"))
+    for dtype in ("f4", "f8", "i2", "i4", "i8", "u1", "u2", "u4"):
+        f(np.ones((2, 2), dtype))
+    with pytest.warns(RuntimeWarning, match="has been compiled 9 times") as said:
+        f(last)
+    assert f"What changed last: {change}" in str(said[0].message)
 
 
 def test_lower_and_explain():
