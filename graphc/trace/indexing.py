@@ -149,7 +149,7 @@ def _parse(array: TracedArray, key: Any) -> _Parsed:
     elif view is array:
         view = TracedArray(array.storage, array.path, array.steps, array.origin)
     for dropped, (pick_axis, value) in enumerate(picks):
-        view = view.view(PickStep(pick_axis - dropped, value))
+        view = view.view(PickStep((pick_axis - dropped,), (value,)))
     return _Parsed(view, advanced, all_integers and not advanced)
 
 

@@ -1,0 +1,243 @@
+"""The body of a loop, found by tracing one turn, as a scan.
+
+What a turn reads of a row of an array (``x[t]``) becomes an element of the scan's xs, and a row
+that only this turn writes (``y[t] = ...``) becomes a y: so neither is carried, and a gradient keeps
+one row a turn and not one array a turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from graphc import ops
+from graphc.ir import Node, Value, close, fresh_input, rebuild, topological
+from graphc.trace.context import Trace
+from graphc.trace.loop import free_values
+from graphc.types import TokenType
+
+
+@dataclass(frozen=True, slots=True)
+class Affine:
+    """The rows ``start + step * k`` for turns k."""
+
+    start: int
+    step: int
+
+
+@dataclass(slots=True)
+class _Carry:
+    """One value that a turn hands to the next: parameter, result, and what it is at first."""
+
+    parameter: Value
+    result: Value
+    first: Value
+
+
+@dataclass(slots=True)
+class LoopBody:
+    """Carries of a turn at `position`, what else it gives, and the scan of many such turns."""
+
+    position: Value
+    carries: list[_Carry] = field(default_factory=list)
+    stacked: list[Value] = field(default_factory=list)
+
+    def carry(self, parameter: Value, result: Value, first: Value) -> None:
+        """Add a value that is `parameter` in the turn, `result` after it and `first` at first."""
+        self.carries.append(_Carry(parameter, result, first))
+
+    def stack(self, value: Value) -> None:
+        """Add a value of each turn that is wanted, stacked."""
+        self.stacked.append(value)
+
+    def scan(
+        self, trace: Trace, start: int, turns: int, stride: int
+    ) -> tuple[list[Value], list[Value]]:
+        """The last value of each carry after turns at ``start + stride * k``; what is stacked."""
+        constant = [c for c in self.carries if c.result == c.parameter]
+        known = {c.parameter: c.first for c in constant if not _is_token(c.parameter)}
+        moving = [c for c in self.carries if c.parameter not in known]
+        self._replace(moving, known, trace)
+        rows = _Rows(self.position, start, turns, stride)
+        by_rows = [c for c in moving if rows.is_written_by_rows(c, moving, self.stacked)]
+        carried = [c for c in moving if c not in by_rows]
+        results = [*(c.result for c in moving), *self.stacked]
+        self._replace(moving, rows.read_back(by_rows, results), trace)
+        outputs = [*(c.result for c in carried), *(rows.part(c) for c in by_rows), *self.stacked]
+        read = rows.read(outputs, [c.parameter for c in carried], by_rows)
+        outputs = rebuild(outputs, read, trace.notes, trace.notes)
+        inputs = [c.parameter for c in carried]
+        lifted = free_values(outputs, [*inputs, self.position, *rows.parameters])
+        positions = ops.constant(np.arange(start, start + stride * turns, stride, dtype=np.int64))
+        region = close(
+            [*inputs, self.position, *rows.parameters, *lifted], outputs, notes=trace.notes
+        )
+        found = ops.scan(
+            region, [c.first for c in carried], [positions, *rows.sources], lifted, turns
+        )
+        trace.note(*found)
+        last = dict(zip([c.parameter for c in carried], found, strict=False))
+        for c, ys in zip(by_rows, found[len(carried) :], strict=False):
+            last[c.parameter] = rows.written(c, ys)
+            trace.note(last[c.parameter])
+        values = [known.get(c.parameter, last.get(c.parameter, c.first)) for c in self.carries]
+        return values, list(found[len(carried) + len(by_rows) :])
+
+    def _replace(
+        self, carries: Sequence[_Carry], replaced: Mapping[Value, Value], trace: Trace
+    ) -> None:
+        results = [*(c.result for c in carries), *self.stacked]
+        found = rebuild(results, replaced, trace.notes, trace.notes)
+        for c, value in zip(carries, found, strict=False):
+            c.result = value
+        self.stacked = found[len(carries) :]
+
+
+def _is_token(value: Value) -> bool:
+    return isinstance(value.type, TokenType)
+
+
+class _Rows:
+    """Rows of arrays at positions that are known for each turn."""
+
+    def __init__(self, position: Value, start: int, turns: int, stride: int) -> None:
+        self.position, self.start, self.turns, self.stride = position, start, turns, stride
+        self.parameters: list[Value] = []
+        self.sources: list[Value] = []
+
+    def affine(self, index: Value) -> Affine | None:
+        """The rows that `index` comes to, if it is the position times a number plus another."""
+        if index == self.position:
+            return Affine(self.start, self.stride)
+        node = index.node
+        if node.op.name not in ("add", "subtract", "multiply") or index.ndim:
+            return None
+        left, right = node.inputs
+        known_left, known_right = _number(left), _number(right)
+        if known_right is not None:
+            inner = self.affine(left)
+            if inner is None:
+                return None
+            if node.op.name == "multiply":
+                return Affine(inner.start * known_right, inner.step * known_right)
+            sign = 1 if node.op.name == "add" else -1
+            return Affine(inner.start + sign * known_right, inner.step)
+        if known_left is not None:
+            inner = self.affine(right)
+            if inner is None:
+                return None
+            if node.op.name == "multiply":
+                return Affine(inner.start * known_left, inner.step * known_left)
+            sign = 1 if node.op.name == "add" else -1
+            return Affine(known_left + sign * inner.start, sign * inner.step)
+        return None
+
+    def within(self, index: Value, size: object) -> Affine | None:
+        """As `affine`, where every row is there and none is met twice."""
+        found = self.affine(index)
+        if found is None or not isinstance(size, int) or found.step == 0:
+            return None
+        last = found.start + found.step * (self.turns - 1)
+        if 0 <= found.start < size and 0 <= last < size:
+            return found
+        return None
+
+    # --- rows that are written ---
+
+    def is_written_by_rows(
+        self, carry: _Carry, moving: Sequence[_Carry], stacked: Sequence[Value]
+    ) -> bool:
+        """Whether all that a turn does with an array is to replace a row that is its own."""
+        node = carry.result.node
+        if node.op.name != "scatter" or len(node["axes"]) != 1 or node.inputs[2].ndim:
+            return False
+        base, part, index = node.inputs
+        axis = node["axes"][0]
+        if base != carry.parameter or self.within(index, base.shape[axis]) is None:
+            return False
+        others = [*(c.result for c in moving if c is not carry), *stacked]
+        for user in topological([part, *others]):
+            for array in (carry.parameter, carry.result):
+                reads = array in user.inputs and user is not node
+                if reads and not _reads_row(user, array, index, axis):
+                    return False
+        return not {carry.parameter, carry.result} & {part, *others}
+
+    def part(self, carry: _Carry) -> Value:
+        """The row that a turn writes."""
+        return carry.result.node.inputs[1]
+
+    def read_back(self, by_rows: Sequence[_Carry], results: Sequence[Value]) -> dict[Value, Value]:
+        """What a turn reads of the rows that it has written itself: those rows."""
+        found: dict[Value, Value] = {}
+        for carry in by_rows:
+            for user in topological(results):
+                if carry.result in user.inputs:
+                    found[user.out()] = self.part(carry)
+        return found
+
+    def written(self, carry: _Carry, rows: Value) -> Value:
+        """The array at first with all turns' rows put in their places."""
+        base, _, index = carry.result.node.inputs
+        axis = carry.result.node["axes"][0]
+        found = self.within(index, base.shape[axis])
+        assert found is not None
+        order = [*range(1, axis + 1), 0, *range(axis + 1, base.ndim)]
+        start = tuple(found.start if k == axis else 0 for k in range(base.ndim))
+        step = tuple(found.step if k == axis else 1 for k in range(base.ndim))
+        return ops.update(carry.first, ops.transpose(rows, order), start, step)
+
+    # --- rows that are read ---
+
+    def read(
+        self, outputs: list[Value], carried: Sequence[Value], by_rows: Sequence[_Carry]
+    ) -> dict[Value, Value]:
+        """Parameters for what `outputs` read of the rows of arrays that no other turn changes."""
+        first = {c.parameter: c.first for c in by_rows}
+        inside = {value.node for value in (*carried, self.position)}
+        order = topological(outputs)
+        for node in order:
+            if any(value.node in inside for value in node.inputs):
+                inside.add(node)
+        replaced: dict[Value, Value] = {}
+        for node in order:
+            source = self._row_source(node, inside, first)
+            if source is not None:
+                parameter = fresh_input(node.types[0])
+                self.parameters.append(parameter)
+                self.sources.append(source)
+                replaced[node.out()] = parameter
+        return replaced
+
+    def _row_source(self, node: Node, inside: set[Node], first: dict[Value, Value]) -> Value | None:
+        """The rows that a gather reads in all turns, stacked; None if it reads anything else."""
+        if node.op.name != "gather" or len(node["axes"]) != 1 or node.inputs[1].ndim:
+            return None
+        base, index = node.inputs
+        axis = node["axes"][0]
+        if base in first:
+            base = first[base]
+        elif base.node in inside:
+            return None
+        found = self.within(index, base.shape[axis])
+        if found is None:
+            return None
+        start = tuple(found.start if k == axis else 0 for k in range(base.ndim))
+        size = tuple(self.turns if k == axis else n for k, n in enumerate(base.shape))
+        step = tuple(found.step if k == axis else 1 for k in range(base.ndim))
+        rows = ops.slice_(base, start, size, step)
+        return ops.transpose(rows, (axis, *(k for k in range(base.ndim) if k != axis)))
+
+
+def _reads_row(node: Node, array: Value, index: Value, axis: int) -> bool:
+    """Whether a node reads of `array` the row at `index` alone."""
+    return node.op.name == "gather" and node["axes"] == (axis,) and node.inputs == (array, index)
+
+
+def _number(value: Value) -> int | None:
+    """A constant int, else None."""
+    if value.node.op.name != "constant" or value.ndim or value.dtype.kind != "i":
+        return None
+    return int(np.frombuffer(value.node["data"], value.dtype)[0])
