@@ -202,8 +202,8 @@ class _Random:
             f"np.random.{name} inside a compiled function would draw one sample while tracing and "
             "use it for ever",
             location=user_location(),
-            hint="Draw outside and pass the numbers in; graphc.random, which draws inside, is not "
-            "built yet.",
+            hint="Draw outside and pass the numbers in, or draw inside with graphc.random, as in "
+            "graphc.random.normal(key, shape).",
         )
 
 
@@ -226,8 +226,8 @@ class _RandomSource:
             f"{self._graphc_name} inside a compiled function would draw one sample while tracing "
             "and use it for ever",
             location=user_location(),
-            hint="Draw outside and pass the numbers in; graphc.random, which draws inside, is not "
-            "built yet.",
+            hint="Draw outside and pass the numbers in, or draw inside with graphc.random, as in "
+            "graphc.random.normal(key, shape).",
         )
 
 

@@ -238,7 +238,20 @@ def flat_argmax(x):
 ZERO_ROW = np.array([[1.5, 0.0, 2.0, -1.0], [0.0, 3.0, 0.0, 2.0], [1.0, 2.0, 3.0, 4.0]])
 LOOP = (normal(3), np.int64(5), normal(4, 3), normal(3))
 
+# Threefry-2x32 with 20 rounds: the known answers of Random123, a column each.
+THREEFRY = np.array(
+    [
+        [0, 0xFFFFFFFF, 0x13198A2E],
+        [0, 0xFFFFFFFF, 0x03707344],
+        [0, 0xFFFFFFFF, 0x243F6A88],
+        [0, 0xFFFFFFFF, 0x85A308D3],
+    ],
+    np.uint32,
+)
+BLOCKS = np.array([0x6B20015999BA4EFE, 0x1CB996FCBB002BE7, 0xC4923A9C483DF7A0], np.uint64)
+
 SAMPLES = {
+    "threefry2x32": [Sample(ops.threefry2x32, tuple(THREEFRY), lambda *words: BLOCKS, ())],
     "select": [
         Sample(ops.select, (X > 0, X, 2 * X), lambda c, x, y: np.where(c, x, y), (1, 2), 3),
     ],

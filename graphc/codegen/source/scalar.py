@@ -104,6 +104,7 @@ _INTEGER_CALLS = {
     "bitwise_count": "count_ones",
     "gcd": "greatest_common_divisor",
     "lcm": "least_common_multiple",
+    "threefry2x32": "threefry2x32",
     "absolute": "abs",
 }
 _COMPLEX_CALLS = {
