@@ -2,6 +2,7 @@
 
 from graphc.codegen.intrinsics.helpers import complex_absolute as complex_absolute
 from graphc.codegen.intrinsics.helpers import complex_divide as complex_divide
+from graphc.codegen.intrinsics.helpers import complex_exponential as complex_exponential
 from graphc.codegen.intrinsics.helpers import complex_greater as complex_greater
 from graphc.codegen.intrinsics.helpers import complex_greater_equal as complex_greater_equal
 from graphc.codegen.intrinsics.helpers import complex_less as complex_less
