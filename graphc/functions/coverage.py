@@ -49,8 +49,8 @@ REASONS: dict[str, str] = (
     | _each(
         STATIC,
         """common_type einsum_path geterr geterrcall getbufsize get_printoptions isdtype
-        issubdtype iterable mintypecode printoptions promote_types 
-        set_printoptions setbufsize seterr seterrcall """,
+        issubdtype iterable mintypecode printoptions promote_types
+        set_printoptions setbufsize seterr seterrcall""",
     )
     | _each(DATES, "busday_count busday_offset datetime_as_string datetime_data is_busday isnat")
     | _each(
