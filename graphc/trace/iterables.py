@@ -9,21 +9,24 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
-from graphc.trace.context import current
+from graphc.trace.context import active, current
 from graphc.trace.dispatch import handler
 from graphc.trace.liveness import loop_after
 from graphc.trace.namespaces import Globals
 from graphc.trace.python_loop import PythonLoop
+from graphc.trace.sizes import TracedSize
 from graphc.trace.substitute import BUILTINS, type_stand_in
 from graphc.trace.values import TracedArray
+from graphc.types import Size
 
 
 class _Sequence:
     """Items by position; iterating over them in a ``for`` statement of traced code is a loop."""
 
-    length: int
+    length: Size
 
     def at(self, position: Any) -> Any:
         """The item at a position from 0 on, which may be a traced int."""
@@ -31,10 +34,10 @@ class _Sequence:
 
     def __iter__(self) -> Iterator[Any]:
         found = loop_over(self)
-        return iter([self.at(k) for k in range(self.length)]) if found is None else found
+        return iter([self.at(k) for k in range(len(self))]) if found is None else found
 
     def __len__(self) -> int:
-        return self.length
+        return active().static(self.length)
 
 
 def loop_over(items: _Sequence, depth: int = 2) -> PythonLoop | None:
@@ -54,19 +57,32 @@ class TracedRange(_Sequence):
     """A ``range`` in traced code."""
 
     def __init__(self, *args: Any) -> None:
-        self.actual = range(*args)
+        self.args = args
+        self.start: Any = 0
+        self.step = 1
+        if any(type(arg) is TracedSize for arg in args) and len(args) < 3:
+            self.start = args[0] if len(args) == 2 else 0
+            length = args[-1] - self.start
+            if length > 0:
+                self.length = length.dim if type(length) is TracedSize else length
+                return
+        self.start, self.step = self.actual.start, self.actual.step
         self.length = len(self.actual)
+
+    @cached_property
+    def actual(self) -> range:
+        """The range; a symbolic bound becomes static."""
+        return range(*self.args)
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:
         return range
 
     def at(self, position: Any) -> Any:
-        if type(position) is int:
-            return self.actual[position]
-        if self.actual.step != 1:
-            position = position * self.actual.step
-        return position + self.actual.start if self.actual.start else position
+        if self.step != 1:
+            position = position * self.step
+        fixed = type(self.start) is int and self.start == 0
+        return position if fixed else position + self.start
 
     def __iter__(self) -> Iterator[Any]:
         found = loop_over(self)
@@ -101,7 +117,7 @@ class Rows(_Sequence):
 
     def __init__(self, array: TracedArray) -> None:
         self.array = array
-        self.length = len(array)
+        self.length = array.value.shape[0]
 
     def at(self, position: Any) -> Any:
         return self.array[position]
@@ -112,7 +128,7 @@ def iterate(array: TracedArray) -> Iterator[Any]:
     """``iter(array)``."""
     rows = Rows(array)
     found = loop_over(rows, depth=4)
-    return iter([array[k] for k in range(rows.length)]) if found is None else found
+    return iter([array[k] for k in range(len(rows))]) if found is None else found
 
 
 class _Enumerated(_Sequence):
@@ -127,7 +143,9 @@ class _Enumerated(_Sequence):
 class _Zipped(_Sequence):
     def __init__(self, parts: list[Any]) -> None:
         self.parts = parts
-        self.length = min(part.length for part in parts)
+        lengths = [part.length for part in parts]
+        same = all(length == lengths[0] for length in lengths)
+        self.length = lengths[0] if same else min(len(part) for part in parts)
 
     def at(self, position: Any) -> Any:
         return tuple(part.at(position) for part in self.parts)
@@ -149,7 +167,7 @@ def _zip(*items: Any, strict: bool = False) -> Any:
     parts = [_sequence(item) for item in items]
     if not parts or any(part is None for part in parts):
         return zip(*items, strict=strict)
-    if strict and len({part.length for part in parts}) > 1:
+    if strict and any(part.length != parts[0].length for part in parts):
         return zip(*items, strict=True)
     return _Zipped(parts)
 

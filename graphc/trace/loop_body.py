@@ -16,14 +16,14 @@ from graphc import ops
 from graphc.ir import Node, Value, close, fresh_input, rebuild, topological
 from graphc.trace.context import Trace
 from graphc.trace.loop import free_values
-from graphc.types import TokenType
+from graphc.types import Size, TokenType
 
 
 @dataclass(frozen=True, slots=True)
 class Affine:
     """The rows ``start + step * k`` for turns k."""
 
-    start: int
+    start: Size
     step: int
 
 
@@ -53,7 +53,7 @@ class LoopBody:
         self.stacked.append(value)
 
     def scan(
-        self, trace: Trace, start: int, turns: int, stride: int
+        self, trace: Trace, start: Size, turns: Size, stride: int
     ) -> tuple[list[Value], list[Value]]:
         """The last value of each carry after turns at ``start + stride * k``; what is stacked."""
         constant = [c for c in self.carries if c.result == c.parameter]
@@ -70,7 +70,10 @@ class LoopBody:
         outputs = rebuild(outputs, read, trace.notes, trace.notes)
         inputs = [c.parameter for c in carried]
         lifted = free_values(outputs, [*inputs, self.position, *rows.parameters])
-        positions = ops.constant(np.arange(start, start + stride * turns, stride, dtype=np.int64))
+        places = ops.iota(turns)
+        positions = ops.add(
+            ops.multiply(places, ops.full_like(places, stride)), ops.full_like(places, start)
+        )
         region = close(
             [*inputs, self.position, *rows.parameters, *lifted], outputs, notes=trace.notes
         )
@@ -102,7 +105,7 @@ def _is_token(value: Value) -> bool:
 class _Rows:
     """Rows of arrays at positions that are known for each turn."""
 
-    def __init__(self, position: Value, start: int, turns: int, stride: int) -> None:
+    def __init__(self, position: Value, start: Size, turns: Size, stride: int) -> None:
         self.position, self.start, self.turns, self.stride = position, start, turns, stride
         self.parameters: list[Value] = []
         self.sources: list[Value] = []
@@ -134,13 +137,15 @@ class _Rows:
             return Affine(known_left + sign * inner.start, sign * inner.step)
         return None
 
-    def within(self, index: Value, size: object) -> Affine | None:
+    def within(self, index: Value, size: Size) -> Affine | None:
         """As `affine`, where every row is there and none is met twice."""
         found = self.affine(index)
-        if found is None or not isinstance(size, int) or found.step == 0:
+        if found is None or found.step == 0:
             return None
         last = found.start + found.step * (self.turns - 1)
-        if 0 <= found.start < size and 0 <= last < size:
+        low, high = (found.start, last) if found.step > 0 else (last, found.start)
+        room = size - high
+        if isinstance(low, int) and low >= 0 and isinstance(room, int) and room > 0:
             return found
         return None
 

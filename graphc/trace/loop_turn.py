@@ -23,7 +23,7 @@ from graphc.trace.values import (
     scalar,
 )
 from graphc.trace.views import PickStep, Storage
-from graphc.types import DTYPES, TensorType, TokenType
+from graphc.types import DTYPES, Size, TensorType, TokenType
 
 if TYPE_CHECKING:
     from graphc.trace.python_loop import PythonLoop
@@ -219,7 +219,7 @@ class Turn:
 
     # --- the scan ---
 
-    def finish(self) -> int:
+    def finish(self) -> Size:
         """Make the scan and set the state to what it gives; returns how many turns it runs."""
         body = LoopBody(self.position)
         for item in self.numbers:
@@ -237,10 +237,13 @@ class Turn:
         for grown in self.lists:
             for value in grown.values():
                 body.stack(value)
-        turns = (self.loop.length - self.loop.position) // self.halves
+        turns: Size = self.loop.length - self.loop.position
+        if self.halves > 1 or self.lists:
+            turns = self.trace.static(turns) // self.halves
         results, stacked = body.scan(self.trace, self.loop.position, turns, self.halves)
         self.leave()
         for grown in self.lists:
+            assert isinstance(turns, int)
             stacked = grown.finish(stacked, turns)
         for item, value in zip(self.numbers, results, strict=False):
             store = self.after[item.key].store

@@ -25,9 +25,9 @@ from graphc.trace.context import Trace
 from graphc.trace.liveness import LoopSite, live_names
 from graphc.trace.loop_state import Key, Slot, State, described, same_static, set_local, state_of
 from graphc.trace.loop_turn import Turn, assigned, is_number
-from graphc.trace.values import (
-    is_traced,
-)
+from graphc.trace.sizes import wrap_size
+from graphc.trace.values import is_traced
+from graphc.types import Size
 
 WORTH = 300
 """Operations from which on a loop is kept: fewer run fused, and compile soon enough."""
@@ -68,8 +68,9 @@ class PythonLoop:
 
     def __init__(self, trace: Trace, frame: FrameType, site: LoopSite, items: Any) -> None:
         self.trace, self.frame, self.site, self.items = trace, frame, site, items
-        self.length: int = items.length
-        self.position = 0
+        self.length: Size = items.length
+        self.turns: int = trace.hint(items.length)
+        self.position: Size = 0
         self.plan: LoopPlan = trace.capture.policy.loops.setdefault(self.key, LoopPlan())
         self.before = State({}, {})
         self.operations = len(trace.notes)
@@ -88,12 +89,17 @@ class PythonLoop:
             return self._after(self.turn)
         if self.position == self.length:
             raise StopIteration
-        if not self.ended and self._may_be_kept():
+        assert isinstance(self.position, int)
+        kept = not self.ended and self._may_be_kept()
+        if kept and self.position >= self.plan.first - 1:
             state = state_of(self.frame, self._live(), self.trace.capture)
             if self._fits(state):
                 self.turn = Turn(self, state)
                 return self.turn.item(0)
             self.before = state
+        kept = kept and self.trace.holds(">=", self.length, TURNS_BEFORE + 2)
+        if not kept or self.position > TURNS_BEFORE:
+            self.length = self.trace.static(self.length)
         self._check_size()
         self.position += 1
         return self.items.at(self.position - 1)
@@ -111,18 +117,18 @@ class PythonLoop:
         return live_names(self.site.code, self.site.offset) - targets
 
     def _may_be_kept(self) -> bool:
-        if self.plan.unrolled or self.length - self.position < 3:
-            return False
-        if self.position < self.plan.first - 1:
+        assert isinstance(self.position, int)
+        if self.plan.unrolled or self.turns - self.position < 3:
             return False
         if self.position == 0:
             return True
         made = itertools.islice(self.trace.notes, self.operations, None)
         cost = sum(TEMPLATE if isinstance(node.op.lower, Template) else 1 for node in made)
-        return cost / self.position * self.length >= WORTH
+        return cost / self.position * self.turns >= WORTH
 
     def _fits(self, state: State) -> bool:
         """Whether the last turn has left state of the kind that it was given."""
+        assert isinstance(self.position, int)
         if self.position < self.plan.first:
             return False
         grown = state.grown(self.before)
@@ -147,7 +153,8 @@ class PythonLoop:
     def _after(self, turn: Turn) -> Any:
         state = state_of(self.frame, self._live(), self.trace.capture)
         reason = turn.end(state)
-        if reason and turn.halves == 1 and self.length - self.position >= 4:
+        assert isinstance(self.position, int)
+        if reason and turn.halves == 1 and self.turns - self.position >= 4:
             return turn.second_half()  # arrays that change places each turn do so twice
         if reason:
             turn.leave()
@@ -155,10 +162,10 @@ class PythonLoop:
             self.trace.is_void = True
             raise Retrace
         self.turn = None
-        self.position += turn.finish()
+        self.position = self.position + turn.finish()
         self.ended = True
         self.trace.kept_loops.add(self.key)
-        last = self.items.at(self.position - 1)
+        last = self.items.at(wrap_size(self.position - 1, self.trace))
         _assign(self.frame, self.site.targets, last)
         return self.__next__()
 
