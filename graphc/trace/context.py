@@ -62,6 +62,7 @@ class Trace:
         write_log: storages written so far, with their values before.
         open_loops: Python loops of which a turn with a traced position is under way.
         kept_loops: keys of Python loops that are loops of the graph.
+        positions: the traced positions of those loops, with the least and the greatest they take.
         is_void: a loop has found that the function must be traced again.
     """
 
@@ -75,6 +76,7 @@ class Trace:
     open_loops: list[Any] = field(default_factory=list)
     kept_loops: set[Any] = field(default_factory=set)
     is_void: bool = False
+    positions: dict[Value, tuple[Size, Size]] = field(default_factory=dict)
 
     def hint(self, size: Size) -> int:
         """The number behind `size` in the call that is traced."""

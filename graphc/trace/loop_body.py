@@ -10,17 +10,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from graphc import ops
 from graphc.ir import Node, Value, close, fresh_input, rebuild, topological
+from graphc.trace.affine import affine
 from graphc.trace.context import Trace
 from graphc.trace.loop import free_values
 from graphc.types import Size, TokenType
 
 
 @dataclass(frozen=True, slots=True)
-class Affine:
+class Rows:
     """The rows ``start + step * k`` for turns k."""
 
     start: Size
@@ -110,34 +109,15 @@ class _Rows:
         self.parameters: list[Value] = []
         self.sources: list[Value] = []
 
-    def affine(self, index: Value) -> Affine | None:
-        """The rows that `index` comes to, if it is the position times a number plus another."""
-        if index == self.position:
-            return Affine(self.start, self.stride)
-        node = index.node
-        if node.op.name not in ("add", "subtract", "multiply") or index.ndim:
+    def affine(self, index: Value) -> Rows | None:
+        """The rows that `index` comes to, if it is a multiple of the position plus a number."""
+        found = affine(index, (self.position,))
+        if found is None or not found.terms:
             return None
-        left, right = node.inputs
-        known_left, known_right = _number(left), _number(right)
-        if known_right is not None:
-            inner = self.affine(left)
-            if inner is None:
-                return None
-            if node.op.name == "multiply":
-                return Affine(inner.start * known_right, inner.step * known_right)
-            sign = 1 if node.op.name == "add" else -1
-            return Affine(inner.start + sign * known_right, inner.step)
-        if known_left is not None:
-            inner = self.affine(right)
-            if inner is None:
-                return None
-            if node.op.name == "multiply":
-                return Affine(inner.start * known_left, inner.step * known_left)
-            sign = 1 if node.op.name == "add" else -1
-            return Affine(known_left + sign * inner.start, sign * inner.step)
-        return None
+        factor = found.terms[self.position]
+        return Rows(self.start * factor + found.constant, self.stride * factor)
 
-    def within(self, index: Value, size: Size) -> Affine | None:
+    def within(self, index: Value, size: Size) -> Rows | None:
         """As `affine`, where every row is there and none is met twice."""
         found = self.affine(index)
         if found is None or found.step == 0:
@@ -155,44 +135,60 @@ class _Rows:
         self, carry: _Carry, moving: Sequence[_Carry], stacked: Sequence[Value]
     ) -> bool:
         """Whether all that a turn does with an array is to replace a row that is its own."""
-        node = carry.result.node
-        if node.op.name != "scatter" or len(node["axes"]) != 1 or node.inputs[2].ndim:
+        write = _row_write(carry)
+        if write is None:
             return False
-        base, part, index = node.inputs
-        axis = node["axes"][0]
-        if base != carry.parameter or self.within(index, base.shape[axis]) is None:
+        base, part, index = write.inputs
+        if self.within(index, base.shape[write["axes"][0]]) is None:
             return False
+        views = _chain_of(base)
+        results = _chain_of(carry.result, until=write)
+        own = {value.node for value in (*views, *results)} | {write}
         others = [*(c.result for c in moving if c is not carry), *stacked]
         for user in topological([part, *others]):
-            for array in (carry.parameter, carry.result):
-                reads = array in user.inputs and user is not node
-                if reads and not _reads_row(user, array, index, axis):
+            for operand in user.inputs:
+                inside = operand == carry.parameter or operand in views or operand in results
+                written = operand == write.out()
+                if not (inside or written) or user in own:
+                    continue
+                if operand not in (base, write.out()) or not _reads_row(user, operand, write):
                     return False
-        return not {carry.parameter, carry.result} & {part, *others}
+        kept = {carry.parameter, write.out(), *views, *results}
+        return not kept & {part, *others}
 
     def part(self, carry: _Carry) -> Value:
         """The row that a turn writes."""
-        return carry.result.node.inputs[1]
+        write = _row_write(carry)
+        assert write is not None
+        return write.inputs[1]
 
     def read_back(self, by_rows: Sequence[_Carry], results: Sequence[Value]) -> dict[Value, Value]:
         """What a turn reads of the rows that it has written itself: those rows."""
         found: dict[Value, Value] = {}
         for carry in by_rows:
+            write = _row_write(carry)
+            assert write is not None
             for user in topological(results):
-                if carry.result in user.inputs:
-                    found[user.out()] = self.part(carry)
+                if write.out() in user.inputs and user.op.name == "gather":
+                    found[user.out()] = write.inputs[1]
         return found
 
     def written(self, carry: _Carry, rows: Value) -> Value:
         """The array at first with all turns' rows put in their places."""
-        base, _, index = carry.result.node.inputs
-        axis = carry.result.node["axes"][0]
+        write = _row_write(carry)
+        assert write is not None
+        base, _, index = write.inputs
+        (axis,) = write["axes"]
         found = self.within(index, base.shape[axis])
         assert found is not None
         order = [*range(1, axis + 1), 0, *range(axis + 1, base.ndim)]
         start = tuple(found.start if k == axis else 0 for k in range(base.ndim))
         step = tuple(found.step if k == axis else 1 for k in range(base.ndim))
-        return ops.update(carry.first, ops.transpose(rows, order), start, step)
+        first = {carry.parameter: carry.first}
+        (before,) = rebuild([base], first)
+        after = ops.update(before, ops.transpose(rows, order), start, step)
+        (whole,) = rebuild([carry.result], {**first, write.out(): after})
+        return whole
 
     # --- rows that are read ---
 
@@ -222,9 +218,8 @@ class _Rows:
             return None
         base, index = node.inputs
         axis = node["axes"][0]
-        if base in first:
-            base = first[base]
-        elif base.node in inside:
+        (base,) = rebuild([base], first)
+        if base.node in inside or any(n in inside for n in topological([base])):
             return None
         found = self.within(index, base.shape[axis])
         if found is None:
@@ -236,13 +231,37 @@ class _Rows:
         return ops.transpose(rows, (axis, *(k for k in range(base.ndim) if k != axis)))
 
 
-def _reads_row(node: Node, array: Value, index: Value, axis: int) -> bool:
-    """Whether a node reads of `array` the row at `index` alone."""
-    return node.op.name == "gather" and node["axes"] == (axis,) and node.inputs == (array, index)
-
-
-def _number(value: Value) -> int | None:
-    """A constant int, else None."""
-    if value.node.op.name != "constant" or value.ndim or value.dtype.kind != "i":
+def _row_write(carry: _Carry) -> Node | None:
+    """The scatter of one row that makes a carry's result, maybe through views."""
+    node = carry.result.node
+    while node.op.name in ("reshape", "update"):
+        if node.op.name == "update" and not _is_view_of(node.inputs[0], carry.parameter):
+            return None
+        node = node.inputs[-1].node
+    if node.op.name != "scatter" or len(node["axes"]) != 1 or node.inputs[2].ndim:
         return None
-    return int(np.frombuffer(value.node["data"], value.dtype)[0])
+    return node if _is_view_of(node.inputs[0], carry.parameter) else None
+
+
+def _is_view_of(value: Value, array: Value) -> bool:
+    while value != array and value.node.op.name in ("reshape", "slice"):
+        value = value.node.inputs[0]
+    return value == array
+
+
+def _chain_of(value: Value, until: Node | None = None) -> list[Value]:
+    """The values between `value` and the parameter, or the node `until`, that it is a view of."""
+    found = []
+    while value.node is not until and value.node.op.name in ("reshape", "slice", "update"):
+        found.append(value)
+        value = value.node.inputs[-1]
+    return found
+
+
+def _reads_row(node: Node, array: Value, write: Node) -> bool:
+    """Whether a node reads of `array` that row alone which `write` replaces."""
+    return (
+        node.op.name == "gather"
+        and node["axes"] == write["axes"]
+        and node.inputs == (array, write.inputs[2])
+    )

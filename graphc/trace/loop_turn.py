@@ -22,7 +22,7 @@ from graphc.trace.values import (
     number,
     scalar,
 )
-from graphc.trace.views import PickStep, Storage
+from graphc.trace.views import PickStep, Storage, WindowStep
 from graphc.types import DTYPES, Size, TensorType, TokenType
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ class Turn:
         self.before = loop.before.without(grown)
         self.position = fresh_input(TensorType(DTYPES["int64"], ()))
         self.trace.open_loops.append(loop)
+        self.trace.positions[self.position] = (loop.position, loop.length - 1)
         self.start = Storage.created()
         self.token, self.outer_token = fresh_input(TokenType()), self.trace.token
         self.trace.token = self.token
@@ -213,9 +214,9 @@ class Turn:
     def _same_path(self, before: TracedArray, now: TracedArray) -> bool:
         if len(before.path) != len(now.path):
             return False
-        if any(isinstance(step, PickStep) for step in now.path):
-            return before.path == now.path and before is now
-        return before.path == now.path
+        return before.path == now.path and not (
+            before is not now and any(isinstance(step, PickStep | WindowStep) for step in now.path)
+        )
 
     # --- the scan ---
 
@@ -263,6 +264,7 @@ class Turn:
     def leave(self) -> None:
         """Put back what the turn has replaced."""
         self.trace.open_loops.remove(self.loop)
+        del self.trace.positions[self.position]
         for item in self.lists:
             item.leave()
         self.trace.token = self.outer_token

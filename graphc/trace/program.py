@@ -29,7 +29,7 @@ from graphc.trace.python_loop import Retrace, blamed
 from graphc.trace.sharing import Block
 from graphc.trace.sizes import TracedSize
 from graphc.trace.values import TracedArray, TracedNumber, TracedScalar, is_traced
-from graphc.trace.views import PickStep
+from graphc.trace.views import PickStep, WindowStep
 
 
 @dataclass(slots=True, eq=False)
@@ -356,7 +356,7 @@ class _Builder:
         base = storage.source
         if len(path) == 1 and (id(storage), path[0]) in self.capture.block_sources:
             return self.capture.block_sources[id(storage), path[0]]
-        if any(isinstance(step, PickStep) for step in path):
+        if any(isinstance(step, PickStep | WindowStep) for step in path):
             return self._output(value.value)
         if base is None:
             if id(storage) not in self.storages:

@@ -32,7 +32,7 @@ from graphc.types import Size
 WORTH = 300
 """Operations from which on a loop is kept: fewer run fused, and compile soon enough."""
 
-TEMPLATE = 8
+TEMPLATE = 16
 """What an operation counts that is never fused with another turn's."""
 
 TURNS_BEFORE = 4

@@ -221,8 +221,44 @@ class PickStep:
         raise AssertionError("a picked part is returned as a copy")
 
 
+@dataclass(frozen=True, slots=True)
+class WindowStep:
+    """`size` elements from a traced position on, along one axis."""
+
+    axis: int
+    position: Value
+    size: int
+
+    def _places(self) -> Value:
+        places = ops.iota(self.size)
+        return ops.add(places, ops.broadcast_to(self.position, places.shape))
+
+    def get(self, base: Value) -> Value:
+        found = ops.gather(base, (self._places(),), (self.axis,))
+        order = (*range(1, self.axis + 1), 0, *range(self.axis + 1, base.ndim))
+        return ops.transpose(found, order)
+
+    def put(self, base: Value, part: Value) -> Value:
+        others = (axis for axis in range(base.ndim) if axis != self.axis)
+        moved = ops.transpose(part, (self.axis, *others))
+        return ops.scatter(base, moved, (self._places(),), (self.axis,))
+
+    def strides(self, shape: Sequence[int], strides: Sequence[int]) -> tuple[int, ...]:
+        return tuple(strides)
+
+    def replay(self, array: np.ndarray, resolve: Resolve) -> np.ndarray:
+        raise AssertionError("a window is returned as a copy")
+
+
 Step: TypeAlias = (
-    SliceStep | TransposeStep | ReshapeStep | BroadcastStep | ComponentStep | StridedStep | PickStep
+    SliceStep
+    | TransposeStep
+    | ReshapeStep
+    | BroadcastStep
+    | ComponentStep
+    | StridedStep
+    | PickStep
+    | WindowStep
 )
 
 
