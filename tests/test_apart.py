@@ -109,7 +109,7 @@ def printed(x):
 
 def long_chain(x):
     y = x
-    for k in range(130):
+    for k in [None] * 130:
         y = np.sin(y) * x + k
     return y
 
