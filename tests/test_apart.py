@@ -109,7 +109,7 @@ def printed(x):
 
 def long_chain(x):
     y = x
-    for k in [None] * 130:
+    for k in [*range(130)]:  # over a list: nothing is kept as a loop
         y = np.sin(y) * x + k
     return y
 

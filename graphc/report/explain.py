@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from graphc.errors import Location
 from graphc.ir import Node
-from graphc.lower.apart import Apart
 from graphc.types import evaluate_size
+
+if TYPE_CHECKING:
+    from graphc.lower.apart import Apart
 
 
 @dataclass(frozen=True, slots=True)
