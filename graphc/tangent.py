@@ -1,0 +1,126 @@
+"""Forward mode: the graph of tangents, built in the Graph IR by one loop that knows no op.
+
+An op without a `jvp` rule is pushed forward by the transpose of its `vjp` rule, which is linear in
+the cotangent. So forward and reverse agree by construction, at ties too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from graphc.adjoint import differentiate, gradients, spread_note
+from graphc.errors import UnsupportedError
+from graphc.ir import (
+    Driver,
+    Graph,
+    Node,
+    Note,
+    Tangents,
+    Value,
+    close,
+    fresh_input,
+    inline,
+    make,
+    rebuild,
+    topological,
+)
+from graphc.ops import zeros
+from graphc.types import TensorType, is_inexact
+
+
+def tangents(
+    outputs: Sequence[Value],
+    wrt: Sequence[Value],
+    seeds: Sequence[Value | None],
+    notes: dict[Node, Note] | None = None,
+) -> list[Value | None]:
+    """The tangents of `outputs`, given those of `wrt`; None where nothing depends on them.
+
+    `notes` gains the user's line of each primal node for the nodes made from it.
+
+    Raises:
+        UnsupportedError: an op on the way has no derivative rule, or none in forward mode.
+    """
+    driver = Driver(_evaluates_nothing, differentiate, push_forward)
+    known = {value: seed for value, seed in zip(wrt, seeds, strict=True) if seed is not None}
+    sources = {value.node for value in wrt}
+    for node in topological(outputs):
+        incoming = tuple(known.get(value) for value in node.inputs)
+        if node in sources or all(tangent is None for tangent in incoming):
+            continue
+        try:
+            results = _pushed(driver, node, incoming)
+        except UnsupportedError as error:
+            if error.location is None and notes and node in notes:
+                error.location = notes[node].location
+            raise
+        for value, tangent in zip(node.outputs, results, strict=True):
+            if tangent is not None and _differentiable(value):
+                known[value] = tangent
+        if notes is not None and node in notes:
+            spread_note(notes, notes[node], [t for t in results if t is not None])
+    return [known.get(value) for value in outputs]
+
+
+def _evaluates_nothing(*arguments: object) -> list[object]:
+    raise AssertionError("a jvp rule evaluates nothing")
+
+
+def _differentiable(value: Value) -> bool:
+    return isinstance(value.type, TensorType) and is_inexact(value.dtype)
+
+
+def _pushed(driver: Driver, node: Node, incoming: Tangents) -> Tangents:
+    if not any(map(_differentiable, node.outputs)):
+        return (None,) * len(node.types)
+    if node.op.jvp is not None:
+        return node.op.jvp(driver, node, incoming)
+    if node.op.vjp is None:
+        raise UnsupportedError(
+            f"{node.op.name} has no derivative",
+            hint="Wrap its argument in graphc.stop_gradient to leave it out.",
+        )
+    return _transposed(driver, node, incoming)
+
+
+def _transposed(driver: Driver, node: Node, incoming: Tangents) -> Tangents:
+    """The output tangents of `node`, by the transpose of its `vjp`.
+
+    The rule is applied to a node of the same kind over inputs of its own, so that what is walked
+    is the rule's few nodes and not the whole graph above.
+    """
+    operands = [fresh_input(value.type) for value in node.inputs]
+    alone = make(node.op, operands, dict(node.attrs), node.regions)
+    cotangents = [fresh_input(v.type) if _differentiable(v) else None for v in node.outputs]
+    given = [None if t is None else fresh_input(t.type) for t in incoming]
+    assert node.op.vjp is not None
+    back = node.op.vjp(driver, alone, tuple(cotangents))
+    pairs = [(b, t) for b, t in zip(back, given, strict=True) if b is not None and t is not None]
+    wanted = [cotangent for cotangent in cotangents if cotangent is not None]
+    found = gradients([b for b, _ in pairs], [t for _, t in pairs], wanted)
+    actual = dict(zip(operands, node.inputs, strict=True))
+    actual |= {
+        g: t for g, t in zip(given, incoming, strict=True) if g is not None and t is not None
+    }
+    places = [k for k, tangent in enumerate(found) if tangent is not None]
+    built = rebuild([t for t in found if t is not None], actual)
+    by_cotangent = {wanted[k]: value for k, value in zip(places, built, strict=True)}
+    return tuple(None if c is None else by_cotangent.get(c) for c in cotangents)
+
+
+def push_forward(graph: Graph, positions: Sequence[int]) -> Graph:
+    """The graph from (inputs, tangents at `positions`) to (outputs, tangents of inexact outputs).
+
+    Inputs at `positions` must be inexact. A tangent that is zero is an explicit zeros node.
+    """
+    inputs = [fresh_input(value.type) for value in graph.inputs]
+    outputs = inline(graph, inputs)
+    wrt = [inputs[k] for k in positions]
+    seeds = [fresh_input(value.type) for value in wrt]
+    found = tangents(outputs, wrt, seeds)
+    results = [
+        zeros(value.tensor) if tangent is None else tangent
+        for value, tangent in zip(outputs, found, strict=True)
+        if _differentiable(value)
+    ]
+    return close([*inputs, *seeds], [*outputs, *results])
