@@ -56,6 +56,11 @@ from graphc.errors import (
 )
 from graphc.specialize import eager as eager
 from graphc.transform import grad as grad
+from graphc.transform import hessian as hessian
+from graphc.transform import jacobian as jacobian
+from graphc.transform import jvp as jvp
 from graphc.transform import value_and_grad as value_and_grad
+from graphc.transform import vjp as vjp
+from graphc.transform import vmap as vmap
 
 __version__ = "0.1.0"

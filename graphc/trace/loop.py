@@ -157,7 +157,7 @@ class _Attempt:
             body_outputs.append(self.last_token)
             outer.append(self.trace.effect())
         outputs = [*body_outputs, *(y.value for y in ys)]
-        lifted = _free_values(outputs, [*body_inputs, *self.rows])
+        lifted = free_values(outputs, [*body_inputs, *self.rows])
         region = close([*body_inputs, *self.rows, *lifted], outputs, notes=self.trace.notes)
         found = ops.scan(
             region, outer, [x.value for x in self.sequences], lifted, self.steps, reverse=reverse
@@ -191,7 +191,7 @@ def _row(value: Value) -> Any:
     return scalar(value) if value.ndim == 0 else fresh_array(value)
 
 
-def _free_values(outputs: Sequence[Value], inputs: Sequence[Value]) -> list[Value]:
+def free_values(outputs: Sequence[Value], inputs: Sequence[Value]) -> list[Value]:
     """What `outputs` read that does not depend on `inputs`; cheap constants stay inside."""
     inside = {value.node for value in inputs}
     order = topological(outputs)

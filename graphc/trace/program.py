@@ -273,7 +273,8 @@ class _Builder:
         if id(value) in self.memo:
             return self.memo[id(value)][1]
         expression = self._expression(value)
-        if is_traced(value) or isinstance(value, dict | list):
+        shared = is_traced(value) or isinstance(value, dict | list)
+        if shared or hasattr(type(value), "__graphc_deliver__"):
             expression = self._local(expression)
             self.memo[id(value)] = (value, expression)
         return expression
@@ -292,6 +293,8 @@ class _Builder:
             return f"{self.capture.constant(value)}.copy()"
         if kind is ObjectProxy or issubclass(kind, ObjectProxy):
             return str(value._graphc_source)
+        if hasattr(kind, "__graphc_deliver__"):
+            return self._deliver(value.__graphc_deliver__())
         for container in self.capture.containers:
             if container.copy is value:
                 return container.source

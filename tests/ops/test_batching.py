@@ -1,4 +1,4 @@
-"""Every op mapped over examples, against a Python loop: all mixes of mapped operands, and nested."""
+"""Every op mapped over examples against a Python loop: all mixes of mapped operands, and nested."""
 
 import itertools
 
