@@ -55,10 +55,13 @@ from graphc.errors import (
     VerificationError as VerificationError,
 )
 from graphc.specialize import eager as eager
+from graphc.transform import checkpoint as checkpoint
+from graphc.transform import custom_vjp as custom_vjp
 from graphc.transform import grad as grad
 from graphc.transform import hessian as hessian
 from graphc.transform import jacobian as jacobian
 from graphc.transform import jvp as jvp
+from graphc.transform import stop_gradient as stop_gradient
 from graphc.transform import value_and_grad as value_and_grad
 from graphc.transform import vjp as vjp
 from graphc.transform import vmap as vmap

@@ -43,6 +43,10 @@ from graphc.ops.creation import (
     iota,
     size_value,
 )
+from graphc.ops.custom import (
+    closed_over,
+    custom_vjp,
+)
 from graphc.ops.exponential import (
     cbrt,
     exp,
@@ -97,6 +101,10 @@ from graphc.ops.pointwise import (
 from graphc.ops.query import (
     is_zero,
     uniform,
+)
+from graphc.ops.recompute import (
+    barrier,
+    checkpoint,
 )
 from graphc.ops.reduce import (
     all_,
@@ -196,6 +204,7 @@ __all__ = [
     "arctanh",
     "argmax",
     "argmin",
+    "barrier",
     "bitwise_and",
     "bitwise_count",
     "bitwise_or",
@@ -204,6 +213,8 @@ __all__ = [
     "cast",
     "cbrt",
     "ceil",
+    "checkpoint",
+    "closed_over",
     "complex_",
     "complex_dtype",
     "concatenate",
@@ -213,6 +224,7 @@ __all__ = [
     "copysign",
     "cos",
     "cosh",
+    "custom_vjp",
     "debug_print",
     "deg2rad",
     "digamma",

@@ -12,6 +12,7 @@ from graphc.ir import Value, fresh_input
 from graphc.ops.shape import spread
 from graphc.trace.context import Trace, active
 from graphc.trace.convert import array_like, is_weak
+from graphc.trace.derivative import described
 from graphc.trace.dispatch import locates
 from graphc.trace.marked import as_traced
 from graphc.trace.trees import children, is_container, leaves, unflatten
@@ -200,9 +201,8 @@ def _checked_axis(leaf: Any, axis: int | None) -> int | None:
         return None
     rank = leaf.value.ndim if is_traced(leaf) and not is_weak(leaf) else 0
     if not -rank <= axis < rank:
-        described = leaf.value.tensor if rank else f"{leaf!r}"
         raise ShapeError(
-            f"vmap: {described} has no axis {axis} to map over",
+            f"vmap: {described(leaf)} has no axis {axis} to map over",
             hint="Give in_axes an entry for each argument: None for one that all examples share.",
         )
     return axis % rank

@@ -102,6 +102,14 @@ class Marked:
         """What the copies that were written hold now."""
         return [copied.storage.value for _, copied, _ in self._changed()]
 
+    def seen_as(self, array: TracedArray) -> TracedArray | None:
+        """A view of a copy as that view of its original; None for any other array."""
+        for original, copied, _ in self._pairs:
+            if array.storage is copied.storage:
+                path = (*original.path, *array.path)
+                return TracedArray(original.storage, path, array.steps, array.origin)
+        return None
+
     def _changed(self) -> list[tuple[TracedArray, TracedArray, Value]]:
         return [pair for pair in self._pairs if pair[1].storage.value != pair[2]]
 

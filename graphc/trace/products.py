@@ -66,10 +66,7 @@ def _direction(leaf: Any, given: Any, what: str) -> Value | None:
         return None
     if is_container(given):
         raise ShapeError(f"{what} of {primal.tensor} is {_kind(given)}")
-    if is_weak(given):
-        value = weak_value(given, primal.dtype)
-    else:
-        value = array_like(given).value
+    value = weak_value(given, primal.dtype) if is_weak(given) else array_like(given).value
     trace = active()
     fits = value.ndim == primal.ndim and all(
         trace.same(a, b) for a, b in zip(value.shape, primal.shape, strict=True)
@@ -162,7 +159,7 @@ class TracedPullback:
 
     def __call__(self, cotangent: Any) -> tuple[Any, ...]:
         """The cotangents of the primals."""
-        return self._pulled(cotangent)  # type: ignore[no-any-return]
+        return self._pulled(cotangent)
 
     @locates
     def _pulled(self, cotangent: Any) -> tuple[Any, ...]:

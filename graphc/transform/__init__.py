@@ -7,3 +7,6 @@ from graphc.transform.jacobian import jacobian as jacobian
 from graphc.transform.mapping import vmap as vmap
 from graphc.transform.products import jvp as jvp
 from graphc.transform.products import vjp as vjp
+from graphc.transform.regions import checkpoint as checkpoint
+from graphc.transform.regions import custom_vjp as custom_vjp
+from graphc.transform.regions import stop_gradient as stop_gradient
