@@ -11,6 +11,7 @@ array([0.6, 0.8])
 """
 
 from graphc import functions as functions
+from graphc import testing as testing
 from graphc.api import compile as compile
 from graphc.api import spec as spec
 from graphc.control import debug_print as debug_print
@@ -61,6 +62,7 @@ from graphc.transform import grad as grad
 from graphc.transform import hessian as hessian
 from graphc.transform import jacobian as jacobian
 from graphc.transform import jvp as jvp
+from graphc.transform import operation as operation
 from graphc.transform import stop_gradient as stop_gradient
 from graphc.transform import value_and_grad as value_and_grad
 from graphc.transform import vjp as vjp

@@ -117,6 +117,7 @@ from graphc.ops.reduce import (
 )
 from graphc.ops.registry import (
     OPS,
+    register,
 )
 from graphc.ops.rounding import (
     ceil,
@@ -302,6 +303,7 @@ __all__ = [
     "rad2deg",
     "real",
     "reciprocal",
+    "register",
     "remainder",
     "reshape",
     "right_shift",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import update_wrapper
+from types import MethodType
 from typing import Any
 
 from graphc import specialize
@@ -32,6 +33,9 @@ class Transform:
             return specialize.run_eagerly(self, args, kwargs)
         forms = specialize.specializations_of(self, self.__name__, Options())
         return forms.call(self, args, kwargs, ())
+
+    def __get__(self, instance: object | None, owner: type | None = None) -> Transform:
+        return self if instance is None else self._with(MethodType(self.__wrapped__, instance))
 
     def _parameters(self) -> tuple[Any, ...]:
         """What decides the code besides the function."""
