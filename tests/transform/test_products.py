@@ -189,3 +189,52 @@ def test_eager_runs_branches():
 def test_bad_input_is_named(call, error, text):
     with pytest.raises(error, match=text):
         call()
+
+
+def loops(function, *args):
+    return [node for node in function.lower(*args).graph.nodes if node.op.name == "scan"]
+
+
+def walked(start, steps):
+    return graphc.scan(lambda c, s: (np.sin(c * s), c * 2), start, steps)
+
+
+def test_forward_mode_of_a_scan_is_one_loop_and_stores_nothing():
+    steps = np.linspace(0.5, 1.5, 12).reshape(4, 3)
+    f = graphc.compile(lambda x, t: graphc.jvp(lambda x: walked(x, steps), (x,), (t,)))
+    (out, ys), (tangent, y_tangents) = f(X, np.ones(3))
+    c, t = X, np.ones(3)
+    for k, s in enumerate(steps):
+        np.testing.assert_allclose(ys[k], 2 * c)
+        np.testing.assert_allclose(y_tangents[k], 2 * t)
+        c, t = np.sin(c * s), np.cos(c * s) * s * t
+    np.testing.assert_allclose(out, c)
+    np.testing.assert_allclose(tangent, t)
+    (loop,) = loops(f, X, X)
+    assert (loop["n_carry"], len(loop.types)) == (2, 4)
+
+
+def test_hessian_vector_products_of_a_scan_run_two_loops():
+    steps = np.linspace(0.5, 1.5, 12).reshape(4, 3)
+
+    def f(x):
+        last, ys = walked(x, steps)
+        return last.sum() + (ys**2).sum()
+
+    product = graphc.compile(lambda x, v: graphc.jvp(graphc.grad(f), (x,), (v,))[1])
+    near, far = graphc.grad(f)(X - 1e-6), graphc.grad(f)(X + 1e-6)
+    np.testing.assert_allclose(product(X, np.ones(3)), (far - near) / 2e-6, rtol=1e-6)
+    assert len(loops(product, X, X)) == 2
+
+
+def test_a_loop_with_prints_is_not_taken_for_another(capfd):
+    def f(x):
+        def body(c, s):
+            graphc.debug_print("c {:.2f}", c[0])
+            return c * s, c
+
+        return graphc.scan(body, x, np.array([2.0, 3.0]))
+
+    out, tangent = graphc.jvp(f, (np.ones(1),), (np.ones(1),))
+    assert capfd.readouterr().out == "c 1.00\nc 2.00\n"
+    assert tangent[0] == out[0] == 6.0
