@@ -12,6 +12,8 @@ jax = pytest.importorskip("jax")
 jax.config.update("jax_enable_x64", True)
 jnp = jax.numpy
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*has been compiled")
+
 RNG = np.random.default_rng(2)
 X = RNG.normal(size=4)
 W = RNG.normal(size=(3, 4))
