@@ -12,7 +12,7 @@ from graphc.ir import Value
 from graphc.trace.context import active
 from graphc.trace.convert import array_like, is_weak
 from graphc.trace.dispatch import locates
-from graphc.trace.marked import Marked, like, mark
+from graphc.trace.marked import Marked, like, mark, refuse_shared_writes
 from graphc.trace.trees import leaves, unflatten
 from graphc.trace.values import TracedNumber, is_traced
 
@@ -68,6 +68,7 @@ def traced_gradient(
             )
         given[k] = marked[k].tree
     result = function(*given, **kwargs)
+    refuse_shared_writes(list(marked.values()), args)
     for k in positions:
         marked[k].write_back()
     loss = result

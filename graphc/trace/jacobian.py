@@ -15,7 +15,7 @@ from graphc.tangent import tangents
 from graphc.trace.context import active
 from graphc.trace.derivative import described, positions_of
 from graphc.trace.dispatch import locates
-from graphc.trace.marked import Marked, mark
+from graphc.trace.marked import Marked, mark, refuse_shared_writes
 from graphc.trace.products import inexact_value
 from graphc.trace.trees import leaves, unflatten
 from graphc.trace.values import TracedArray, TracedNumber, fresh_array, number, scalar
@@ -45,6 +45,7 @@ def traced_jacobian(
             )
         given[k] = marked[k].tree
     result = function(*given, **kwargs)
+    refuse_shared_writes(list(marked.values()), args)
     for k in positions:
         marked[k].write_back()
     values = [inexact_value(leaf) for leaf in leaves(result)]

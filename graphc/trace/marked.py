@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from graphc import ops
+from graphc.errors import TraceError
 from graphc.ir import Value
 from graphc.trace.convert import array_like
 from graphc.trace.sizes import TracedSize
-from graphc.trace.trees import children, is_container, tree_map, with_children
+from graphc.trace.trees import children, is_container, leaves, tree_map, with_children
 from graphc.trace.values import (
     TracedArray,
     TracedNumber,
@@ -22,6 +23,7 @@ from graphc.trace.values import (
     number,
     scalar,
 )
+from graphc.trace.views import PickStep
 from graphc.types import is_inexact
 
 _marks = itertools.count()
@@ -100,7 +102,7 @@ class Marked:
 
     def written(self) -> list[Value]:
         """What the copies that were written hold now."""
-        return [copied.storage.value for _, copied, _ in self._changed()]
+        return [copied.storage.value for _, copied, _ in self.changed()]
 
     def seen_as(self, array: TracedArray) -> TracedArray | None:
         """A view of a copy as that view of its original; None for any other array."""
@@ -110,7 +112,8 @@ class Marked:
                 return TracedArray(original.storage, path, array.steps, array.origin)
         return None
 
-    def _changed(self) -> list[tuple[TracedArray, TracedArray, Value]]:
+    def changed(self) -> list[tuple[TracedArray, TracedArray, Value]]:
+        """The arrays that were written: original, copy, and the copy's value before."""
         return [pair for pair in self._pairs if pair[1].storage.value != pair[2]]
 
     def write_back(self, outside: Callable[[Value], Value] | None = None) -> None:
@@ -118,7 +121,7 @@ class Marked:
 
         ``outside(value)`` is what a value of the function's is to the caller; by default the same.
         """
-        for original, copied, _ in self._changed():
+        for original, copied, _ in self.changed():
             value = copied.storage.value
             original.write(value if outside is None else outside(value))
         for original, made, items in self._containers:
@@ -132,6 +135,42 @@ class Marked:
                     original[key] = moved
                 else:
                     object.__setattr__(original, key, moved)
+
+
+def refuse_shared_writes(marked: Sequence[Marked], args: Any) -> None:
+    """Refuse writes to an argument whose memory another argument shares.
+
+    The copies are apart, so the other would not see what is written.
+
+    Raises:
+        TraceError: the function has written one of them.
+    """
+    arrays = [leaf for leaf in leaves(args) if type(leaf) is TracedArray]
+    for original in (pair[0] for one in marked for pair in one.changed()):
+        if sum(_overlap(original, other) for other in arrays) > 1:
+            raise TraceError(
+                "a transformed function writes to an argument that shares memory with another",
+                hint="Pass a copy of one of them, as with x.copy().",
+            )
+
+
+def _overlap(array: TracedArray, other: TracedArray) -> bool:
+    """Whether two views of one storage have an element in common, in the call that is traced."""
+    if array.storage is not other.storage:
+        return False
+    if array.path == other.path:
+        return True
+    if any(isinstance(step, PickStep) for step in (*array.path, *other.path)):
+        return True
+    hint = array.origin.hint
+    whole = np.empty([hint(s) for s in array.storage.value.shape], array.storage.value.dtype)
+    views = []
+    for path in (array.path, other.path):
+        view = whole
+        for step in path:
+            view = step.replay(view, hint)
+        views.append(view)
+    return bool(np.shares_memory(views[0], views[1]))
 
 
 def moved_outside(tree: Any, outside: Callable[[Value], Value]) -> Any:

@@ -16,7 +16,7 @@ from graphc.trace.context import active
 from graphc.trace.convert import array_like, is_weak, weak_value
 from graphc.trace.dispatch import locates
 from graphc.trace.loop import free_values
-from graphc.trace.marked import Marked, as_traced, like, mark
+from graphc.trace.marked import Marked, as_traced, like, mark, refuse_shared_writes
 from graphc.trace.sizes import TracedSize, wrap_size
 from graphc.trace.trees import children, is_container, leaves, tree_map, unflatten
 from graphc.trace.values import TracedNumber, TracedScalar, fresh_array, is_traced, number, scalar
@@ -107,6 +107,7 @@ def traced_jvp(function: Any, primals: Any, given: Any) -> tuple[Any, Any]:
     seeds = directions(tuple(primals), tuple(given), "jvp: the tangent")
     marked = Marked(tuple(primals), mark)
     out = function(*marked.tree)
+    refuse_shared_writes([marked], primals)
     marked.write_back()
     pairs = zip(marked.values, seeds, strict=True)
     moving = [(value, seed) for value, seed in pairs if value is not None]
@@ -138,6 +139,7 @@ def traced_vjp(
     """``(out, pullback)`` of ``function(*primals)``; for `outside` see `TracedPullback`."""
     marked = Marked(primals, mark)
     out = function(*marked.tree)
+    refuse_shared_writes([marked], primals)
     marked.write_back()
     return out, TracedPullback(out, marked, primals, outside)
 

@@ -11,7 +11,7 @@ from graphc.ir import Graph, Value, close, fresh_input
 from graphc.trace.context import Trace, active
 from graphc.trace.dispatch import locates
 from graphc.trace.loop import free_values
-from graphc.trace.marked import Marked, as_traced, like
+from graphc.trace.marked import Marked, as_traced, like, refuse_shared_writes
 from graphc.trace.products import directions
 from graphc.trace.sizes import TracedSize
 from graphc.trace.trees import check_same_structure, leaves, unflatten
@@ -86,6 +86,7 @@ def traced_checkpoint(function: Any, args: tuple[Any, ...], kwargs: dict[str, An
     if trace.values is not None:
         return function(*args, **kwargs)
     run = _Run(trace, lambda given, named: function(*given, **named), (args, kwargs))
+    refuse_shared_writes([run.marked], (args, kwargs))
     written = run.marked.written()
     outputs = [*run.values, *written, *(value for _, value in run.states)]
     inputs, arguments = run.inputs, run.arguments

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import graphc
-from graphc.errors import DTypeError, ShapeError
+from graphc.errors import DTypeError, ShapeError, TraceError
 
 X = np.array([0.5, -1.0, 2.0])
 
@@ -238,3 +238,40 @@ def test_a_loop_with_prints_is_not_taken_for_another(capfd):
     out, tangent = graphc.jvp(f, (np.ones(1),), (np.ones(1),))
     assert capfd.readouterr().out == "c 1.00\nc 2.00\n"
     assert tangent[0] == out[0] == 6.0
+
+
+def scaled_in_place(x, y):
+    x[0] = 5.0
+    return (x * y).sum()
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [
+        lambda f, x, y: graphc.vjp(f, x, y),
+        lambda f, x, y: graphc.jvp(f, (x, y), (x, y)),
+        lambda f, x, y: graphc.grad(f)(x, y),
+        lambda f, x, y: graphc.jacobian(f, (0, 1))(x, y),
+        lambda f, x, y: graphc.grad(lambda z: graphc.checkpoint(f)(x, y) * z)(2.0),
+    ],
+)
+def test_writes_to_shared_memory_are_refused(transform):
+    """A write that another argument must see, which the copies of a derivative would hide."""
+    block = np.arange(6.0)
+    for x, y in ((block, block), (block[1:], block[:5]), (block[:4], block[3:][:1])):
+        before = block.copy()
+        with pytest.raises(TraceError, match="shares memory"):
+            graphc.compile(lambda x, y: transform(scaled_in_place, x, y))(x, y)
+        np.testing.assert_array_equal(block, before)
+
+
+def test_writes_beside_another_argument_are_not():
+    @graphc.compile
+    def f(block):
+        return graphc.grad(scaled_in_place, (0, 1))(block[:3], block[3:])
+
+    block = np.arange(6.0)
+    by_x, by_y = f(block)
+    np.testing.assert_array_equal(by_x, [0, 4, 5])
+    np.testing.assert_array_equal(by_y, [5, 1, 2])
+    assert block[0] == 5.0
