@@ -38,6 +38,9 @@ from graphc.errors import (
     LinAlgError as LinAlgError,
 )
 from graphc.errors import (
+    MemoryLimitError as MemoryLimitError,
+)
+from graphc.errors import (
     NonFiniteError as NonFiniteError,
 )
 from graphc.errors import (

@@ -51,11 +51,13 @@ from graphc.types import DTYPES, Dim, TensorType, supported_dtype
 class Policy:
     """Which sizes are symbolic: by source, ``(source, axis)``, axis None for a Python int.
 
-    `axes` names the axes of arrays that stand for a spec, by the arrays' ids.
+    `axes` names the axes of arrays that stand for a spec, by the arrays' ids. Gradients recompute
+    all but the last of `segments` of what they are taken through.
     """
 
     symbols: dict[tuple[str, int | None], str] = field(default_factory=dict)
     axes: dict[int, tuple[int | str, ...]] = field(default_factory=dict)
+    segments: int = 1
 
 
 @dataclass(slots=True, eq=False)

@@ -7,6 +7,7 @@ from typing import Any
 
 from graphc import ops
 from graphc.adjoint import gradients
+from graphc.adjoint_segments import in_segments
 from graphc.errors import DTypeError, ShapeError, TraceError
 from graphc.ir import Value
 from graphc.trace.context import active
@@ -78,6 +79,7 @@ def traced_gradient(
         loss = result[0]
     total = _loss_value(loss)
     wanted = [v for k in positions for v in marked[k].values if v is not None]
+    (total,) = in_segments([total], wanted, trace.capture.policy.segments, trace.hint, trace.notes)
     found = gradients([total], [ops.full_like(total, 1)], wanted, trace.notes)
     by_mark = dict(zip(wanted, found, strict=True))
     trees = []

@@ -7,6 +7,7 @@ from typing import Any
 
 from graphc import ops
 from graphc.adjoint import gradients
+from graphc.adjoint_segments import in_segments
 from graphc.errors import DTypeError, ShapeError
 from graphc.interp import concrete
 from graphc.ir import Graph, Value, close, fresh_input, inline
@@ -178,9 +179,15 @@ class TracedPullback:
         pairs = zip(self._values, given, strict=True)
         seeded = [(value, g) for value, g in pairs if value is not None and g is not None]
         wanted = [value for _, value in self._marked.replaced]
-        found = gradients(
-            [value for value, _ in seeded], [g for _, g in seeded], wanted, active().notes
+        trace = active()
+        outputs = in_segments(
+            [value for value, _ in seeded],
+            wanted,
+            trace.capture.policy.segments,
+            trace.hint,
+            trace.notes,
         )
+        found = gradients(outputs, [g for _, g in seeded], wanted, trace.notes)
         return [
             ops.zeros(value.tensor) if cotangent is None else cotangent
             for value, cotangent in zip(wanted, found, strict=True)
