@@ -92,6 +92,8 @@ def traced_gradient(
             gradient = by_mark[value]
             filled.append(like(leaf, ops.zeros(value.tensor) if gradient is None else gradient))
         trees.append(unflatten(args[k], filled))
+    for k in positions:
+        result = marked[k].relocated(result)
     return result, trees[0] if isinstance(argnums, int) else tuple(trees)
 
 

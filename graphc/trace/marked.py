@@ -112,6 +112,19 @@ class Marked:
                 return TracedArray(original.storage, path, array.steps, array.origin)
         return None
 
+    def relocated(self, tree: Any) -> Any:
+        """`tree` with views of the copies as views of the originals; itself if it has none."""
+        copies = {id(copied.storage) for _, copied, _ in self._pairs}
+        arrays = [leaf for leaf in leaves(tree) if type(leaf) is TracedArray]
+        if not any(id(array.storage) in copies for array in arrays):
+            return tree
+
+        def moved(leaf: Any) -> Any:
+            found = self.seen_as(leaf) if type(leaf) is TracedArray else None
+            return leaf if found is None else found
+
+        return tree_map(moved, tree)
+
     def changed(self) -> list[tuple[TracedArray, TracedArray, Value]]:
         """The arrays that were written: original, copy, and the copy's value before."""
         return [pair for pair in self._pairs if pair[1].storage.value != pair[2]]

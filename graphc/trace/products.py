@@ -127,7 +127,7 @@ def traced_jvp(function: Any, primals: Any, given: Any) -> tuple[Any, Any]:
             continue
         tangent = next(rest)
         filled.append(like(leaf, ops.zeros(value.tensor) if tangent is None else tangent))
-    return out, unflatten(out, filled)
+    return marked.relocated(out), unflatten(out, filled)
 
 
 # --- vjp ------------------------------------------------------------------------------------------
@@ -142,7 +142,7 @@ def traced_vjp(
     out = function(*marked.tree)
     refuse_shared_writes([marked], primals)
     marked.write_back()
-    return out, TracedPullback(out, marked, primals, outside)
+    return marked.relocated(out), TracedPullback(out, marked, primals, outside)
 
 
 class TracedPullback:

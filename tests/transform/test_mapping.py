@@ -144,6 +144,30 @@ def test_writes_to_what_examples_share_are_refused(eager):
     np.testing.assert_array_equal(BUFFER, 0)
 
 
+class Keeper:
+    kept = None
+
+    def f(self, x):
+        self.kept = x * 2
+        return x
+
+
+def test_a_value_of_one_example_that_is_kept_outside_is_refused():
+    kept = []
+
+    def appends(x):
+        kept.append(x)
+        return x
+
+    keeper = Keeper()
+    keeper.kept = np.zeros(3)
+    for f in (keeper.f, appends):
+        with pytest.raises(TraceError, match="kept outside the function"):
+            graphc.vmap(f)(XS)
+    np.testing.assert_array_equal(keeper.kept, 0)
+    assert kept == []
+
+
 def test_a_buffer_made_inside_may_be_written():
     def f(x):
         out = np.zeros(3)

@@ -134,6 +134,47 @@ def test_a_write_acts_once(mode):
     np.testing.assert_allclose(x, plain)
 
 
+def test_results_that_are_views_stay_views():
+    def f(x):
+        x[0] = 9.0
+        return x[1:], (x * x).sum()
+
+    x = X.copy()
+    (view, _), pullback = graphc.vjp(f, x)
+    assert np.shares_memory(view, x)
+    np.testing.assert_array_equal(pullback((np.ones(2), 0.0))[0], [0, 1, 1])
+    (view, _), _ = graphc.jvp(f, (x,), (x,))
+    assert np.shares_memory(view, x)
+    gradient, view = graphc.grad(lambda x: f(x)[::-1], has_aux=True)(x)
+    assert np.shares_memory(view, x)
+    np.testing.assert_array_equal(gradient, [0, *(2 * X[1:])])
+
+
+class Counter:
+    def __init__(self):
+        self.count = np.zeros(())
+        self.mean = np.zeros(3)
+
+    def f(self, x):
+        self.count[...] += 1
+        self.mean = self.mean * 0.5 + x
+        return (x * self.mean).sum()
+
+
+def test_state_of_objects_is_written_once():
+    counter, plain = Counter(), Counter()
+    for run in (
+        lambda f: graphc.jvp(f, (X,), (X,)),
+        lambda f: graphc.vjp(f, X)[1](1.0),
+        lambda f: graphc.grad(f)(X),
+        lambda f: graphc.jacobian(f)(X),
+    ):
+        run(counter.f)
+        plain.f(X)
+        assert counter.count == plain.count
+        np.testing.assert_allclose(counter.mean, plain.mean)
+
+
 def test_complex_products_are_plain_transposes():
     z = np.array([1 + 2j, -1j])
     t = np.array([0.5j, 1 - 1j])
