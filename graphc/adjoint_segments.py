@@ -3,13 +3,15 @@
 A graph cut in n segments of equal weight keeps what crosses the n - 1 cuts, and, while a segment's
 backward pass runs, that segment's intermediates; about the root of all for the best n (Griewank,
 "Achieving logarithmic growth of temporal and spatial complexity", 1992, has the theory). Each
-segment is a `checkpoint`, whose rule does the rest.
+segment is a `checkpoint`, whose rule does the rest. Loops are cut likewise, see
+`graphc.adjoint_loops`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from graphc.adjoint_loops import in_blocks
 from graphc.ir import Graph, Node, Note, Value, close, make, topological
 from graphc.ops import checkpoint, uniform
 from graphc.types import Size, TensorType
@@ -36,8 +38,11 @@ def in_segments(
         hint: the number behind a size.
         notes: the user's lines.
     """
+    if count < 2:
+        return list(outputs)
+    outputs = in_blocks(outputs, wrt, count, notes)
     order = _depending(outputs, wrt)
-    if count < 2 or len(order) < 2 * count:
+    if len(order) < 2 * count:
         return list(outputs)
     cuts = _cuts(order, outputs, count, hint)
     mapping: dict[Value, Value] = {}

@@ -208,7 +208,7 @@ def _scan_vjp(driver: Driver, node: Node, cotangents: Cotangents) -> Cotangents:
     wanted = [k for k, value in enumerate(body.inputs) if _differentiable(value)]
     backward = driver.differentiate(body, wanted)
     read = {value.node["number"] for value in _parameters(backward)}
-    kept = [k for k in range(n_carry) if k in read]
+    kept = [k for k in range(n_carry) if k in read and isinstance(body.inputs[k].type, TensorType)]
     stacked = _carries_of_each_step(node, kept)
 
     states = {k: fresh_input(body.inputs[k].type) for k in [*kept, *range(n_carry, n_steps)]}

@@ -29,7 +29,7 @@ def _or_zeros(tangent: Value | None, primal: Value) -> Value:
     return zeros(primal.tensor) if tangent is None else tangent
 
 
-def _passing_tokens(body: Graph, n_carry: int) -> Graph:
+def passing_tokens(body: Graph, n_carry: int) -> Graph:
     """`body` without its effects: for a run that is made for its values only."""
     carries = [
         taken if isinstance(taken.type, TokenType) else given
@@ -63,7 +63,7 @@ def push_scan(driver: Driver, node: Node, tangents: Tangents) -> Tangents:
     It runs the primal loop again; `graphc.simplify` makes that run the only one.
     """
     n_carry, n_steps = node["n_carry"], node["n_carry"] + node["n_xs"]
-    body = _passing_tokens(node.regions[0], n_carry)
+    body = passing_tokens(node.regions[0], n_carry)
     given = {k for k, t in enumerate(tangents) if t is not None}
     moving, pushed, found = _moving(driver, body, n_carry, given)
     inputs = [fresh_input(value.type) for value in body.inputs]

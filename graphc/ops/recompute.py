@@ -13,6 +13,7 @@ from typing import Any
 from graphc.errors import ShapeError
 from graphc.ir import Cotangents, Driver, Graph, Mapped, Node, Op, Tangents, Value, inline, make
 from graphc.loops import IndexMap
+from graphc.ops.control import token
 from graphc.ops.registry import register
 from graphc.ops.shape import zeros
 from graphc.types import Size, TensorType, TokenType, Type, is_inexact
@@ -88,7 +89,7 @@ def _checkpoint_vjp(driver: Driver, node: Node, cotangents: Cotangents) -> Cotan
 
 def _again(value: Value, after: Sequence[Value]) -> Value:
     """An input of the second run. Its effects are not repeated: nothing reads their tokens."""
-    return value if isinstance(value.type, TokenType) else barrier(value, after)
+    return token() if isinstance(value.type, TokenType) else barrier(value, after)
 
 
 def _checkpoint_jvp(driver: Driver, node: Node, tangents: Tangents) -> Tangents:

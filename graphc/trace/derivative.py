@@ -79,18 +79,22 @@ def traced_gradient(
         loss = result[0]
     total = _loss_value(loss)
     wanted = [v for k in positions for v in marked[k].values if v is not None]
-    (total,) = in_segments([total], wanted, trace.capture.policy.segments, trace.hint, trace.notes)
+    (cut,) = in_segments([total], wanted, trace.capture.policy.segments, trace.hint, trace.notes)
+    if cut != total:
+        # The value is that of the run that the gradient goes through: no other need be made.
+        total, value = cut, like(loss, cut)
+        result = (value, *result[1:]) if has_aux else value
     found = gradients([total], [ops.full_like(total, 1)], wanted, trace.notes)
     by_mark = dict(zip(wanted, found, strict=True))
     trees = []
     for k in positions:
         filled: list[Any] = []
-        for leaf, value in zip(leaves(args[k]), marked[k].values, strict=True):
-            if value is None:
+        for leaf, by in zip(leaves(args[k]), marked[k].values, strict=True):
+            if by is None:
                 filled.append(None)
                 continue
-            gradient = by_mark[value]
-            filled.append(like(leaf, ops.zeros(value.tensor) if gradient is None else gradient))
+            gradient = by_mark[by]
+            filled.append(like(leaf, ops.zeros(by.tensor) if gradient is None else gradient))
         trees.append(unflatten(args[k], filled))
     for k in positions:
         result = marked[k].relocated(result)

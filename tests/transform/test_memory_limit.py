@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 import graphc
+from graphc import ops
+from graphc.adjoint import differentiate
+from graphc.adjoint_loops import in_blocks
 from graphc.errors import MemoryLimitError
+from graphc.interp import evaluate
+from graphc.ir import close, fresh_input
+from graphc.types import DTYPES, TensorType
+from graphc.verify import verify
 
 RNG = np.random.default_rng(0)
 WEIGHTS = [RNG.normal(size=(16, 16)) / 4 for _ in range(20)]
@@ -109,3 +116,84 @@ def test_writes_prints_and_second_derivatives(capfd):
 def test_what_is_no_number_of_bytes_is_refused(limit):
     with pytest.raises(ValueError, match="memory_limit"):
         graphc.compile(step, memory_limit=limit)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("length", [64, 67, 3])
+def test_loops_are_cut_in_blocks(length, reverse):
+    xs = np.random.default_rng(4).normal(size=(length, 500))
+
+    def run(x, xs):
+        def body(carry, row):
+            c, n = carry
+            c = np.sin(c * row) + 0.1 * c
+            return (c, n + 1), (c * n).sum()
+
+        (last, count), ys = graphc.scan(body, (x, 0), xs, reverse=reverse)
+        return last.sum() + (ys * ys).sum() + count * 0.5
+
+    def both(x, xs):
+        return graphc.value_and_grad(run)(x, xs)
+
+    x = np.linspace(0.5, 1.0, 500)
+    plain = graphc.compile(both)
+    whole = scratch(plain, x, xs)
+    limit = whole if length < 8 else int(0.6 * whole)
+    limited = graphc.compile(both, memory_limit=limit)
+    assert_equal(limited(x, xs), plain(x, xs))
+    assert scratch(limited, x, xs) <= limit
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("length", [4, 7, 1, 0])
+@pytest.mark.parametrize("blocks", [2, 3, 9])
+def test_blocks_of_a_loop_are_the_loop(length, reverse, blocks):
+    """All results and all gradients, of carries, xs and constants, graph against graph."""
+    types = [TensorType(DTYPES["float64"], shape) for shape in ((3,), (length, 3), (3,))]
+    c, x, k = (fresh_input(TensorType(DTYPES["float64"], (3,))) for _ in range(3))
+    new = ops.sin(ops.add(ops.multiply(c, x), k))
+    body = close([c, x, k], [new, ops.multiply(c, k)])
+    inputs = [fresh_input(type_) for type_ in types]
+    plain = ops.scan(body, inputs[:1], inputs[1:2], inputs[2:], length, reverse=reverse)
+    cut = in_blocks(plain, inputs, blocks, {})
+    arrays = [RNG.normal(size=type_.shape) for type_ in types]
+    seeds = [RNG.normal(size=value.shape) for value in plain]
+    results = []
+    for outputs in (plain, cut):
+        graph = verify(close(inputs, outputs))
+        pulled = evaluate(verify(differentiate(graph, range(3))), [*arrays, *seeds])
+        results.append([*evaluate(graph, arrays), *pulled])
+    for expected, found in zip(*results, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-13, atol=1e-14)
+    assert (list(plain) == cut) == (length // 2 < 2)
+
+
+def test_ten_thousand_steps_need_the_memory_of_a_few_hundred():
+    def both(x):
+        def body(c, _):
+            return np.sin(c) + 0.01 * c, None
+
+        return graphc.value_and_grad(lambda x: graphc.scan(body, x, length=10_000)[0].sum())(x)
+
+    x = np.linspace(0.5, 1.0, 64)
+    plain, limited = graphc.compile(both), graphc.compile(both, memory_limit=400 * x.nbytes)
+    assert scratch(plain, x) > 10_000 * x.nbytes
+    assert_equal(limited(x), plain(x))
+
+
+def test_a_loop_with_prints_in_blocks_prints_once(capfd):
+    def both(x):
+        def body(c, _):
+            graphc.debug_print("c {:.3f}", c[0])
+            return np.sin(c), None
+
+        return graphc.grad(lambda x: graphc.scan(body, x, length=40)[0].sum())(x)
+
+    x = np.linspace(0.5, 1.0, 2000)
+    plain = graphc.compile(both)
+    expected = plain(x)
+    printed = capfd.readouterr().out
+    limited = graphc.compile(both, memory_limit=int(0.7 * scratch(plain, x)))
+    np.testing.assert_allclose(limited(x), expected, rtol=1e-12)
+    assert capfd.readouterr().out == printed
+    assert printed.count("\n") == 40
