@@ -7,6 +7,7 @@ the cotangent. So forward and reverse agree by construction, at ties too.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from graphc.adjoint import differentiate, gradients, spread_note
 from graphc.errors import UnsupportedError
@@ -21,7 +22,7 @@ from graphc.ir import (
     fresh_input,
     inline,
     make,
-    rebuild,
+    parameter,
     topological,
 )
 from graphc.ops import zeros
@@ -41,7 +42,7 @@ def tangents(
     Raises:
         UnsupportedError: an op on the way has no derivative rule, or none in forward mode.
     """
-    driver = Driver(_evaluates_nothing, differentiate, push_forward)
+    driver = _driver()
     known = {value: seed for value, seed in zip(wrt, seeds, strict=True) if seed is not None}
     sources = {value.node for value in wrt}
     for node in topological(outputs):
@@ -66,6 +67,11 @@ def _evaluates_nothing(*arguments: object) -> list[object]:
     raise AssertionError("a jvp rule evaluates nothing")
 
 
+@lru_cache(maxsize=1)
+def _driver() -> Driver:
+    return Driver(_evaluates_nothing, differentiate, push_forward)
+
+
 def _differentiable(value: Value) -> bool:
     return isinstance(value.type, TensorType) and is_inexact(value.dtype)
 
@@ -84,28 +90,39 @@ def _pushed(driver: Driver, node: Node, incoming: Tangents) -> Tangents:
 
 
 def _transposed(driver: Driver, node: Node, incoming: Tangents) -> Tangents:
-    """The output tangents of `node`, by the transpose of its `vjp`.
-
-    The rule is applied to a node of the same kind over inputs of its own, so that what is walked
-    is the rule's few nodes and not the whole graph above.
-    """
-    operands = [fresh_input(value.type) for value in node.inputs]
+    """The output tangents of `node`, by the transpose of its `vjp`."""
+    operands = [parameter(k, value.type) for k, value in enumerate(node.inputs)]
     alone = make(node.op, operands, dict(node.attrs), node.regions)
+    moving = tuple(tangent is not None for tangent in incoming)
+    graph, places = _transpose(driver, alone, moving)
+    given = [tangent for tangent in incoming if tangent is not None]
+    found = dict(zip(places, inline(graph, [*node.inputs, *given]), strict=True))
+    return tuple(found.get(k) for k in range(len(node.types)))
+
+
+@lru_cache(maxsize=1024)
+def _transpose(
+    driver: Driver, node: Node, moving: tuple[bool, ...]
+) -> tuple[Graph, tuple[int, ...]]:
+    """The graph from (operands, tangents of those `moving`) to the output tangents.
+
+    `node` is over parameters, so that what is walked are the rule's few nodes and not all of the
+    graph above, and equal nodes share what is found. The second result says of which outputs the
+    tangents are; the others are zero.
+    """
     cotangents = [fresh_input(v.type) if _differentiable(v) else None for v in node.outputs]
-    given = [None if t is None else fresh_input(t.type) for t in incoming]
+    given = [
+        fresh_input(value.type) if moves else None
+        for value, moves in zip(node.inputs, moving, strict=True)
+    ]
     assert node.op.vjp is not None
-    back = node.op.vjp(driver, alone, tuple(cotangents))
+    back = node.op.vjp(driver, node, tuple(cotangents))
     pairs = [(b, t) for b, t in zip(back, given, strict=True) if b is not None and t is not None]
-    wanted = [cotangent for cotangent in cotangents if cotangent is not None]
-    found = gradients([b for b, _ in pairs], [t for _, t in pairs], wanted)
-    actual = dict(zip(operands, node.inputs, strict=True))
-    actual |= {
-        g: t for g, t in zip(given, incoming, strict=True) if g is not None and t is not None
-    }
-    places = [k for k, tangent in enumerate(found) if tangent is not None]
-    built = rebuild([t for t in found if t is not None], actual)
-    by_cotangent = {wanted[k]: value for k, value in zip(places, built, strict=True)}
-    return tuple(None if c is None else by_cotangent.get(c) for c in cotangents)
+    wanted = [(k, c) for k, c in enumerate(cotangents) if c is not None]
+    found = gradients([b for b, _ in pairs], [t for _, t in pairs], [c for _, c in wanted])
+    results = [(k, t) for (k, _), t in zip(wanted, found, strict=True) if t is not None]
+    inputs = [*node.inputs, *(t for t in given if t is not None)]
+    return close(inputs, [t for _, t in results]), tuple(k for k, _ in results)
 
 
 def push_forward(graph: Graph, positions: Sequence[int]) -> Graph:

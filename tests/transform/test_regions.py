@@ -275,3 +275,29 @@ def test_stop_gradient_copies_inside_and_outside():
     np.testing.assert_array_equal(f(x), graphc.compile(f)(x))
     np.testing.assert_array_equal(x, X)
     assert graphc.stop_gradient({"a": 1, "b": None}) == {"a": 1, "b": None}
+
+
+def test_gradients_of_nested_loops_with_prints_print_once(capfd):
+    def f(x):
+        def inner(c, s):
+            graphc.debug_print("{:.2f}", c)
+            return np.sin(c) * s, None
+
+        def outer(c, _):
+            step = graphc.checkpoint(lambda c: graphc.scan(inner, c, np.array([1.0, 2.0]))[0])
+            return step(c), None
+
+        return graphc.scan(outer, x, length=2)[0]
+
+    def plain(x):
+        for s in (1.0, 2.0, 1.0, 2.0):
+            x = np.sin(x) * s
+        return x
+
+    gradient = graphc.grad(f)(0.5)
+    assert len(capfd.readouterr().out.splitlines()) == 4
+    assert gradient == pytest.approx(graphc.grad(plain)(0.5))
+    second = graphc.grad(graphc.grad(f))(0.5)
+    assert len(capfd.readouterr().out.splitlines()) == 4
+    assert second == pytest.approx(graphc.grad(graphc.grad(plain))(0.5))
+    assert graphc.jvp(f, (0.5,), (1.0,))[1] == pytest.approx(gradient)
