@@ -26,7 +26,7 @@ from graphc.ir import (
     topological,
 )
 from graphc.ops import zeros
-from graphc.types import TensorType, is_inexact
+from graphc.ops.query import differentiable
 
 
 def tangents(
@@ -56,7 +56,7 @@ def tangents(
                 error.location = notes[node].location
             raise
         for value, tangent in zip(node.outputs, results, strict=True):
-            if tangent is not None and _differentiable(value):
+            if tangent is not None and differentiable(value):
                 known[value] = tangent
         if notes is not None and node in notes:
             spread_note(notes, notes[node], [t for t in results if t is not None])
@@ -72,12 +72,8 @@ def _driver() -> Driver:
     return Driver(_evaluates_nothing, differentiate, push_forward)
 
 
-def _differentiable(value: Value) -> bool:
-    return isinstance(value.type, TensorType) and is_inexact(value.dtype)
-
-
 def _pushed(driver: Driver, node: Node, incoming: Tangents) -> Tangents:
-    if not any(map(_differentiable, node.outputs)):
+    if not any(map(differentiable, node.outputs)):
         return (None,) * len(node.types)
     if node.op.jvp is not None:
         return node.op.jvp(driver, node, incoming)
@@ -110,7 +106,7 @@ def _transpose(
     graph above, and equal nodes share what is found. The second result says of which outputs the
     tangents are; the others are zero.
     """
-    cotangents = [fresh_input(v.type) if _differentiable(v) else None for v in node.outputs]
+    cotangents = [fresh_input(v.type) if differentiable(v) else None for v in node.outputs]
     given = [
         fresh_input(value.type) if moves else None
         for value, moves in zip(node.inputs, moving, strict=True)
@@ -138,6 +134,6 @@ def push_forward(graph: Graph, positions: Sequence[int]) -> Graph:
     results = [
         zeros(value.tensor) if tangent is None else tangent
         for value, tangent in zip(outputs, found, strict=True)
-        if _differentiable(value)
+        if differentiable(value)
     ]
     return close([*inputs, *seeds], [*outputs, *results])

@@ -7,7 +7,7 @@ cotangent for each operand in the attribute ``wanted``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from graphc.errors import ShapeError, UnsupportedError
@@ -27,19 +27,16 @@ from graphc.ir import (
 )
 from graphc.loops import Elementwise
 from graphc.ops.batching import batch_elementwise
+from graphc.ops.query import differentiable
 from graphc.ops.registry import register
 from graphc.ops.shape import only, sum_, zeros
-from graphc.types import Size, TensorType, Type, is_inexact
+from graphc.types import Size, Type
 
 Types = tuple[Type, ...]
 Attributes = dict[str, Any]
 
 
-def _inexact(values: Sequence[Value]) -> list[Value]:
-    return [v for v in values if isinstance(v.type, TensorType) and is_inexact(v.type.dtype)]
-
-
-def _types(values: Sequence[Value]) -> Types:
+def _types(values: Iterable[Value]) -> Types:
     return tuple(value.type for value in values)
 
 
@@ -50,7 +47,10 @@ def _infer(types: Types, attrs: Attributes, regions: tuple[Graph, ...]) -> Types
         raise ShapeError("custom_vjp: the functions take other types than they are given")
     if _types(forward.outputs[: len(results)]) != results:
         raise ShapeError("custom_vjp: forward gives other results than the function")
-    taken = (*_types(forward.outputs[len(results) :]), *_types(_inexact(primal.outputs)))
+    taken = (
+        *_types(forward.outputs[len(results) :]),
+        *_types(filter(differentiable, primal.outputs)),
+    )
     if _types(backward.inputs) != taken:
         raise ShapeError("custom_vjp: backward does not take the residuals and cotangents")
     if _types(backward.outputs) != tuple(types[k] for k in attrs["wanted"]):
@@ -61,11 +61,10 @@ def _infer(types: Types, attrs: Attributes, regions: tuple[Graph, ...]) -> Types
 def _vjp(driver: Driver, node: Node, cotangents: Cotangents) -> Cotangents:
     _, forward, backward = node.regions
     residuals = inline(forward, node.inputs)[len(node.types) :]
-    inexact = set(_inexact(node.outputs))
     seeds = [
         zeros(value.tensor) if cotangent is None else cotangent
         for value, cotangent in zip(node.outputs, cotangents, strict=True)
-        if value in inexact
+        if differentiable(value)
     ]
     found = dict(zip(node["wanted"], inline(backward, [*residuals, *seeds]), strict=True))
     return tuple(found.get(k) for k in range(len(node.inputs)))

@@ -16,13 +16,9 @@ from graphc.ir import (
     inline,
     make,
 )
-from graphc.ops.query import is_zero
+from graphc.ops.query import differentiable, is_zero
 from graphc.ops.shape import spread, transpose, zeros
-from graphc.types import Size, TensorType, TokenType, is_inexact
-
-
-def _differentiable(value: Value) -> bool:
-    return isinstance(value.type, TensorType) and is_inexact(value.type.dtype)
+from graphc.types import Size, TokenType
 
 
 def _or_zeros(tangent: Value | None, primal: Value) -> Value:
@@ -49,7 +45,7 @@ def _moving(
     while True:
         positions = sorted(given)
         pushed = driver.push_forward(body, positions)
-        inexact = [k for k, value in enumerate(body.outputs) if _differentiable(value)]
+        inexact = [k for k, value in enumerate(body.outputs) if differentiable(value)]
         found = dict(zip(inexact, pushed.outputs[len(body.outputs) :], strict=True))
         grown = given | {k for k in inexact if k < n_carry and not is_zero(found[k])}
         if grown == given:

@@ -14,16 +14,13 @@ from graphc.errors import ShapeError
 from graphc.ir import Cotangents, Driver, Graph, Mapped, Node, Op, Tangents, Value, inline, make
 from graphc.loops import IndexMap
 from graphc.ops.control import token
+from graphc.ops.query import differentiable
 from graphc.ops.registry import register
 from graphc.ops.shape import zeros
-from graphc.types import Size, TensorType, TokenType, Type, is_inexact
+from graphc.types import Size, TokenType, Type
 
 Types = tuple[Type, ...]
 Attributes = dict[str, Any]
-
-
-def _differentiable(value: Value) -> bool:
-    return isinstance(value.type, TensorType) and is_inexact(value.type.dtype)
 
 
 # --- barrier: operands x, and what must be computed before x is read ------------------------------
@@ -74,14 +71,14 @@ def _infer_checkpoint(types: Types, attrs: Attributes, regions: tuple[Graph, ...
 
 def _checkpoint_vjp(driver: Driver, node: Node, cotangents: Cotangents) -> Cotangents:
     (body,) = node.regions
-    wanted = [k for k, value in enumerate(body.inputs) if _differentiable(value)]
+    wanted = [k for k, value in enumerate(body.inputs) if differentiable(value)]
     backward = driver.differentiate(body, wanted)
     known = [cotangent for cotangent in cotangents if cotangent is not None]
     arguments = [_again(value, known) for value in node.inputs]
     seeds = [
         zeros(value.tensor) if cotangent is None else cotangent
         for value, cotangent in zip(node.outputs, cotangents, strict=True)
-        if _differentiable(value)
+        if differentiable(value)
     ]
     found = dict(zip(wanted, inline(backward, [*arguments, *seeds]), strict=True))
     return tuple(found.get(k) for k in range(len(node.inputs)))
@@ -97,7 +94,7 @@ def _checkpoint_jvp(driver: Driver, node: Node, tangents: Tangents) -> Tangents:
     (body,) = node.regions
     moving = [k for k, tangent in enumerate(tangents) if tangent is not None]
     pushed = driver.push_forward(body, moving)
-    inexact = [k for k, value in enumerate(body.outputs) if _differentiable(value)]
+    inexact = [k for k, value in enumerate(body.outputs) if differentiable(value)]
     alone = Graph(pushed.inputs, pushed.outputs[len(body.outputs) :])
     given = [tangent for tangent in tangents if tangent is not None]
     found = make(node.op, (*node.inputs, *given), regions=(alone,)).outputs
