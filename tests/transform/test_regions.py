@@ -257,6 +257,22 @@ def test_bad_rules_are_named(forward, backward, error, text):
 # --- stop_gradient --------------------------------------------------------------------------------
 
 
+def test_in_eager_mode_forward_has_values_and_backward_says_that_it_has_none():
+    @graphc.custom_vjp
+    def f(x):
+        return x * 2 if x.sum() > 0 else x * 3
+
+    def backward(kept, g):
+        return (g * 7 if kept.sum() > 0 else g,)
+
+    f.defvjp(lambda x: (x * 2 if x[0] > 0 else x * 3, x), backward)
+    with graphc.eager():
+        np.testing.assert_array_equal(graphc.grad(lambda x: f(x).sum())(X), [7, 7, 7])
+        f.defvjp(lambda x: (x * 2, x), lambda kept, g: (g if g[0] > 0 else g * 2,))
+        with pytest.raises(TraceError, match="no value while its backward"):
+            graphc.grad(lambda x: f(x).sum())(X)
+
+
 def test_stop_gradient():
     assert graphc.grad(lambda x: x * graphc.stop_gradient(x))(3.0) == 3.0
     assert graphc.jvp(lambda x: x * graphc.stop_gradient(x), (3.0,), (1.0,))[1] == 3.0
