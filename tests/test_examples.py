@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from graphc.ops import OPS
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
 NAMES = sorted(path.stem for path in EXAMPLES.glob("*.py"))
 
@@ -151,7 +153,16 @@ def test_the_example_in_the_readme_prints_what_it_says(tmp_path):
     assert done.stdout == output, done.stderr
 
 
-def test_own_op(example, capsys):
+@pytest.fixture
+def registry():
+    """The ops; those that a test adds are taken out after it, for other tests go over all."""
+    before = set(OPS)
+    yield OPS
+    for name in set(OPS) - before:
+        del OPS[name]
+
+
+def test_own_op(example, capsys, registry):
     value, gradient, rows, kernels = example("own_op").main()
     sums = np.array([-1.5, -1.0, 4.0])
     soft = sums / (1 + np.abs(sums))
@@ -160,4 +171,5 @@ def test_own_op(example, capsys):
     np.testing.assert_allclose(gradient, np.append(by_sum, 0) + np.append(0, by_sum))
     np.testing.assert_array_equal(rows, [[1, 3], [7, 9]])
     assert kernels == 1
+    assert {"softsign_of_example", "pair_sums_of_example"} <= set(registry)
     assert "both modes agree" in capsys.readouterr().out

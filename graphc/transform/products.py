@@ -115,7 +115,7 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
         UnsupportedError: an op on the way has no derivative, or is a `custom_vjp`.
 
     >>> import numpy as np, graphc
-    >>> graphc.jvp(np.sin, (np.array([0.0, 1.0]),), (np.array([1.0, 0.0]),))
-    (array([0.        , 0.84147098]), array([1., 0.]))
+    >>> graphc.jvp(lambda x: x * x, (np.array([3.0, 4.0]),), (np.array([1.0, 0.0]),))
+    (array([ 9., 16.]), array([6., 0.]))
     """
     return JacobianVector(f, "jvp")(primals, tangents)  # type: ignore[no-any-return]

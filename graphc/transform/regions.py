@@ -36,9 +36,9 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
     through are not changed.
 
     >>> import numpy as np, graphc
-    >>> block = graphc.checkpoint(lambda x: np.sin(np.cos(x)))
+    >>> block = graphc.checkpoint(lambda x: x * x)
     >>> graphc.grad(lambda x: block(block(x)).sum())(np.array([1.0, 2.0]))
-    array([ 0.22877659, -0.19833183])
+    array([ 4., 32.])
     """
     return Checkpoint(f, "checkpoint")
 
