@@ -12,6 +12,7 @@ array([0.6, 0.8])
 
 from graphc import functions as functions
 from graphc import random as random
+from graphc import testing as testing
 from graphc.api import compile as compile
 from graphc.api import spec as spec
 from graphc.control import debug_print as debug_print
@@ -38,6 +39,9 @@ from graphc.errors import (
     LinAlgError as LinAlgError,
 )
 from graphc.errors import (
+    MemoryLimitError as MemoryLimitError,
+)
+from graphc.errors import (
     NonFiniteError as NonFiniteError,
 )
 from graphc.errors import (
@@ -56,7 +60,16 @@ from graphc.errors import (
     VerificationError as VerificationError,
 )
 from graphc.specialize import eager as eager
+from graphc.transform import checkpoint as checkpoint
+from graphc.transform import custom_vjp as custom_vjp
 from graphc.transform import grad as grad
+from graphc.transform import hessian as hessian
+from graphc.transform import jacobian as jacobian
+from graphc.transform import jvp as jvp
+from graphc.transform import operation as operation
+from graphc.transform import stop_gradient as stop_gradient
 from graphc.transform import value_and_grad as value_and_grad
+from graphc.transform import vjp as vjp
+from graphc.transform import vmap as vmap
 
 __version__ = "0.1.0"

@@ -56,7 +56,7 @@ def gradients(
             if value.node in active and _tensor(value) and is_inexact(value.dtype):
                 accumulate(value, cotangent)
         if notes is not None and node in notes:
-            _spread(notes, notes[node], [c for c in results if c is not None])
+            spread_note(notes, notes[node], [c for c in results if c is not None])
     return [total.get(value) for value in wrt]
 
 
@@ -73,7 +73,7 @@ def _depending(order: Sequence[Node], wrt: Sequence[Value]) -> set[Node]:
     return found
 
 
-def _spread(notes: dict[Node, Note], note: Note, values: Sequence[Value]) -> None:
+def spread_note(notes: dict[Node, Note], note: Note, values: Sequence[Value]) -> None:
     """Give `note` to the new nodes above `values` that have none yet."""
     stack = [value.node for value in values]
     while stack:

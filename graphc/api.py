@@ -336,7 +336,10 @@ def compile(
         precision: ``"strict"`` or ``"fast"``, which allows approximations; this version makes none.
         optimize: ``"fast"`` compiles sooner, to slower code; ``"default"``; ``"full"`` also
             measures ways to compute each matrix product of known sizes, and keeps the choice.
-        memory_limit: not built yet, raises UnsupportedError.
+        memory_limit: bytes of scratch memory that a call may use (``explain(...).arena_bytes``;
+            arguments and results are not counted). Gradients recompute, in as few segments as
+            suffice, instead of keeping; raises MemoryLimitError where nothing suffices. Each size
+            of an axis then compiles on its own.
         debug: ``"nan"`` raises NonFiniteError at the first operation that makes a NaN or inf.
         verify: compare each call with the NumPy evaluator; raises VerificationError.
         cache: keep compiled kernels on disk, for later processes: ``GRAPHC_CACHE_DIR``, else the

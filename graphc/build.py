@@ -6,7 +6,7 @@ This module imports neither Numba nor SciPy: `graphc.objects` does where somethi
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -23,6 +23,7 @@ from graphc.options import Options
 from graphc.runtime.executable import CompiledModule, Executable
 from graphc.runtime.pool import core_count, thread_count
 from graphc.tune import library_products
+from graphc.types import evaluate_size
 
 STEP_LEVEL = 1
 """How much a step is optimised: it only launches kernels."""
@@ -91,6 +92,12 @@ def build(
     compiled = timed("compile", lambda: compile_module(module, name, chosen))
     turned = frozenset(k for k, kind in enumerate(layouts) if kind == "F")
     return Executable(graph, plan, module, compiled, times, turned)
+
+
+def planned_bytes(graph: Graph, layouts: Sequence[str], sizes: Mapping[str, int]) -> int:
+    """The bytes of scratch memory that a call of `graph` would need, without compiling it."""
+    strided = frozenset(k for k, kind in enumerate(layouts) if kind == "strided")
+    return evaluate_size(plan_memory(lower(layout(fuse(graph, strided)))).arena, sizes)
 
 
 def _tuned(fused: Fused, options: Options) -> Fused:

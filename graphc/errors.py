@@ -110,6 +110,10 @@ class VerificationError(GraphcError, AssertionError):
     """The compiled result differs from the NumPy evaluator's, or the IR breaks an invariant."""
 
 
+class MemoryLimitError(GraphcError, MemoryError):
+    """``memory_limit`` can't be kept: the message says the smallest that can, as far as tried."""
+
+
 class NonFiniteError(GraphcError, FloatingPointError):
     """``debug="nan"`` met an operation that made a NaN or inf."""
 
@@ -127,6 +131,7 @@ __all__ = [
     "GraphcError",
     "LinAlgError",
     "Location",
+    "MemoryLimitError",
     "NonFiniteError",
     "OutOfBoundsError",
     "ShapeError",

@@ -78,12 +78,12 @@ class _Concrete:
         self._sizes = sizes
 
     def __getitem__(self, name: str) -> Any:
-        return _concrete(self.node[name], self._sizes)
+        return concrete(self.node[name], self._sizes)
 
     @property
     def types(self) -> tuple[Type, ...]:
         return tuple(
-            type_.with_shape(_concrete(type_.shape, self._sizes))
+            type_.with_shape(concrete(type_.shape, self._sizes))
             if isinstance(type_, TensorType)
             else type_
             for type_ in self.node.types
@@ -97,9 +97,10 @@ def _with_sizes(node: Node, sizes: Mapping[str, int]) -> Any:
     return _Concrete(node, sizes) if sizes else node
 
 
-def _concrete(attr: Any, sizes: Mapping[str, int]) -> Any:
+def concrete(attr: Any, sizes: Mapping[str, int]) -> Any:
+    """`attr` with the numbers of `sizes` in place of symbolic sizes."""
     if isinstance(attr, tuple):
-        return tuple(_concrete(item, sizes) for item in attr)
+        return tuple(concrete(item, sizes) for item in attr)
     if isinstance(attr, Dim):
         free = substitute(attr, lambda atom: sizes.get(atom) if isinstance(atom, str) else None)
         return free if isinstance(free, int) else evaluate_size(attr, sizes)

@@ -3,7 +3,7 @@
     Graph  := inputs: Value*, outputs: Value*, written: for each output, the input it replaces
     Node   := op: Op, inputs: Value*, attrs, regions: Graph*, types     # interned
     Value  := node, index
-    Op     := name, infer, evaluate, vjp, lower, effect                 # all rules of one op
+    Op     := name, infer, evaluate, vjp, jvp, batch, lower, effect     # all rules of one op
 
 Graphs are immutable, typed and pure but for tokens; no Python callable is in a node, so every graph
 can be written as JSON. Broadcasting and casts are explicit nodes. Loops and branches hold their
@@ -25,7 +25,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from graphc.errors import Location
-from graphc.types import TensorType, TokenType, Type
+from graphc.types import Size, TensorType, TokenType, Type
 
 if TYPE_CHECKING:
     from graphc.loops import Lowering
@@ -38,6 +38,10 @@ Infer: TypeAlias = Callable[
 Evaluate: TypeAlias = Callable[["Driver", "Node", list[Any]], tuple[Any, ...]]
 Cotangents: TypeAlias = tuple["Value | None", ...]
 Vjp: TypeAlias = Callable[["Driver", "Node", Cotangents], Cotangents]
+Tangents: TypeAlias = tuple["Value | None", ...]
+Jvp: TypeAlias = Callable[["Driver", "Node", Tangents], Tangents]
+Mapped: TypeAlias = tuple["Value", bool]
+Batch: TypeAlias = Callable[["Driver", "Node", Sequence[Mapped], Size], tuple[Mapped, ...]]
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
@@ -50,6 +54,11 @@ class Op:
         evaluate: ``(driver, node, arrays) -> arrays``, in NumPy: the meaning of the op.
         vjp: ``(driver, node, output cotangents) -> input cotangents``; a cotangent that is None is
             zero. None in place of the rule: no derivative (integers, comparisons, tokens).
+        jvp: ``(driver, node, input tangents) -> output tangents``; a tangent that is None is zero.
+            None in place of the rule: the transpose of `vjp`, which is as exact.
+        batch: ``(driver, node, operands, size) -> results``: the op for `size` examples at once.
+            Each operand and result is a value, and whether it has a leading axis of examples;
+            called where some operand has. None for ops without operands.
         lower: how one element, or the whole, is computed; see `graphc.loops.Lowering`.
         effect: it takes a token as its last input and gives one as its last output.
         attributes: the name of each attribute and its kind, which files are read by: ``int``,
@@ -65,9 +74,15 @@ class Op:
     effect: bool = False
     attributes: Mapping[str, str] = field(default_factory=dict)
     regions: int = 0
+    jvp: Jvp | None = None
+    batch: Batch | None = None
 
     def __repr__(self) -> str:
         return self.name
+
+
+def _not_needed(*arguments: Any) -> Any:
+    raise AssertionError("a rule asked for what its driver does not do")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +93,18 @@ class Driver:
         evaluate: ``(graph, arrays) -> arrays``.
         differentiate: ``(graph, input positions) -> graph`` that maps inputs and output cotangents
             (inexact outputs only) to the cotangents of those inputs.
+        push_forward: ``(graph, input positions) -> graph`` that maps inputs and the tangents of
+            those inputs to the outputs and the tangents of the inexact outputs.
+        batch: ``(graph, which inputs are mapped, size, which outputs must be) -> (graph, which
+            outputs are mapped)``.
     """
 
     evaluate: Callable[[Graph, Sequence[Any]], list[Any]]
     differentiate: Callable[[Graph, Sequence[int]], Graph]
+    push_forward: Callable[[Graph, Sequence[int]], Graph] = _not_needed
+    batch: Callable[[Graph, Sequence[bool], Size, Sequence[bool]], tuple[Graph, list[bool]]] = (
+        _not_needed
+    )
 
 
 class Value:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from graphc.errors import BackendError, UnsupportedError
+from graphc.errors import BackendError
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +15,7 @@ class Options:
 
     Raises:
         ValueError: a value that an option does not have.
-        BackendError, UnsupportedError: one that this machine or this version can't serve.
+        BackendError: one that this machine or this version can't serve.
     """
 
     target: str = "cpu"
@@ -40,11 +40,9 @@ class Options:
             )
         if self.threads is not None and (type(self.threads) is not int or self.threads < 1):
             raise ValueError(f"threads={self.threads!r} is no positive int")
-        if self.memory_limit is not None:
-            raise UnsupportedError(
-                "memory_limit= is not built yet",
-                hint="explain(...).arena_bytes says what the plan needs.",
-            )
+        limit = self.memory_limit
+        if limit is not None and (type(limit) is not int or limit < 1):
+            raise ValueError(f"memory_limit={limit!r} is no positive int: give bytes")
 
 
 def _one_of(name: str, value: Any, allowed: Sequence[Any]) -> None:

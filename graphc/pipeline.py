@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -38,6 +38,13 @@ def prepare(graph: Graph, stages: dict[str, float]) -> Graph:
         if config.debug_level() >= 2:
             print(f"--- after {name} ---\n{graph}", file=sys.stderr)
     return graph
+
+
+def planned_bytes(graph: Graph, layouts: Sequence[str], sizes: Mapping[str, int]) -> int:
+    """The bytes of scratch memory that `graph` needs, found without compiling it."""
+    build = import_module("graphc.build")
+    needed: int = build.planned_bytes(prepare(graph, {}), tuple(layouts), sizes)
+    return needed
 
 
 def compile_graph(

@@ -16,6 +16,7 @@ import numpy as np
 
 from graphc import config, pipeline
 from graphc.debug import check_finite, verify_outputs
+from graphc.errors import MemoryLimitError
 from graphc.options import Options
 from graphc.specialize_text import describe_change
 from graphc.trace.call_code import MISS, CallCode, compile_call, declined
@@ -25,6 +26,9 @@ from graphc.trace.program import Program, trace_program
 from graphc.trace.sharing import Block, overlapping, shared_blocks
 
 MANY = 8
+
+SEGMENTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
+"""In how many segments a gradient is recomputed, tried in this order to keep a memory limit."""
 
 
 class _Mode(threading.local):
@@ -201,7 +205,7 @@ class Specializations:
         axes: Mapping[int, tuple[int | str, ...]],
     ) -> Specialization:
         started = time.perf_counter()
-        program = self._trace(fn, args, kwargs, names, axes)
+        program = self._fitting(fn, args, kwargs, names, axes)
         stages = {"trace": time.perf_counter() - started}
         executable = pipeline.compile_graph(
             program.graph, program.layouts, self.name, self.options, stages
@@ -211,7 +215,7 @@ class Specializations:
         stages["call code"] = time.perf_counter() - started
         return entry
 
-    def _trace(
+    def _fitting(
         self,
         fn: Any,
         args: tuple[Any, ...],
@@ -219,11 +223,43 @@ class Specializations:
         names: Sequence[str],
         axes: Mapping[int, tuple[int | str, ...]],
     ) -> Program:
+        """The program for a call that recomputes as little as ``memory_limit`` allows.
+
+        Raises:
+            MemoryLimitError: it is too small, however much is recomputed.
+        """
+        limit = self.options.memory_limit
+        if limit is None:
+            return self._trace(fn, args, kwargs, names, axes)
+        found: dict[int, int] = {}
+        for segments in SEGMENTS:
+            program = self._trace(fn, args, kwargs, names, axes, segments)
+            needed = pipeline.planned_bytes(program.graph, program.layouts, program.symbolic)
+            if needed <= limit:
+                return program
+            found[segments] = needed
+        least = min(found.values())
+        raise MemoryLimitError(
+            f"memory_limit={limit} can't be kept: a call of {self.name} needs {found[1]} bytes of "
+            f"scratch memory, and {least} where its gradients recompute the most that pays",
+            hint=f"Give memory_limit={least}, smaller arguments, or graphc.checkpoint where the "
+            "memory goes.",
+        )
+
+    def _trace(
+        self,
+        fn: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        names: Sequence[str],
+        axes: Mapping[int, tuple[int | str, ...]],
+        segments: int = 1,
+    ) -> Program:
         """The program for a call: sizes that vary symbolic, arguments that share memory joined."""
         chosen = self._varying(fn, args, kwargs)
         blocks: list[Block] = []
         while True:
-            policy = Policy(chosen, dict(axes))
+            policy = Policy(chosen, dict(axes), segments=segments)
             try:
                 program = trace_program(fn, args, kwargs, policy, blocks, names)
             except Respecialize as request:
@@ -241,8 +277,11 @@ class Specializations:
     def _varying(
         self, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> dict[tuple[str, int | None], str]:
-        """Names for the sizes that differ from those of the form used last."""
-        if not self.entries:
+        """Names for the sizes that differ from those of the form used last.
+
+        None under a memory limit: what fits is known for numbers only.
+        """
+        if not self.entries or self.options.memory_limit is not None:
             return {}
         last = self.entries[0].program
         now = measured(last, fn, args, kwargs)

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from graphc.ops import OPS
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
 NAMES = sorted(path.stem for path in EXAMPLES.glob("*.py"))
 
@@ -40,6 +42,7 @@ def test_all_examples_are_tested():
         "computational_graph",
         "define_by_run",
         "mlp_digits",
+        "own_op",
         "scalar_regression",
         "worked_example",
     ]
@@ -148,3 +151,25 @@ def test_the_example_in_the_readme_prints_what_it_says(tmp_path):
     script.write_text(code)
     done = subprocess.run([sys.executable, script], capture_output=True, text=True)
     assert done.stdout == output, done.stderr
+
+
+@pytest.fixture
+def registry():
+    """The ops; those that a test adds are taken out after it, for other tests go over all."""
+    before = set(OPS)
+    yield OPS
+    for name in set(OPS) - before:
+        del OPS[name]
+
+
+def test_own_op(example, capsys, registry):
+    value, gradient, rows, kernels = example("own_op").main()
+    sums = np.array([-1.5, -1.0, 4.0])
+    soft = sums / (1 + np.abs(sums))
+    assert value == pytest.approx((soft**2).sum())
+    by_sum = 2 * soft / (1 + np.abs(sums)) ** 2
+    np.testing.assert_allclose(gradient, np.append(by_sum, 0) + np.append(0, by_sum))
+    np.testing.assert_array_equal(rows, [[1, 3], [7, 9]])
+    assert kernels == 1
+    assert {"softsign_of_example", "pair_sums_of_example"} <= set(registry)
+    assert "both modes agree" in capsys.readouterr().out

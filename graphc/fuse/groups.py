@@ -31,6 +31,7 @@ from graphc.fuse.values import (
     contiguous,
     cost,
     expand,
+    held_back,
     kind_of,
     loop_index,
     needs_copy,
@@ -244,7 +245,7 @@ class _Fuser:
             index = loop_index(value.shape)
             values = (value,) if kind_of(value) in ("view", "input") else value.node.outputs
             members = [Member(v, index, level, self.kind_at(group, value, level)) for v in values]
-        needed: set[int] = set()
+        needed = held_back(value.node, self.unit)
         at = (
             members[0].level
             if members[0].kind in ("point", "after")
@@ -393,7 +394,7 @@ class _Fuser:
             group.members[value].kind = "point"
         self.unit_of[value] = number
         units = (self.unit(base) for base, _ in read)
-        self.depend(number, {unit for unit in units if unit is not None})
+        self.depend(number, held_back(node, self.unit).union(u for u in units if u is not None))
         return number
 
     def copy_unit(self, value: Value, key: Any) -> int:
@@ -404,12 +405,13 @@ class _Fuser:
         group.members[value] = Member(value, index, len(group.dims), "point")
         bases = self.operands_at(value, index, group.bounds)
         units = (self.unit(base) for base, _ in bases)
-        self.depend(number, {unit for unit in units if unit is not None})
+        late = held_back(value.node, self.unit)
+        self.depend(number, late.union(unit for unit in units if unit is not None))
         return number
 
     def add_template(self, node: Node) -> None:
         number = self.new_unit(node)
-        needed: set[int] = set()
+        needed = held_back(node, self.unit)
         for operand in node.inputs:
             bases = [operand]
             if operand in self.copied:

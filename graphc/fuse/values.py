@@ -163,6 +163,21 @@ def expand(value: Value, index: Index) -> tuple[Expr | None, list[Deferred]]:
     ]
 
 
+def held_back(node: Node, unit: Callable[[Value], int | None]) -> set[int]:
+    """The units of what must be computed before `node` may read through its views: barriers."""
+    found: set[int] = set()
+    for start in (node, *(value.node for value in node.inputs)):
+        while isinstance(start.op.lower, IndexMap):
+            for late in start.inputs[1:]:
+                while isinstance(late.node.op.lower, IndexMap):
+                    late = late.node.inputs[0]
+                number = unit(late)
+                if number is not None:
+                    found.add(number)
+            start = start.inputs[0].node
+    return found
+
+
 def cost(node: Node) -> int:
     """Scalar operations of one element of a ``point`` or ``free`` node."""
     lowering = node.op.lower

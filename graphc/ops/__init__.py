@@ -43,6 +43,10 @@ from graphc.ops.creation import (
     iota,
     size_value,
 )
+from graphc.ops.custom import (
+    closed_over,
+    custom_vjp,
+)
 from graphc.ops.exponential import (
     cbrt,
     exp,
@@ -101,6 +105,10 @@ from graphc.ops.query import (
 from graphc.ops.random import (
     threefry2x32,
 )
+from graphc.ops.recompute import (
+    barrier,
+    checkpoint,
+)
 from graphc.ops.reduce import (
     all_,
     any_,
@@ -112,6 +120,7 @@ from graphc.ops.reduce import (
 )
 from graphc.ops.registry import (
     OPS,
+    register,
 )
 from graphc.ops.rounding import (
     ceil,
@@ -199,6 +208,7 @@ __all__ = [
     "arctanh",
     "argmax",
     "argmin",
+    "barrier",
     "bitwise_and",
     "bitwise_count",
     "bitwise_or",
@@ -207,6 +217,8 @@ __all__ = [
     "cast",
     "cbrt",
     "ceil",
+    "checkpoint",
+    "closed_over",
     "complex_",
     "complex_dtype",
     "concatenate",
@@ -216,6 +228,7 @@ __all__ = [
     "copysign",
     "cos",
     "cosh",
+    "custom_vjp",
     "debug_print",
     "deg2rad",
     "digamma",
@@ -293,6 +306,7 @@ __all__ = [
     "rad2deg",
     "real",
     "reciprocal",
+    "register",
     "remainder",
     "reshape",
     "right_shift",

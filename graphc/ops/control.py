@@ -17,6 +17,7 @@ from graphc.ir import (
     Cotangents,
     Driver,
     Graph,
+    Mapped,
     Node,
     Op,
     Value,
@@ -26,6 +27,8 @@ from graphc.ir import (
     make,
 )
 from graphc.loops import Elementwise, Template
+from graphc.ops.batching import batch_elementwise
+from graphc.ops.loop_rules import batch_scan, push_scan
 from graphc.ops.pointwise import add
 from graphc.ops.query import is_zero
 from graphc.ops.registry import register
@@ -44,6 +47,7 @@ MARK = register(
         lambda driver, node, arrays: (arrays[0],),
         lambda driver, node, cotangents: cotangents,
         Elementwise((lambda node, operands: operands[0],)),
+        batch=batch_elementwise,
         attributes={"number": "int"},
     )
 )
@@ -61,6 +65,7 @@ STOP_GRADIENT = register(
         lambda driver, node, arrays: (arrays[0],),
         lambda driver, node, cotangents: (None,),
         Elementwise((lambda node, operands: operands[0],)),
+        batch=batch_elementwise,
     )
 )
 
@@ -92,6 +97,27 @@ def _evaluate_print(driver: Driver, node: Node, arrays: list[Any]) -> tuple[None
     return (None,)
 
 
+def _batch_print(
+    driver: Driver, node: Node, operands: Sequence[Mapped], size: Size
+) -> tuple[Mapped, ...]:
+    """One print for each example, in order: a scan that carries the token."""
+    *values, (before, _) = operands
+    taken = fresh_input(before.type)
+    rows: dict[Value, Value] = {}
+    inputs: list[Value] = []
+    for value, mapped in values:
+        if mapped and value not in rows:
+            rows[value] = fresh_input(value.tensor.with_shape(value.shape[1:]))
+        inputs.append(rows[value] if mapped else fresh_input(value.type))
+    fixed = [k for k, (_, mapped) in enumerate(values) if not mapped]
+    body = close(
+        [taken, *rows.values(), *(inputs[k] for k in fixed)],
+        [debug_print(node["format"], inputs, taken)],
+    )
+    (after,) = scan(body, [before], list(rows), [values[k][0] for k in fixed], size)
+    return ((after, False),)
+
+
 PRINT = register(
     Op(
         "print",
@@ -101,6 +127,7 @@ PRINT = register(
         Template("print"),
         effect=True,
         attributes={"format": "str"},
+        batch=_batch_print,
     )
 )
 
@@ -181,7 +208,7 @@ def _scan_vjp(driver: Driver, node: Node, cotangents: Cotangents) -> Cotangents:
     wanted = [k for k, value in enumerate(body.inputs) if _differentiable(value)]
     backward = driver.differentiate(body, wanted)
     read = {value.node["number"] for value in _parameters(backward)}
-    kept = [k for k in range(n_carry) if k in read]
+    kept = [k for k in range(n_carry) if k in read and isinstance(body.inputs[k].type, TensorType)]
     stacked = _carries_of_each_step(node, kept)
 
     states = {k: fresh_input(body.inputs[k].type) for k in [*kept, *range(n_carry, n_steps)]}
@@ -291,6 +318,8 @@ SCAN = register(
         Template("scan"),
         attributes={"n_carry": "int", "n_xs": "int", "length": "size", "reverse": "bool"},
         regions=1,
+        jvp=push_scan,
+        batch=batch_scan,
     )
 )
 

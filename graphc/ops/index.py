@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 
 from graphc.errors import DTypeError, OutOfBoundsError, ShapeError
-from graphc.ir import Cotangents, Driver, Graph, Node, Op, Value, make
+from graphc.ir import Cotangents, Driver, Graph, Mapped, Node, Op, Tangents, Value, make
 from graphc.loops import Checked, Element, Expr, Index, Read, Template
+from graphc.ops.batching import spread_all
 from graphc.ops.compare import equal
 from graphc.ops.creation import INT64, iota
 from graphc.ops.pointwise import select
 from graphc.ops.registry import register
-from graphc.ops.shape import broadcast_to, full, full_like, reshape, zeros
+from graphc.ops.shape import broadcast_to, full, full_like, reshape, transpose, zeros
 from graphc.ops.slicing import check_place, slice_, slices
 from graphc.types import Dim, Shape, Size, TensorType, Type, product, shape_text
 
@@ -72,6 +73,18 @@ def _checked(name: str, shape: tuple[int, ...], axes: Sequence[int], indices: li
     return tuple(indices)
 
 
+def _example_indices(indices: Sequence[Mapped], size: Size) -> list[Value]:
+    """Index arrays with an axis of examples, the number of the example before them."""
+    spread = spread_all(indices, size)
+    shape = spread[0].shape
+    example = broadcast_to(reshape(iota(size), (size, *(1,) * (len(shape) - 1))), shape)
+    return [example, *spread]
+
+
+def _further_on(axes: Sequence[int]) -> tuple[int, ...]:
+    return tuple(axis + 1 for axis in axes)
+
+
 # --- gather: attr axes ----------------------------------------------------------------------------
 
 
@@ -96,6 +109,25 @@ def _gather_vjp(driver: Driver, node: Node, cotangents: Cotangents) -> Cotangent
     return (placed, *(None for _ in indices))
 
 
+def _gather_batch(
+    driver: Driver, node: Node, operands: Sequence[Mapped], size: Size
+) -> tuple[Mapped, ...]:
+    (x, x_mapped), *indices = operands
+    axes = node["axes"]
+    if not x_mapped:
+        return ((gather(x, spread_all(indices, size), axes), True),)
+    if any(mapped for _, mapped in indices):
+        found = gather(x, _example_indices(indices, size), (0, *_further_on(axes)))
+        return ((found, True),)
+    # The axis of examples comes out after those of the indices.
+    found = gather(x, [index for index, _ in indices], _further_on(axes))
+    return ((_brought_forward(found, indices[0][0].ndim), True),)
+
+
+def _brought_forward(x: Value, axis: int) -> Value:
+    return transpose(x, (axis, *(k for k in range(x.ndim) if k != axis)))
+
+
 def _gather_element(node: Node, index: Index, read: Read) -> Expr:
     x, *indices = node.inputs
     axes = node["axes"]
@@ -118,6 +150,7 @@ GATHER = register(
         _gather_vjp,
         Element(_gather_element),
         attributes={"axes": "ints"},
+        batch=_gather_batch,
     )
 )
 
@@ -145,6 +178,31 @@ def _infer_scatter(name: str, types: Types, axes: tuple[int, ...]) -> Types:
     if values.dtype != base.dtype:
         raise DTypeError(f"{name} does not take dtypes ({base.dtype.name}, {values.dtype.name})")
     return (base,)
+
+
+def _scatter_jvp(driver: Driver, node: Node, tangents: Tangents) -> Tangents:
+    """Both are linear in base and values together, whatever indices repeat."""
+    base, values, *indices = node.inputs
+    by_base, by_values = tangents[:2]
+    moved = (
+        zeros(base.tensor) if by_base is None else by_base,
+        zeros(values.tensor) if by_values is None else by_values,
+    )
+    return (make(node.op, (*moved, *indices), dict(node.attrs)).out(),)
+
+
+def _scatter_batch(
+    driver: Driver, node: Node, operands: Sequence[Mapped], size: Size
+) -> tuple[Mapped, ...]:
+    indices, axes = operands[2:], node["axes"]
+    base, values = spread_all(operands[:2], size)
+    if any(mapped for _, mapped in indices):
+        places, axes = _example_indices(indices, size), (0, *_further_on(axes))
+    else:
+        places, axes = [index for index, _ in indices], _further_on(axes)
+        rank = places[0].ndim
+        values = transpose(values, (*range(1, rank + 1), 0, *range(rank + 1, values.ndim)))
+    return ((make(node.op, (base, values, *places), {"axes": axes}).out(), True),)
 
 
 def _front_copy(name: str, node: Node, arrays: list[Any]) -> tuple[Any, Any, Any]:
@@ -176,6 +234,8 @@ SCATTER_ADD = register(
         _scatter_add_vjp,
         Template("scatter_add"),
         attributes={"axes": "ints"},
+        jvp=_scatter_jvp,
+        batch=_scatter_batch,
     )
 )
 
@@ -229,6 +289,8 @@ SCATTER = register(
         _scatter_vjp,
         Template("scatter"),
         attributes={"axes": "ints"},
+        jvp=_scatter_jvp,
+        batch=_scatter_batch,
     )
 )
 
@@ -272,6 +334,21 @@ def _update_vjp(driver: Driver, node: Node, cotangents: Cotangents) -> Cotangent
     return (kept, slice_(g, start, size, step))
 
 
+def _update_jvp(driver: Driver, node: Node, tangents: Tangents) -> Tangents:
+    base, value = (
+        zeros(primal.tensor) if tangent is None else tangent
+        for primal, tangent in zip(node.inputs, tangents, strict=True)
+    )
+    return (update(base, value, node["start"], node["step"]),)
+
+
+def _update_batch(
+    driver: Driver, node: Node, operands: Sequence[Mapped], size: Size
+) -> tuple[Mapped, ...]:
+    base, value = spread_all(operands, size)
+    return ((update(base, value, (0, *node["start"]), (1, *node["step"])), True),)
+
+
 UPDATE = register(
     Op(
         "update",
@@ -280,6 +357,8 @@ UPDATE = register(
         _update_vjp,
         Template("update"),
         attributes={"start": "sizes", "size": "shape", "step": "ints"},
+        jvp=_update_jvp,
+        batch=_update_batch,
     )
 )
 

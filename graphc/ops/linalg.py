@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from graphc.errors import DTypeError, ShapeError
-from graphc.ir import Cotangents, Driver, Graph, Node, Op, Value, make
+from graphc.ir import Cotangents, Driver, Graph, Mapped, Node, Op, Value, make
 from graphc.loops import Template
+from graphc.ops.batching import spread_all
 from graphc.ops.registry import register
-from graphc.ops.shape import transpose
-from graphc.types import TensorType, Type
+from graphc.ops.shape import reshape, transpose
+from graphc.types import Size, TensorType, Type
 
 
 def _infer_matmul(
@@ -42,6 +43,23 @@ def _matmul_vjp(driver: Driver, node: Node, cotangents: Cotangents) -> Cotangent
     return matmul(g, matrix_transpose(b)), matmul(matrix_transpose(a), g)
 
 
+def _matmul_batch(
+    driver: Driver, node: Node, operands: Sequence[Mapped], size: Size
+) -> tuple[Mapped, ...]:
+    """One product of all rows where one operand is a matrix for all examples, else a batch."""
+    (a, a_mapped), (b, b_mapped) = operands
+    if a_mapped and not b_mapped and b.ndim == 2:
+        rows = reshape(a, (size * a.shape[1], a.shape[2]))
+        found = matmul(rows, b)
+        return ((reshape(found, (size, a.shape[1], b.shape[1])), True),)
+    if b_mapped and not a_mapped and a.ndim == 2:
+        columns = transpose(b, (0, 2, 1))
+        rows = reshape(columns, (size * b.shape[2], b.shape[1]))
+        found = reshape(matmul(rows, matrix_transpose(a)), (size, b.shape[2], a.shape[0]))
+        return ((transpose(found, (0, 2, 1)), True),)
+    return ((matmul(*spread_all(operands, size)), True),)
+
+
 MATMUL = register(
     Op(
         "matmul",
@@ -49,6 +67,7 @@ MATMUL = register(
         lambda driver, node, arrays: (np.matmul(*arrays),),
         _matmul_vjp,
         Template("matmul"),
+        batch=_matmul_batch,
     )
 )
 

@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 
 from graphc.errors import DTypeError, ShapeError
-from graphc.ir import Cotangents, Driver, Node, Op, Value, make
+from graphc.ir import Cotangents, Driver, Node, Op, Tangents, Value, make
 from graphc.loops import Apply, Cast, Elementwise, Expr, Select
+from graphc.ops.batching import batch_elementwise
 from graphc.ops.registry import register
 from graphc.ops.scalar import apply, either, number
-from graphc.ops.shape import full_like, only
+from graphc.ops.shape import full_like, only, zeros
 from graphc.types import DTYPES, TensorType, Type
 
 BOOL = DTYPES["bool"]
@@ -103,6 +104,7 @@ def pointwise(
             lambda driver, node, arrays: (np.asarray(evaluate(*arrays)),),
             rule if vjp is not None else None,
             Elementwise((scalar,)),
+            batch=batch_elementwise,
         )
     )
 
@@ -243,6 +245,12 @@ def _select_vjp(driver: Driver, node: Node, cotangents: Cotangents) -> Cotangent
     return (None, select(condition, g, zero), select(condition, zero, g))
 
 
+def _select_jvp(driver: Driver, node: Node, tangents: Tangents) -> Tangents:
+    zero = zeros(node.out().tensor)
+    then, otherwise = (zero if tangent is None else tangent for tangent in tangents[1:])
+    return (select(node.inputs[0], then, otherwise),)
+
+
 SELECT = register(
     Op(
         "select",
@@ -250,6 +258,8 @@ SELECT = register(
         lambda driver, node, arrays: (np.where(*arrays),),
         _select_vjp,
         Elementwise((lambda node, e: Select(e[0], e[1], e[2], e[1].dtype),)),
+        jvp=_select_jvp,
+        batch=batch_elementwise,
     )
 )
 
@@ -285,6 +295,7 @@ CAST = register(
         _cast_vjp,
         Elementwise((lambda node, e: Cast(e[0], node["dtype"]),)),
         attributes={"dtype": "dtype"},
+        batch=batch_elementwise,
     )
 )
 

@@ -7,6 +7,7 @@ import numpy as np
 from graphc.ir import Value
 from graphc.ops.creation import CONSTANT, constant_array
 from graphc.ops.shape import BROADCAST, RESHAPE, TRANSPOSE
+from graphc.types import TensorType, is_inexact
 
 
 def uniform(value: Value) -> np.ndarray | None:
@@ -24,3 +25,8 @@ def is_zero(value: Value) -> bool:
     """Whether every element of `value` is the constant 0 (of either sign)."""
     known = uniform(value)
     return known is not None and not known.any()
+
+
+def differentiable(value: Value) -> bool:
+    """Whether there are derivatives of `value`: it is floating or complex, and no token."""
+    return isinstance(value.type, TensorType) and is_inexact(value.type.dtype)

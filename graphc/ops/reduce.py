@@ -13,6 +13,7 @@ import numpy as np
 from graphc.errors import DTypeError, ShapeError
 from graphc.ir import Cotangents, Driver, Graph, Node, Op, Value, make
 from graphc.loops import Reduction
+from graphc.ops.batching import batch_reduction
 from graphc.ops.compare import equal
 from graphc.ops.creation import INT64, iota
 from graphc.ops.pointwise import cast, divide, masked_multiply, multiply, select
@@ -72,6 +73,7 @@ def _reduction(
             rule if vjp is not None else None,
             Reduction(combine),
             attributes={"axes": "ints"},
+            batch=batch_reduction,
         )
     )
 

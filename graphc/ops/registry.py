@@ -11,8 +11,10 @@ def register(op: Op) -> Op:
     """Add `op` to the registry and return it.
 
     Raises:
-        ValueError: the name is taken.
+        ValueError: the name is taken, or is no identifier (kernels are named after ops).
     """
+    if not op.name.isidentifier():
+        raise ValueError(f"{op.name!r} is no identifier: it can't name an op")
     if op.name in OPS:
         raise ValueError(f"an op named {op.name!r} is registered already")
     OPS[op.name] = op

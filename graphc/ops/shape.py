@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from graphc.errors import ShapeError
-from graphc.ir import Cotangents, Driver, Graph, Node, Op, Value, make
+from graphc.ir import Cotangents, Driver, Graph, Mapped, Node, Op, Value, make
 from graphc.loops import Index, IndexMap, Reduction
 from graphc.ops.creation import constant
 from graphc.ops.registry import register
@@ -90,6 +90,15 @@ def _broadcast_source(node: Node, index: Index) -> Index:
     )
 
 
+def _broadcast_batch(
+    driver: Driver, node: Node, operands: Sequence[Mapped], size: Size
+) -> tuple[Mapped, ...]:
+    ((x, _),), shape = operands, node["shape"]
+    added = len(shape) - (x.ndim - 1)
+    aligned = reshape(x, (size, *(1,) * added, *x.shape[1:]))
+    return ((broadcast_to(aligned, (size, *shape)), True),)
+
+
 BROADCAST = register(
     Op(
         "broadcast_to",
@@ -98,6 +107,7 @@ BROADCAST = register(
         vjp=_broadcast_vjp,
         lower=IndexMap(_broadcast_source),
         attributes={"shape": "shape"},
+        batch=_broadcast_batch,
     )
 )
 
@@ -105,6 +115,11 @@ BROADCAST = register(
 def broadcast_to(x: Value, shape: Shape) -> Value:
     """`x` repeated along new and size-1 axes."""
     return x if x.shape == shape else make(BROADCAST, (x,), {"shape": tuple(shape)}).out()
+
+
+def spread(x: Value, size: Size) -> Value:
+    """`x` repeated `size` times along a new first axis."""
+    return broadcast_to(x, (size, *x.shape))
 
 
 # --- sum: attr axes, sorted, not kept -------------------------------------------------------------
@@ -131,6 +146,13 @@ def _sum_vjp(driver: Driver, node: Node, cotangents: Cotangents) -> Cotangents:
     return (keep_axes(cotangent, node["axes"], node.inputs[0].shape),)
 
 
+def _sum_batch(
+    driver: Driver, node: Node, operands: Sequence[Mapped], size: Size
+) -> tuple[Mapped, ...]:
+    ((x, _),) = operands
+    return ((sum_(x, tuple(axis + 1 for axis in node["axes"])), True),)
+
+
 SUM = register(
     Op(
         "sum",
@@ -141,6 +163,7 @@ SUM = register(
         vjp=_sum_vjp,
         lower=Reduction("add"),
         attributes={"axes": "ints"},
+        batch=_sum_batch,
     )
 )
 
@@ -217,6 +240,9 @@ RESHAPE = register(
         vjp=_reshape_vjp,
         lower=IndexMap(_reshape_source),
         attributes={"shape": "shape"},
+        batch=lambda driver, node, operands, size: (
+            (reshape(operands[0][0], (size, *node["shape"])), True),
+        ),
     )
 )
 
@@ -257,6 +283,9 @@ TRANSPOSE = register(
             lambda node, index: tuple(index[position] for position in inverse(node["axes"]))
         ),
         attributes={"axes": "ints"},
+        batch=lambda driver, node, operands, size: (
+            (transpose(operands[0][0], (0, *(axis + 1 for axis in node["axes"]))), True),
+        ),
     )
 )
 

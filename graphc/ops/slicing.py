@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from graphc.errors import DTypeError, ShapeError
-from graphc.ir import Cotangents, Driver, Graph, Node, Op, Value, make
+from graphc.ir import Cotangents, Driver, Graph, Mapped, Node, Op, Tangents, Value, make
 from graphc.loops import Const, Element, Expr, Index, IndexMap, Read, Select, compare
+from graphc.ops.batching import spread_all
 from graphc.ops.registry import register
-from graphc.ops.shape import Attributes, Types, only
+from graphc.ops.shape import Attributes, Types, only, zeros
 from graphc.types import Shape, Size, TensorType, shape_text
 
 
@@ -70,6 +71,14 @@ SLICE = register(
             )
         ),
         attributes={"start": "sizes", "size": "shape", "step": "ints"},
+        batch=lambda driver, node, operands, size: (
+            (
+                slice_(
+                    operands[0][0], (0, *node["start"]), (size, *node["size"]), (1, *node["step"])
+                ),
+                True,
+            ),
+        ),
     )
 )
 
@@ -144,6 +153,14 @@ EMBED = register(
         vjp=_embed_vjp,
         lower=Element(_embed_element),
         attributes={"shape": "shape", "start": "sizes", "size": "shape", "step": "ints"},
+        batch=lambda driver, node, operands, size: (
+            (
+                embed(
+                    operands[0][0], (size, *node["shape"]), (0, *node["start"]), (1, *node["step"])
+                ),
+                True,
+            ),
+        ),
     )
 )
 
@@ -186,6 +203,20 @@ def _concatenate_vjp(driver: Driver, node: Node, cotangents: Cotangents) -> Cota
     return tuple(parts)
 
 
+def _concatenate_jvp(driver: Driver, node: Node, tangents: Tangents) -> Tangents:
+    parts = [
+        zeros(primal.tensor) if tangent is None else tangent
+        for primal, tangent in zip(node.inputs, tangents, strict=True)
+    ]
+    return (concatenate(parts, node["axis"]),)
+
+
+def _concatenate_batch(
+    driver: Driver, node: Node, operands: Sequence[Mapped], size: Size
+) -> tuple[Mapped, ...]:
+    return ((concatenate(spread_all(operands, size), node["axis"] + 1), True),)
+
+
 def _concatenate_element(node: Node, index: Index, read: Read) -> Expr:
     axis = node["axis"]
     offsets: list[Size] = [0]
@@ -211,6 +242,8 @@ CONCATENATE = register(
         vjp=_concatenate_vjp,
         lower=Element(_concatenate_element),
         attributes={"axis": "int"},
+        jvp=_concatenate_jvp,
+        batch=_concatenate_batch,
     )
 )
 

@@ -97,7 +97,7 @@ INFIX = {
     "equal": "=",
     "not_equal": "≠",
 }
-PASSED = frozenset({"broadcast_to"})
+PASSED = frozenset({"barrier", "broadcast_to"})
 
 
 def evaluations(
@@ -367,7 +367,7 @@ def _wrapped(parts: Sequence[str], separator: str, width: int, head: str = "") -
 
 
 def _source(value: Value) -> Value:
-    """The value behind broadcasting."""
+    """The value behind broadcasts and barriers."""
     while value.node.op.name in PASSED:
         value = value.node.inputs[0]
     return value

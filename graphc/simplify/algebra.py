@@ -17,10 +17,11 @@ import numpy as np
 
 from graphc import ops
 from graphc.errors import GraphcError
-from graphc.ir import Driver, Graph, Node, Value, make
+from graphc.ir import Driver, Graph, Node, Value, inline, make
 from graphc.loops import Elementwise, IndexMap
 from graphc.ops import uniform
 from graphc.rewrite import Rules, rewrite, transform
+from graphc.simplify.cover import cover_scans
 from graphc.simplify.index import INDEX_RULES
 from graphc.simplify.position import POSITION_RULES
 from graphc.simplify.product import PRODUCT_RULES
@@ -50,7 +51,7 @@ def simplify(graph: Graph, *, differentiable: bool = False) -> Graph:
     graph = rewrite(graph, rules)
     while any(node.regions for node in graph.nodes):
         before = graph.outputs
-        graph = trim_scans(merge_scans(graph))
+        graph = trim_scans(merge_scans(cover_scans(graph)))
         graph = rewrite(transform(graph, simplify_bodies), rules)
         if graph.outputs == before:
             break
@@ -86,7 +87,7 @@ def _fold(node: Node) -> tuple[Value, ...] | None:
         if isinstance(node.op.lower, Elementwise):
             return _filled(node, _computed(node, known))
         if isinstance(node.op.lower, IndexMap):
-            return _filled(node, known)
+            return _filled(node, known[:1])
     constants = [v.node for v in node.inputs if v.node.op.name == "constant"]
     sizes = [type_.size for type_ in node.types if isinstance(type_, TensorType)]
     small = all(isinstance(size, int) and size <= FOLDED_ELEMENTS for size in sizes)
@@ -330,6 +331,9 @@ FINAL_RULES = (
     + Rules(
         (
             ("mark", lambda node: node.inputs[0]),
+            ("closed_over", lambda node: node.inputs[0]),
+            ("checkpoint", lambda node: tuple(inline(node.regions[0], node.inputs))),
+            ("custom_vjp", lambda node: tuple(inline(node.regions[0], node.inputs))),
             ("stop_gradient", lambda node: node.inputs[0]),
             ("power", _cube),
         )

@@ -52,12 +52,14 @@ class Policy:
     """Which sizes are symbolic: by source, ``(source, axis)``, axis None for a Python int.
 
     `axes` names the axes of arrays that stand for a spec, by the arrays' ids; `loops` keeps from
-    one tracing to the next what is known of Python loops (`graphc.trace.python_loop`).
+    one tracing to the next what is known of Python loops (`graphc.trace.python_loop`). Gradients
+    recompute all but the last of `segments` of what they are taken through.
     """
 
     symbols: dict[tuple[str, int | None], str] = field(default_factory=dict)
     axes: dict[int, tuple[int | str, ...]] = field(default_factory=dict)
     loops: dict[Any, Any] = field(default_factory=dict)
+    segments: int = 1
 
 
 @dataclass(slots=True, eq=False)

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from graphc.config import debug_level
-from graphc.errors import GraphcError, Location
+from graphc.errors import GraphcError, Location, TraceError
 from graphc.interp import extend
-from graphc.ir import Node, Note, Value
+from graphc.ir import INPUT, Node, Note, Value, topological
 from graphc.ops import token
 from graphc.types import Dim, Size, evaluate_size, symbols
 
@@ -137,8 +137,18 @@ class Trace:
         return self.token if self.token is not None else token()
 
     def concrete(self, value: Value) -> Any:
-        """The array behind `value`, in eager mode."""
+        """The array behind `value`, in eager mode.
+
+        Raises:
+            TraceError: there is none yet: it depends on a cotangent in a `custom_vjp`.
+        """
         assert self.values is not None
+        if any(node.op is INPUT for node in topological([value], known=self.values)):
+            raise TraceError(
+                "the cotangent of a custom_vjp has no value while its backward is traced",
+                location=user_location(),
+                hint="Choose between values with np.where(condition, a, b) in backward.",
+            )
         extend(self.values, [value], self.hints)
         return self.values[value]
 

@@ -2,89 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from graphc import ops
 from graphc.adjoint import gradients
+from graphc.adjoint_segments import in_segments
 from graphc.errors import DTypeError, ShapeError, TraceError
 from graphc.ir import Value
 from graphc.trace.context import active
 from graphc.trace.convert import array_like, is_weak
 from graphc.trace.dispatch import locates
-from graphc.trace.sizes import TracedSize
-from graphc.trace.trees import children, is_container, leaves, unflatten, with_children
-from graphc.trace.values import (
-    TracedArray,
-    TracedNumber,
-    TracedScalar,
-    fresh_array,
-    is_traced,
-    number,
-    scalar,
-)
-from graphc.types import is_inexact
-
-_marks = itertools.count()
-
-
-class _Marked:
-    """An argument whose leaves can be told apart from every other use of the same arrays."""
-
-    def __init__(self, tree: Any) -> None:
-        self.values: list[Value | None] = []
-        self._pairs: list[tuple[TracedArray, TracedArray, Value]] = []
-        self._containers: list[tuple[Any, Any, list[Any]]] = []
-        self.tree = self._mark(tree)
-
-    def _mark(self, tree: Any) -> Any:
-        if tree is None:
-            return None
-        if is_container(tree):
-            items = [self._mark(child) for _, child in children(tree)]
-            made = with_children(tree, items)
-            self._containers.append((tree, made, items))
-            return made
-        return self._leaf(tree)
-
-    def _leaf(self, leaf: Any) -> Any:
-        if isinstance(leaf, np.ndarray | np.generic) and not is_traced(leaf):
-            leaf = array_like(leaf)
-        elif type(leaf) in (float, complex):
-            leaf = number(array_like(leaf).value, type(leaf))
-        if not is_traced(leaf) or type(leaf) is TracedSize or not is_inexact(leaf.value.dtype):
-            self.values.append(None)
-            return leaf
-        marked = ops.mark(leaf.value, next(_marks))
-        self.values.append(marked)
-        if type(leaf) is TracedNumber:
-            return number(marked, leaf.python_type)
-        if type(leaf) is TracedScalar:
-            return scalar(marked)
-        copied = fresh_array(marked)
-        copied.storage.readonly = leaf.storage.readonly
-        copied.steps = leaf.steps
-        self._pairs.append((leaf, copied, marked))
-        return copied
-
-    def write_back(self) -> None:
-        """Carry writes to the marked copies over to the arrays they stand for, once."""
-        for original, copied, before in self._pairs:
-            if copied.storage.value != before:
-                original.write(copied.storage.value)
-        for original, made, items in self._containers:
-            if isinstance(original, tuple):
-                continue
-            for (key, child), before in zip(children(made), items, strict=False):
-                if child is before:
-                    continue
-                if isinstance(original, dict | list):
-                    original[key] = child
-                else:
-                    object.__setattr__(original, key, child)
+from graphc.trace.marked import Marked, like, mark, refuse_shared_writes
+from graphc.trace.trees import leaves, unflatten
+from graphc.trace.values import TracedNumber, is_traced
 
 
 def _loss_value(loss: Any) -> Value:
@@ -110,17 +41,6 @@ def _loss_value(loss: Any) -> Value:
     return value
 
 
-def _like(leaf: Any, value: Value) -> Any:
-    """A gradient of the kind of its leaf: array, NumPy scalar or Python number."""
-    if type(leaf) in (float, complex):
-        return number(value, type(leaf))
-    if type(leaf) is TracedNumber:
-        return number(value, leaf.python_type)
-    if type(leaf) is TracedScalar or (isinstance(leaf, np.generic) and not is_traced(leaf)):
-        return scalar(value)
-    return fresh_array(value)
-
-
 @locates
 def traced_gradient(
     function: Any,
@@ -136,19 +56,20 @@ def traced_gradient(
             nothing to differentiate by.
     """
     trace = active()
-    positions = _positions(argnums, len(args))
+    positions = positions_of(argnums, len(args))
     given = list(args)
-    marked = {k: _Marked(args[k]) for k in positions}
+    marked = {k: Marked(args[k], mark) for k in positions}
     for k in positions:
         if not any(value is not None for value in marked[k].values):
             raise DTypeError(
                 f"grad by argument {k} needs a floating array, number, or container of them, "
-                f"but it is {_describe(args[k])}",
+                f"but it is {described(args[k])}",
                 hint="Make it floating (np.asarray(x, float), or 3.0 for 3), or choose other "
                 "arguments with argnums=.",
             )
         given[k] = marked[k].tree
     result = function(*given, **kwargs)
+    refuse_shared_writes(list(marked.values()), args)
     for k in positions:
         marked[k].write_back()
     loss = result
@@ -156,24 +77,32 @@ def traced_gradient(
         if not (isinstance(result, tuple) and len(result) == 2):
             raise TraceError("has_aux=True needs a function that returns a pair (loss, other)")
         loss = result[0]
-    value = _loss_value(loss)
+    total = _loss_value(loss)
     wanted = [v for k in positions for v in marked[k].values if v is not None]
-    found = gradients([value], [ops.full_like(value, 1)], wanted, trace.notes)
+    (cut,) = in_segments([total], wanted, trace.capture.policy.segments, trace.hint, trace.notes)
+    if cut != total:
+        # The value is that of the run that the gradient goes through: no other need be made.
+        total, value = cut, like(loss, cut)
+        result = (value, *result[1:]) if has_aux else value
+    found = gradients([total], [ops.full_like(total, 1)], wanted, trace.notes)
     by_mark = dict(zip(wanted, found, strict=True))
     trees = []
     for k in positions:
         filled: list[Any] = []
-        for leaf, mark in zip(leaves(args[k]), marked[k].values, strict=True):
-            if mark is None:
+        for leaf, by in zip(leaves(args[k]), marked[k].values, strict=True):
+            if by is None:
                 filled.append(None)
                 continue
-            gradient = by_mark[mark]
-            filled.append(_like(leaf, ops.zeros(mark.tensor) if gradient is None else gradient))
+            gradient = by_mark[by]
+            filled.append(like(leaf, ops.zeros(by.tensor) if gradient is None else gradient))
         trees.append(unflatten(args[k], filled))
+    for k in positions:
+        result = marked[k].relocated(result)
     return result, trees[0] if isinstance(argnums, int) else tuple(trees)
 
 
-def _positions(argnums: int | Sequence[int], count: int) -> list[int]:
+def positions_of(argnums: int | Sequence[int], count: int) -> list[int]:
+    """`argnums` as positions counted from the front."""
     wanted = [argnums] if isinstance(argnums, int) else list(argnums)
     for position in wanted:
         if not -count <= position < count:
@@ -184,7 +113,8 @@ def _positions(argnums: int | Sequence[int], count: int) -> list[int]:
     return [position % count for position in wanted]
 
 
-def _describe(argument: Any) -> str:
+def described(argument: Any) -> str:
+    """What an argument is, for an error message."""
     if is_traced(argument):
         text = argument.description if hasattr(argument, "description") else "int"
         return f"{'an' if text[0] in 'aei' else 'a'} {text}"

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from graphc.errors import GraphcError, Location, TraceError
-from graphc.ir import Graph, Value, close, topological
+from graphc.ir import INPUT, Graph, Value, close, topological
 from graphc.trace.call_code import MISS, evaluate, guarded
 from graphc.trace.capture import Capture, Policy
 from graphc.trace.context import Respecialize, SizeGuard, Trace, tracing
@@ -183,6 +183,17 @@ def _trace_once(
             raise _located_at(error, fn) from None
 
 
+def _refuse_leaks(outputs: Sequence[Value], inputs: Sequence[Input]) -> None:
+    """Raise TraceError if a result reads what exists only inside a vmap, scan or the like."""
+    known = {item.value.node for item in inputs}
+    if any(node.op is INPUT and node not in known for node in topological(outputs)):
+        raise TraceError(
+            "a value of one step or example is kept outside the function that was given it (in "
+            "an attribute, a list, a global or a nonlocal), in a scan, vmap or the like",
+            hint="Return it from that function instead, or carry it.",
+        )
+
+
 def _located_at(error: GraphcError, fn: Any) -> GraphcError:
     """`error` with the line of the function's definition, if it has none."""
     code = getattr(fn, "__code__", None)
@@ -219,6 +230,7 @@ class _Builder:
             self.written.append(None)
         self.written += [None] * (len(self.outputs) - len(self.written))
         keep = self._needed()
+        _refuse_leaks(self.outputs, inputs)
         graph = close(
             [inputs[k].value for k in keep],
             self.outputs,
@@ -309,7 +321,8 @@ class _Builder:
         if id(value) in self.memo:
             return self.memo[id(value)][1]
         expression = self._expression(value)
-        if is_traced(value) or isinstance(value, dict | list):
+        shared = is_traced(value) or isinstance(value, dict | list)
+        if shared or hasattr(type(value), "__graphc_deliver__"):
             expression = self._local(expression)
             self.memo[id(value)] = (value, expression)
         return expression
@@ -328,6 +341,8 @@ class _Builder:
             return f"{self.capture.constant(value)}.copy()"
         if kind is ObjectProxy or issubclass(kind, ObjectProxy):
             return str(value._graphc_source)
+        if hasattr(kind, "__graphc_deliver__"):
+            return self._deliver(value.__graphc_deliver__())
         for container in self.capture.containers:
             if container.copy is value:
                 return container.source

@@ -19,6 +19,7 @@ from graphc.loops import (
     Select,
 )
 from graphc.simplify.algebra import simplify
+from graphc.tangent import push_forward
 from graphc.types import TensorType, evaluate_size, is_inexact, substitute, supported_dtype
 from graphc.verify import verify
 
@@ -110,6 +111,44 @@ def check_derivatives(build, arrays, order=2, wrt=None, seed=0, rtol=1e-6):
         assert abs(actual - expected) <= rtol * scale, (level, actual, expected)
         if level < order:
             graph = _next_level(gradient, wrt, len(arrays), rng)
+
+
+def check_tangents(build, arrays, order=2, wrt=None, seed=0, rtol=1e-6):
+    """Tangents of `build` against central differences, and against reverse mode, up to `order`.
+
+    Each level pushes forward the level below; reverse mode of it must agree.
+    """
+    rng = np.random.default_rng(seed)
+    arrays = [np.asarray(array) for array in arrays]
+    if wrt is None:
+        wrt = [k for k, array in enumerate(arrays) if is_inexact(array.dtype)]
+    graph = graph_of(lambda *values: projected(as_tuple(build(*values)), rng), arrays)
+    for level in range(1, order + 1):
+        directions = {k: random_like(rng, type_of(arrays[k])) for k in wrt}
+        pushed = verify(push_forward(graph, wrt))
+        value, tangent = evaluate(pushed, [*arrays, *directions.values()])
+        np.testing.assert_array_equal(value, evaluate(graph, arrays)[0])
+        simpler = evaluate(verify(simplify(pushed)), [*arrays, *directions.values()])[1]
+        np.testing.assert_allclose(simpler, tangent, rtol=1e-12, atol=1e-12)
+
+        def along(distance, directions=directions, graph=graph):
+            moved = [a + distance * directions.get(k, 0) for k, a in enumerate(arrays)]
+            moved = [m.astype(a.dtype) for m, a in zip(moved, arrays, strict=True)]
+            return float(evaluate(graph, moved)[0])
+
+        near = along(STEP) - along(-STEP)
+        far = along(2 * STEP) - along(-2 * STEP)
+        expected = (8 * near - far) / (12 * STEP)
+        scale = max(1.0, abs(expected))
+        assert abs(tangent - expected) <= rtol * scale, (level, tangent, expected)
+        found = evaluate(verify(differentiate(graph, wrt)), [*arrays, np.float64(1)])
+        pairs = zip(found, directions.values(), strict=True)
+        reverse = sum(np.sum(g * u).real for g, u in pairs)
+        np.testing.assert_allclose(tangent, reverse, rtol=1e-9, atol=1e-9)
+        if level < order:
+            inputs = [fresh_input(value.type) for value in graph.inputs]
+            seeds = [ops.constant(direction) for direction in directions.values()]
+            graph = close(inputs, inline(pushed, [*inputs, *seeds])[1:])
 
 
 def _next_level(gradient, wrt, count, rng):

@@ -235,6 +235,25 @@ def flat_argmax(x):
     return np.argmax(moved.reshape(3, -1), axis=1)
 
 
+def checkpointed(x, y):
+    inputs = [fresh_input(x.type), fresh_input(y.type)]
+    inner = ops.sin(ops.multiply(*inputs))
+    body = close(inputs, [ops.cos(inner), ops.argmax(inner, (0,))])
+    return ops.checkpoint(body, [x, y])
+
+
+def with_own_derivative(x, n, y):
+    """``sin(x) * y``, a result without derivative, and the derivative as a user would give it."""
+    own = [fresh_input(value.type) for value in (x, n, y)]
+    result = ops.multiply(ops.sin(own[0]), own[2])
+    primal = close(own, [result, own[1]])
+    forward = close(own, [result, own[1], ops.cos(own[0]), ops.sin(own[0]), own[2]])
+    taken = [fresh_input(x.type) for _ in range(4)]
+    cosine, sine, factor, g = taken
+    pulled = [ops.multiply(g, ops.multiply(cosine, factor)), ops.multiply(g, sine)]
+    return ops.custom_vjp(primal, forward, close(taken, pulled), (0, 2), (x, n, y))
+
+
 ZERO_ROW = np.array([[1.5, 0.0, 2.0, -1.0], [0.0, 3.0, 0.0, 2.0], [1.0, 2.0, 3.0, 4.0]])
 LOOP = (normal(3), np.int64(5), normal(4, 3), normal(3))
 
@@ -378,6 +397,19 @@ SAMPLES = {
         Sample(ops.matmul, (X > 0, X.T > 0.5), lambda a, b: (a.astype(int) @ b.astype(int)) > 0),
     ],
     "mark": [Sample(lambda x: ops.mark(x, 3), (X,), lambda x: x)],
+    "barrier": [Sample(lambda x, y: ops.barrier(x, [y]), (X, CUBE), lambda x, y: x, (0,))],
+    "closed_over": [Sample(ops.closed_over, (X,), lambda x: x, ())],
+    "checkpoint": [
+        Sample(
+            checkpointed,
+            (X, X.T.reshape(3, 4)),
+            lambda x, y: (np.cos(np.sin(x * y)), np.argmax(np.sin(x * y), axis=0)),
+            order=3,
+        ),
+    ],
+    "custom_vjp": [
+        Sample(with_own_derivative, (X, ROWS, X + 1), lambda x, n, y: (np.sin(x) * y, n), (0, 2)),
+    ],
     "stop_gradient": [Sample(ops.stop_gradient, (X,), lambda x: x, ())],
     "scan": [
         Sample(scan, LOOP, scanned, (0, 2, 3), 3),

@@ -226,7 +226,7 @@ def test_small_constants_are_inlined():
 
 def test_ops_lower_in_a_known_way():
     without = {name for name, op in OPS.items() if op.lower is None}
-    assert without == {"token"}
+    assert without == {"token", "checkpoint", "custom_vjp"}  # gone once a graph is simplified
     assert all(isinstance(OPS[name].lower, Elementwise) for name in POINTWISE)
 
 

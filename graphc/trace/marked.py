@@ -1,0 +1,196 @@
+"""Arguments whose leaves are replaced while a function runs, and what it wrote to them after it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from graphc import ops
+from graphc.errors import TraceError
+from graphc.ir import Value
+from graphc.trace.convert import array_like
+from graphc.trace.sizes import TracedSize
+from graphc.trace.trees import children, is_container, leaves, tree_map, with_children
+from graphc.trace.values import (
+    TracedArray,
+    TracedNumber,
+    TracedScalar,
+    fresh_array,
+    is_traced,
+    number,
+    scalar,
+)
+from graphc.trace.views import PickStep
+from graphc.types import is_inexact
+
+_marks = itertools.count()
+
+
+def mark(value: Value) -> Value | None:
+    """`value` told apart from every other use of it; None where it has no derivative."""
+    return ops.mark(value, next(_marks)) if is_inexact(value.dtype) else None
+
+
+def as_traced(leaf: Any) -> Any:
+    """A leaf as a traced value of its kind, if it is a number or an array; ints stay static."""
+    if isinstance(leaf, np.ndarray | np.generic) and not is_traced(leaf):
+        return array_like(leaf)
+    if type(leaf) in (float, complex):
+        return number(array_like(leaf).value, type(leaf))
+    return leaf
+
+
+def like(leaf: Any, value: Value) -> Any:
+    """`value` as what its leaf is: an array, a NumPy scalar or a Python number."""
+    if type(leaf) in (float, complex):
+        return number(value, type(leaf))
+    if type(leaf) is TracedNumber:
+        return number(value, leaf.python_type)
+    if type(leaf) is TracedScalar or (isinstance(leaf, np.generic) and not is_traced(leaf)):
+        return scalar(value)
+    return fresh_array(value)
+
+
+class Marked:
+    """A tree like an argument's, with values of its own in place of its leaves.
+
+    `values` has the new value of each leaf, or None where ``replace(value)`` is None or the leaf
+    is no array or number. Writes to the copies reach the originals by `write_back`.
+    """
+
+    def __init__(self, tree: Any, replace: Callable[[Value], Value | None]) -> None:
+        self.values: list[Value | None] = []
+        self.leaves: list[Any] = []
+        self._replace = replace
+        self._pairs: list[tuple[TracedArray, TracedArray, Value]] = []
+        self._containers: list[tuple[Any, Any, list[Any]]] = []
+        self.tree = self._mark(tree)
+
+    def _mark(self, tree: Any) -> Any:
+        if tree is None:
+            return None
+        if is_container(tree):
+            items = [self._mark(child) for _, child in children(tree)]
+            made = with_children(tree, items)
+            self._containers.append((tree, made, items))
+            return made
+        return self._leaf(tree)
+
+    def _leaf(self, leaf: Any) -> Any:
+        leaf = as_traced(leaf)
+        self.leaves.append(leaf)
+        plain = not is_traced(leaf) or type(leaf) is TracedSize
+        marked = None if plain else self._replace(leaf.value)
+        self.values.append(marked)
+        if marked is None:
+            return leaf
+        copied = like(leaf, marked)
+        if type(copied) is TracedArray:
+            copied.storage.readonly = leaf.storage.readonly
+            copied.steps = leaf.steps
+            self._pairs.append((leaf, copied, marked))
+        return copied
+
+    @property
+    def replaced(self) -> list[tuple[Any, Value]]:
+        """The leaves that were replaced, each with its new value."""
+        pairs = zip(self.leaves, self.values, strict=True)
+        return [(leaf, value) for leaf, value in pairs if value is not None]
+
+    def written(self) -> list[Value]:
+        """What the copies that were written hold now."""
+        return [copied.storage.value for _, copied, _ in self.changed()]
+
+    def seen_as(self, array: TracedArray) -> TracedArray | None:
+        """A view of a copy as that view of its original; None for any other array."""
+        for original, copied, _ in self._pairs:
+            if array.storage is copied.storage:
+                path = (*original.path, *array.path)
+                return TracedArray(original.storage, path, array.steps, array.origin)
+        return None
+
+    def relocated(self, tree: Any) -> Any:
+        """`tree` with views of the copies as views of the originals; itself if it has none."""
+        copies = {id(copied.storage) for _, copied, _ in self._pairs}
+        arrays = [leaf for leaf in leaves(tree) if type(leaf) is TracedArray]
+        if not any(id(array.storage) in copies for array in arrays):
+            return tree
+
+        def moved(leaf: Any) -> Any:
+            found = self.seen_as(leaf) if type(leaf) is TracedArray else None
+            return leaf if found is None else found
+
+        return tree_map(moved, tree)
+
+    def changed(self) -> list[tuple[TracedArray, TracedArray, Value]]:
+        """The arrays that were written: original, copy, and the copy's value before."""
+        return [pair for pair in self._pairs if pair[1].storage.value != pair[2]]
+
+    def write_back(self, outside: Callable[[Value], Value] | None = None) -> None:
+        """Carry writes to the copies over to the arrays they stand for, once.
+
+        ``outside(value)`` is what a value of the function's is to the caller; by default the same.
+        """
+        for original, copied, _ in self.changed():
+            value = copied.storage.value
+            original.write(value if outside is None else outside(value))
+        for original, made, items in self._containers:
+            if isinstance(original, tuple):
+                continue
+            for (key, child), before in zip(children(made), items, strict=False):
+                if child is before:
+                    continue
+                moved = child if outside is None else moved_outside(child, outside)
+                if isinstance(original, dict | list):
+                    original[key] = moved
+                else:
+                    object.__setattr__(original, key, moved)
+
+
+def refuse_shared_writes(marked: Sequence[Marked], args: Any) -> None:
+    """Refuse writes to an argument whose memory another argument shares.
+
+    The copies are apart, so the other would not see what is written.
+
+    Raises:
+        TraceError: the function has written one of them.
+    """
+    arrays = [leaf for leaf in leaves(args) if type(leaf) is TracedArray]
+    for original in (pair[0] for one in marked for pair in one.changed()):
+        if sum(_overlap(original, other) for other in arrays) > 1:
+            raise TraceError(
+                "a transformed function writes to an argument that shares memory with another",
+                hint="Pass a copy of one of them, as with x.copy().",
+            )
+
+
+def _overlap(array: TracedArray, other: TracedArray) -> bool:
+    """Whether two views of one storage have an element in common, in the call that is traced."""
+    if array.storage is not other.storage:
+        return False
+    if array.path == other.path:
+        return True
+    if any(isinstance(step, PickStep) for step in (*array.path, *other.path)):
+        return True
+    hint = array.origin.hint
+    whole = np.empty([hint(s) for s in array.storage.value.shape], array.storage.value.dtype)
+    views = []
+    for path in (array.path, other.path):
+        view = whole
+        for step in path:
+            view = step.replay(view, hint)
+        views.append(view)
+    return bool(np.shares_memory(views[0], views[1]))
+
+
+def moved_outside(tree: Any, outside: Callable[[Value], Value]) -> Any:
+    """A tree of the function's with its values as they are to the caller."""
+
+    def moved(leaf: Any) -> Any:
+        is_value = is_traced(leaf) and type(leaf) is not TracedSize
+        return like(leaf, outside(leaf.value)) if is_value else leaf
+
+    return tree_map(moved, tree)

@@ -1,0 +1,55 @@
+"""What all transformations share: traced in a traced function, compiled when called on arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import update_wrapper
+from types import MethodType
+from typing import Any
+
+from graphc import specialize
+from graphc.options import Options
+from graphc.trace.context import current
+
+
+class Transform:
+    """A function made from another. In a traced function it is traced through, else it compiles."""
+
+    def __init__(self, function: Callable[..., Any], name: str) -> None:
+        if not callable(function):
+            raise TypeError(f"{name} takes a function, not a {type(function).__name__}")
+        update_wrapper(self, function)
+        self.__wrapped__ = function
+        self.__name__ = f"{name}({getattr(function, '__name__', type(function).__name__)})"
+
+    def traced(self, *args: Any, **kwargs: Any) -> Any:
+        """What a call does while it is traced."""
+        raise NotImplementedError
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if current() is not None:
+            return self.traced(*args, **kwargs)
+        if specialize.is_eager():
+            return specialize.run_eagerly(self, args, kwargs)
+        forms = specialize.specializations_of(self, self.__name__, Options())
+        return forms.call(self, args, kwargs, ())
+
+    def __get__(self, instance: object | None, owner: type | None = None) -> Transform:
+        return self if instance is None else self._with(MethodType(self.__wrapped__, instance))
+
+    def _parameters(self) -> tuple[Any, ...]:
+        """What decides the code besides the function."""
+        return ()
+
+    def _with(self, function: Callable[..., Any]) -> Transform:
+        """The same transformation of another function."""
+        raise NotImplementedError
+
+    def __graphc_fingerprint__(self) -> Any:
+        return (type(self), self._parameters(), specialize.fingerprint(self.__wrapped__))
+
+    def __graphc_rewrap__(self, capture: Any, source: str) -> Any:
+        capture.require(f"type({source}) is {capture.constant(type(self))}")
+        held = capture.constant(self._parameters())
+        capture.require(f"{source}._parameters() == {held}")
+        return self._with(capture.wrap(self.__wrapped__, f"{source}.__wrapped__"))
