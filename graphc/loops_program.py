@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias, Union
+from typing import Protocol, TypeAlias
 
 import numpy as np
 
@@ -33,7 +33,7 @@ class Leading:
     size: Size
 
 
-Argument: TypeAlias = Union[Size, str, Buffer, Address, Leading]
+Argument: TypeAlias = Size | str | Buffer | Address | Leading
 
 
 class ProgramBuilder(Protocol):

@@ -151,6 +151,3 @@ class Builder:
                     forms.append("integer")
         places.append((self.operands.function(routine), 0))
         return Tile("routine", tuple(places), tuple(sizes), (routine, *forms))
-
-
-

@@ -58,6 +58,10 @@ from graphc.ops.exponential import (
     power,
     sqrt,
 )
+from graphc.ops.factor import (
+    cholesky,
+    qr,
+)
 from graphc.ops.index import (
     gather,
     scatter,
@@ -74,6 +78,10 @@ from graphc.ops.integer import (
     lcm,
     left_shift,
     right_shift,
+)
+from graphc.ops.least_squares import (
+    lstsq,
+    pseudo_inverse,
 )
 from graphc.ops.linalg import (
     matmul,
@@ -110,6 +118,9 @@ from graphc.ops.reduce import (
 from graphc.ops.registry import (
     OPS,
 )
+from graphc.ops.require import (
+    require,
+)
 from graphc.ops.rounding import (
     ceil,
     copysign,
@@ -144,6 +155,12 @@ from graphc.ops.slicing import (
     flip,
     slice_,
 )
+from graphc.ops.solve import (
+    inverse_matrix,
+    slogdet,
+    solve,
+    solve_triangular,
+)
 from graphc.ops.special import (
     digamma,
     entr,
@@ -159,6 +176,24 @@ from graphc.ops.special import (
     softplus,
     xlog1py,
     xlogy,
+)
+from graphc.ops.spectral import (
+    eig,
+    eigh,
+    eigvals,
+    eigvalsh,
+    svd,
+    svdvals,
+)
+from graphc.ops.triangle import (
+    adjoint,
+    diagonal_only,
+    hermitian_cotangent,
+    identity,
+    lower,
+    strictly_lower,
+    upper,
+    with_diagonal,
 )
 from graphc.ops.trigonometric import (
     arccos,
@@ -184,6 +219,7 @@ __all__ = [
     "absolute",
     "absorbing_multiply",
     "add",
+    "adjoint",
     "all_",
     "angle",
     "any_",
@@ -204,6 +240,7 @@ __all__ = [
     "cast",
     "cbrt",
     "ceil",
+    "cholesky",
     "complex_",
     "complex_dtype",
     "concatenate",
@@ -215,9 +252,14 @@ __all__ = [
     "cosh",
     "debug_print",
     "deg2rad",
+    "diagonal_only",
     "digamma",
     "divide",
     "divmod_",
+    "eig",
+    "eigh",
+    "eigvals",
+    "eigvalsh",
     "embed",
     "entr",
     "equal",
@@ -244,8 +286,11 @@ __all__ = [
     "greater",
     "greater_equal",
     "heaviside",
+    "hermitian_cotangent",
     "hypot",
+    "identity",
     "imag",
+    "inverse_matrix",
     "invert",
     "iota",
     "is_zero",
@@ -270,6 +315,8 @@ __all__ = [
     "logical_or",
     "logical_xor",
     "logit",
+    "lower",
+    "lstsq",
     "mark",
     "masked_multiply",
     "matmul",
@@ -287,10 +334,13 @@ __all__ = [
     "polygamma",
     "power",
     "prod",
+    "pseudo_inverse",
+    "qr",
     "rad2deg",
     "real",
     "reciprocal",
     "remainder",
+    "require",
     "reshape",
     "right_shift",
     "rint",
@@ -304,13 +354,19 @@ __all__ = [
     "sinh",
     "size_value",
     "slice_",
+    "slogdet",
     "softplus",
+    "solve",
+    "solve_triangular",
     "spacing",
     "sqrt",
     "square",
     "stop_gradient",
+    "strictly_lower",
     "subtract",
     "sum_",
+    "svd",
+    "svdvals",
     "tan",
     "tanh",
     "to_complex",
@@ -319,6 +375,8 @@ __all__ = [
     "trunc",
     "uniform",
     "update",
+    "upper",
+    "with_diagonal",
     "xlog1py",
     "xlogy",
     "zeros",

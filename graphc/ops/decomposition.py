@@ -103,9 +103,7 @@ def deliver(
         outside = compare("less", row, column) if keep == "lower" else compare("less", column, row)
         return Select(outside, Const(0, source.dtype), found, source.dtype)
 
-    builder.add(
-        *builder.nest(shape, lambda index: [builder.result(output, index, value(index))])
-    )
+    builder.add(*builder.nest(shape, lambda index: [builder.result(output, index, value(index))]))
 
 
 def deliver_vector(builder: ProgramBuilder, output: int, source: Buffer, size: Size) -> None:

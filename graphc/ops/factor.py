@@ -131,7 +131,7 @@ def check_least(name: str, m: Size, n: Size, k: Size) -> Size:
 
 def _qr_vjp(driver: Driver, node: Node, cotangents: Cotangents) -> Cotangents:
     (a,) = node.inputs
-    *batch, m, n = a.shape
+    m, n = a.shape[-2:]
     k, mode = node["k"], node["mode"]
     by_q, by_r = (None, cotangents[0]) if mode == "r" else cotangents
     q, r = node.outputs if mode == "reduced" or (mode, m) == ("complete", k) else qr(a, k=k)
@@ -202,9 +202,7 @@ def _qr_program(node: Node, builder: ProgramBuilder) -> None:
     if inner != n:
         made = builder.scratch("reflectors", dtype, (inner, m))
         builder.add(
-            *builder.nest(
-                (k, m), lambda at: [builder.store(made, at, builder.load(matrix, *at))]
-            )
+            *builder.nest((k, m), lambda at: [builder.store(made, at, builder.load(matrix, *at))])
         )
     generate = letter + ("orgqr" if dtype.kind == "f" else "ungqr")
     builder.call(generate, m, inner, k, made, lead, factors, work, room, problem=problem)

@@ -110,7 +110,7 @@ def _lstsq_program(node: Node, builder: ProgramBuilder) -> None:
         *builder.nest(
             (m, count),
             lambda at: [builder.store(right, (at[1], at[0]), builder.element(1, at))],
-        )
+        ),
     )
     values = builder.scratch("values", real_, (k,))
     tolerance = builder.scratch("tolerance", real_, (1,))
@@ -124,7 +124,9 @@ def _lstsq_program(node: Node, builder: ProgramBuilder) -> None:
     divided = k * (2 * SMALL + 8 * levels)
     spaces: tuple[Any, ...]
     if dtype.kind == "f":
-        room = 12 * k + divided + k * (count + 1) + (SMALL + 1) ** 2 + BLOCK * (m + n + count + 1) + 1
+        room = (
+            12 * k + divided + k * (count + 1) + (SMALL + 1) ** 2 + BLOCK * (m + n + count + 1) + 1
+        )
         spaces = (builder.scratch("work", dtype, (room,)), room)
     else:
         room = 2 * k + k * (count + 1) + BLOCK * (m + n + count + 1) + k * k + 1

@@ -19,6 +19,7 @@ from graphc.loops import (
     Const,
     Expr,
     If,
+    Index,
     Let,
     Local,
     Position,
@@ -52,7 +53,7 @@ Attributes = dict[str, Any]
 SINGULAR = "Singular matrix"
 
 
-# --- solve ----------------------------------------------------------------------------------------
+# --- solve: attr checked --------------------------------------------------------------------------
 
 
 def _infer_solve(types: Types, attrs: Attributes, regions: tuple[Graph, ...]) -> Types:
@@ -67,7 +68,7 @@ def _solve_vjp(driver: Driver, node: Node, cotangents: Cotangents) -> Cotangents
     (g,) = cotangents
     assert g is not None
     a, _ = node.inputs
-    by_b = solve(matrix_transpose(a), g)
+    by_b = solve(matrix_transpose(a), g, checked=node["checked"])
     return negative(matmul(by_b, matrix_transpose(node.out()))), by_b
 
 
@@ -78,38 +79,72 @@ def _solve_program(node: Node, builder: ProgramBuilder) -> None:
     pivots = builder.scratch("pivots", INT64, (n,))
     routine = LETTERS[node.out().dtype.name] + "gesv"
     lead = Leading(n)
-    builder.call(routine, n, count, matrix, lead, pivots, right, lead, problem=SINGULAR)
-    deliver(builder, 0, right, (n, count))
+    given = (n, count, matrix, lead, pivots, right, lead)
+    if node["checked"]:
+        builder.call(routine, *given, problem=SINGULAR)
+        deliver(builder, 0, right, (n, count))
+        return
+    info = builder.scratch("info", INT64, (1,))
+    builder.add(builder.store(info, (0,), Const(0, INT64)))
+    builder.call(routine, *given, info)
+    dtype = node.out().dtype
+    regular = Apply("equal", (builder.load(info, 0), Const(0, INT64)), BOOL)
+
+    def element(index: Index) -> list[Stmt]:
+        row, column = index
+        found = builder.load(right, column, row)
+        return [builder.result(0, index, Select(regular, found, Const(np.nan, dtype), dtype))]
+
+    builder.add(*builder.nest((n, count), element))
+
+
+def _evaluate_solve(driver: Driver, node: Node, arrays: list[Any]) -> tuple[Any, ...]:
+    if node["checked"]:
+        return by_numpy(np.linalg.solve, *arrays)
+    a, b = arrays
+    x = np.empty_like(b)
+    for place in np.ndindex(*a.shape[:-2]):
+        try:
+            x[place] = np.linalg.solve(a[place], b[place])
+        except np.linalg.LinAlgError:
+            x[place] = np.nan
+    return (x,)
 
 
 SOLVE = register(
     Op(
         "solve",
         _infer_solve,
-        lambda driver, node, arrays: by_numpy(np.linalg.solve, *arrays),
+        _evaluate_solve,
         _solve_vjp,
         Template("program", _solve_program),
+        attributes={"checked": "bool"},
     )
 )
 
 
-def solve(a: Value, b: Value) -> Value:
+def solve(a: Value, b: Value, *, checked: bool = True) -> Value:
     """x in ``a @ x = b``, of (*batch, n, n) and (*batch, n, k).
+
+    Args:
+        a: matrices.
+        b: right sides.
+        checked: whether a singular matrix raises, rather than give NaN.
 
     Raises:
         ShapeError, DTypeError: they do not fit.
         LinAlgError: at run time, a matrix is singular.
     """
-    return make(SOLVE, (a, b)).out()
+    return make(SOLVE, (a, b), {"checked": checked}).out()
 
 
-def inverse_matrix(a: Value) -> Value:
-    """The inverse of square matrices.
+def inverse_matrix(a: Value, *, checked: bool = True) -> Value:
+    """The inverse of square matrices; see `solve`.
 
     Raises:
         LinAlgError: at run time, a matrix is singular.
     """
-    return solve(a, identity(a.shape[:-2], a.shape[-1], a.dtype))
+    return solve(a, identity(a.shape[:-2], a.shape[-1], a.dtype), checked=checked)
 
 
 # --- solve_triangular: attrs lower, unit ----------------------------------------------------------

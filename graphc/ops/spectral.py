@@ -70,7 +70,7 @@ def _like(x: Value, dtype: np.dtype) -> Value:
     return to_complex(x) if dtype.kind == "c" else x
 
 
-def _scaled(x: Value, factors: Value) -> Value:
+def scaled(x: Value, factors: Value) -> Value:
     """The columns of `x` times real `factors`."""
     return multiply(x, _as_rows(_like(factors, x.dtype), x.shape))
 
@@ -201,7 +201,9 @@ def _svd_vjp(driver: Driver, node: Node, cotangents: Cotangents) -> Cotangents:
                     "smaller size: they are not determined by the matrix",
                     hint="Use full_matrices=False.",
                 )
-    u, s, vh = node.outputs if mode == "reduced" or m == n == k and mode == "full" else svd(a, k=k)
+    u, s, vh = (
+        node.outputs if mode == "reduced" or (m == n == k and mode == "full") else svd(a, k=k)
+    )
     gradient_u = zeros(u.tensor) if by_u is None else conjugate(by_u)
     gradient_v = zeros(adjoint(vh).tensor) if by_vh is None else matrix_transpose(by_vh)
     gradient_s = zeros(s.tensor) if by_s is None else by_s
@@ -235,9 +237,9 @@ def _svd_gradient(
         inner = add(inner, with_diagonal(complex_(zeros(phase.tensor), phase)))
     total = matmul(matmul(u, inner), vh)
     beyond_u = subtract(by_u, matmul(u, overlap_u))
-    total = add(total, matmul(_scaled(beyond_u, inverse_s), vh))
+    total = add(total, matmul(scaled(beyond_u, inverse_s), vh))
     beyond_v = subtract(by_v, matmul(adjoint(vh), overlap_v))
-    return add(total, matmul(u, adjoint(_scaled(beyond_v, inverse_s))))
+    return add(total, matmul(u, adjoint(scaled(beyond_v, inverse_s))))
 
 
 def _identity_element(builder: ProgramBuilder, made: Buffer, at: Index) -> list[Stmt]:
@@ -336,9 +338,10 @@ def _evaluate_eig(driver: Driver, node: Node, arrays: list[Any]) -> tuple[Any, .
 
 
 def _eig_vjp(driver: Driver, node: Node, cotangents: Cotangents) -> Cotangents:
-    """``V^-H (diag(G_w) + (V^H G_v - V^H V Re diag(V^H G_v)) * F) V^H``, ``F = 1 / conj(w_j - w_i)``.
+    """``V^-H (diag(G_w) + (V^H G_v - V^H V Re diag(V^H G_v)) * F) V^H``.
 
-    Vectors have length 1 and a phase that is free.
+    F has the inverse differences ``1 / conj(w_j - w_i)``. Vectors have length 1; their phases are
+    free.
     """
     (a,) = node.inputs
     by_values = cotangents[0]

@@ -80,7 +80,9 @@ def hermitian_cotangent(x: Value, is_lower: bool) -> Value:
     The element below the diagonal stands for itself and, conjugated, for the one above.
     """
     both = add(x, adjoint(x))
-    strict = strictly_lower(both) if is_lower else matrix_transpose(
-        strictly_lower(matrix_transpose(both))
+    strict = (
+        strictly_lower(both)
+        if is_lower
+        else matrix_transpose(strictly_lower(matrix_transpose(both)))
     )
     return add(strict, diagonal_only(real_part(x)))

@@ -315,7 +315,6 @@ class KernelWriter:
         self.line(depth, f"        {places[1]}, {strides[2]}, {strides[3]},")
         self.line(depth, f"        {places[2]}, {c_row})")
 
-
     def routine(self, stmt: Tile, depth: int) -> None:
         """The call of a Fortran routine: its arguments in order, letters as their codes."""
         name, *forms = stmt.options
