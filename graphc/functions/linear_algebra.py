@@ -31,7 +31,7 @@ from graphc.trace.context import active
 from graphc.trace.convert import broadcast_shapes, same_size, value_of
 from graphc.trace.dispatch import implements
 from graphc.trace.values import fresh_array
-from graphc.types import DTYPES, Shape, Size, real_dtype
+from graphc.types import DTYPES, Shape, Size, is_inexact, product, real_dtype
 
 _ONE = np.eye(1)
 EighResult: Any = type(np.linalg.eigh(_ONE))
@@ -349,14 +349,18 @@ def _tolerance(rcond: Any, batch: Shape) -> Value:
 @implements(np.linalg.pinv)
 def pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = _NO_VALUE) -> Any:
     """`numpy.linalg.pinv`: by least squares, of the same rank."""
-    matrix, dtype = double(need_matrices(as_array(a).value))
+    given = need_matrices(as_array(a).value)
+    matrix, dtype = double(given)
     if rcond is not None and rtol is not _NO_VALUE:
         raise ValueError("`rtol` and `rcond` can't be both set.")
     if rcond is None and rtol is None:
         sizes = [active().static(size) for size in matrix.shape[-2:]]
-        rcond = max(sizes) * float(np.finfo(dtype).eps)
+        rcond = max(sizes) * float(np.finfo(given.dtype).eps)
     elif rcond is None:
         rcond = 1e-15 if rtol is _NO_VALUE else rtol
+    if not is_inexact(given.dtype) and active().holds("==", product(given.shape[-2:]), 0):
+        flipped = (*given.shape[:-2], given.shape[-1], given.shape[-2])
+        return fresh_array(ops.zeros(given.tensor.with_shape(flipped)))
     if hermitian:
         strict = strictly_lower(need_square(matrix))
         matrix = ops.add(ops.add(strict, adjoint(strict)), diagonal_only(matrix))

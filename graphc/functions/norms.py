@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from graphc import ops
+from graphc.errors import UnsupportedError
 from graphc.functions.common import FLOAT64, as_array
 from graphc.functions.linear_algebra import (
     double,
@@ -19,8 +20,22 @@ from graphc.ops.solve import inverse_matrix
 from graphc.trace.context import active
 from graphc.trace.convert import normalized_axes, normalized_axis
 from graphc.trace.dispatch import implements
-from graphc.trace.values import TracedArray, TracedNumber, fresh_array
+from graphc.trace.values import TracedArray, TracedNumber, fresh_array, is_traced
 from graphc.types import is_inexact, product
+
+
+def _order(ord: Any) -> Any:
+    """The order of a norm, which must be known while tracing.
+
+    Raises:
+        UnsupportedError: it is traced.
+    """
+    if is_traced(ord):
+        raise UnsupportedError(
+            "the order of a norm decides what is computed, so it can't depend on data",
+            hint="Write it where it is used: np.linalg.norm(x, 1.5).",
+        )
+    return ord
 
 
 def _inexact(x: Any) -> TracedArray:
@@ -31,7 +46,7 @@ def _inexact(x: Any) -> TracedArray:
 @implements(np.linalg.norm)
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
     """`numpy.linalg.norm`, of all orders."""
-    array = _inexact(x)
+    array, ord = _inexact(x), _order(ord)
     if axis is None and (
         ord is None or (ord in ("fro", "f") and array.ndim == 2) or (ord == 2 and array.ndim == 1)
     ):
@@ -111,7 +126,7 @@ def _matrix_norm(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any
 @implements(np.linalg.vector_norm)
 def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:
     """`numpy.linalg.vector_norm`."""
-    array = _inexact(x)
+    array, ord = _inexact(x), _order(ord)
     return _vector_norm(array, ord, normalized_axes(axis, array.ndim), keepdims)
 
 
@@ -124,7 +139,7 @@ def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
 @implements(np.linalg.cond)
 def cond(x: Any, p: Any = None) -> Any:
     """`numpy.linalg.cond`: inf, and no error, where a matrix is singular."""
-    array = as_array(x)
+    array, p = as_array(x), _order(p)
     need_matrices(array.value)
     if active().holds("==", array.value.tensor.size, 0):
         raise np.linalg.LinAlgError("cond is not defined on empty arrays")
