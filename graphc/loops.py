@@ -267,12 +267,14 @@ class Template:
 
     ``matmul``, ``scatter_add``, ``scatter``, ``update``, ``scan``, ``print``, ``check``,
     ``program``: one with a `program` of its own (`graphc.loops_program`), run for each place of the
-    batch, which is operand 0 without its last `core` axes.
+    batch, which is operand 0 without its last `core` axes. With a `work`, the nanoseconds that one
+    place takes, the batch is split among threads: such a program calls no routine.
     """
 
     kind: str
     program: Callable[[Node, ProgramBuilder], None] | None = None
     core: int = 2
+    work: Callable[[Node], int] | None = None
 
 
 Lowering: TypeAlias = Elementwise | IndexMap | Element | Reduction | Template

@@ -3,6 +3,7 @@
 from graphc.functions import (
     contraction,
     creation,
+    fourier,
     joining,
     linear_algebra,
     matrices,

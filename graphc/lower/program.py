@@ -6,6 +6,7 @@ Routines of BLAS and LAPACK are called from the calling thread; they may use thr
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,7 +21,9 @@ from graphc.loops import (
     Expr,
     For,
     Index,
+    Let,
     Load,
+    Position,
     Require,
     Site,
     Stmt,
@@ -31,13 +34,17 @@ from graphc.loops import (
 from graphc.loops_program import Address, Argument, Leading
 from graphc.lower.launch import Launch, Step
 from graphc.lower.operands import Operands, kernel_of, nest
+from graphc.lower.product import STOP
 from graphc.ops import constant
-from graphc.types import DTYPES, Dim, Shape, Size
+from graphc.types import DTYPES, Dim, Shape, Size, floordiv, mod, product
 
 if TYPE_CHECKING:
     from graphc.lower.driver import Lowering
 
 INT64 = DTYPES["int64"]
+LEAST = 50_000
+"""Nanoseconds that a chunk should take: several times what it costs to start a thread."""
+MOST_CHUNKS = 64
 
 
 def lower_program(context: Lowering, node: Node) -> list[Step]:
@@ -47,28 +54,71 @@ def lower_program(context: Lowering, node: Node) -> list[Step]:
     assert template.program is not None
     first = node.inputs[0].shape
     batch = first[: len(first) - template.core]
+    if template.work is not None and product(batch) != 1:
+        return [_chunked(context, node, batch, template.work(node))]
     builder = Builder(context, node, len(batch))
 
     def one(index: Index) -> list[Stmt]:
-        builder.batch = index
-        assert template.program is not None
-        template.program(node, builder)
-        return builder.body
+        return builder.place(index)
 
     body = nest(batch, one)
     return [Launch(kernel_of(builder.operands, node.op.name, body, builder.sites))]
 
 
+def _chunked(context: Lowering, node: Node, batch: Shape, work: int) -> Step:
+    """The launch of a program whose places are split into chunks, each with scratch of its own.
+
+    How many places a chunk has follows from the sizes alone, never from the number of threads.
+    """
+    places = product(batch)
+    grain = max(1, LEAST // max(work, 1))
+    if isinstance(places, int):
+        grain = max(grain, -(-places // MOST_CHUNKS))
+    count = floordiv(places + (grain - 1), grain)
+    chunk = Dim.symbol(loop(0))
+    # Chunks that one thread runs in one go share its scratch, which then stays in cache.
+    builder = Builder(context, node, 2, count, Dim.symbol("lo"))
+    end = Dim.symbol(STOP)
+    inner = For(loop(1), chunk * grain, end, tuple(builder.place(_index(batch))))
+    limits = (Position((chunk + 1) * grain, INT64), Position(places, INT64))
+    last = Let(STOP, Apply("minimum", limits, INT64))
+    body = (For(loop(0), Dim.symbol("lo"), Dim.symbol("hi"), (last, inner)),)
+    kernel = kernel_of(builder.operands, node.op.name, body, builder.sites)
+    return Launch(replace(kernel, chunks=count))
+
+
+def _index(batch: Shape) -> Index:
+    """The index in the batch of the place whose number is the second loop's variable."""
+    number: Size = Dim.symbol(loop(1))
+    index: list[Size] = []
+    for size in reversed(batch[1:]):
+        index.append(mod(number, size))
+        number = floordiv(number, size)
+    return (number, *reversed(index))
+
+
 class Builder:
     """Gathers one program's statements; see `graphc.loops_program.ProgramBuilder`."""
 
-    def __init__(self, context: Lowering, node: Node, depth: int) -> None:
+    def __init__(
+        self, context: Lowering, node: Node, depth: int, chunks: Size = 1, chunk: Size = 0
+    ) -> None:
         self.node = node
+        self.chunks, self.chunk = chunks, chunk
         self.operands = Operands(context, node)
         self.depth = depth
         self.batch: Index = ()
         self.body: list[Stmt] = []
         self.sites: list[Site] = []
+
+    def place(self, index: Index) -> list[Stmt]:
+        """The statements of the program at one place of the batch."""
+        template = self.node.op.lower
+        assert isinstance(template, Template)
+        assert template.program is not None
+        self.batch = index
+        template.program(self.node, self)
+        return self.body
 
     def element(self, operand: int, index: Index) -> Expr:
         return self.operands.element(self.node.inputs[operand], (*self.batch, *index))
@@ -83,15 +133,19 @@ class Builder:
         free = name
         while free in taken:
             free += "_"
-        buffer = Buffer(free, key, "row", dtype, shape, contiguous_strides(shape))
+        held = (self.chunks, *shape)
+        buffer = Buffer(free, key, "row", dtype, held, contiguous_strides(held))
         self.operands.buffers.append(buffer)
         return buffer
 
     def load(self, buffer: Buffer, *index: Size) -> Expr:
-        return Load(buffer, index, buffer.dtype)
+        return Load(buffer, self._scratch_index(buffer, index), buffer.dtype)
 
     def store(self, buffer: Buffer, index: Index, value: Expr) -> Stmt:
-        return Store(buffer, index, value)
+        return Store(buffer, self._scratch_index(buffer, index), value)
+
+    def _scratch_index(self, buffer: Buffer, index: Index) -> Index:
+        return (self.chunk, *index) if buffer.role == "row" else index
 
     def result(self, output: int, index: Index, value: Expr) -> Stmt:
         made = self.node.out(output)
@@ -123,9 +177,9 @@ class Builder:
         if info is None:
             info = self.scratch("info", INT64, (1,))
         zero = Const(0, INT64)
-        self.body.append(Store(info, (0,), zero))
+        self.body.append(self.store(info, (0,), zero))
         self.body.append(self._call(routine, (*arguments, info)))
-        done = Apply("equal", (Load(info, (0,), INT64), zero), DTYPES["bool"])
+        done = Apply("equal", (self.load(info, 0), zero), DTYPES["bool"])
         self.body.append(Require(done, len(self.sites)))
         self.sites.append(Site(self.node, problem=problem, error=LinAlgError))
 

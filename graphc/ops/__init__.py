@@ -62,6 +62,9 @@ from graphc.ops.factor import (
     cholesky,
     qr,
 )
+from graphc.ops.fourier import (
+    fft,
+)
 from graphc.ops.index import (
     gather,
     scatter,
@@ -270,6 +273,7 @@ __all__ = [
     "exp2",
     "expit",
     "expm1",
+    "fft",
     "flip",
     "floor",
     "floor_divide",

@@ -194,6 +194,22 @@ MATRIX_SAMPLES = {
             (0,),
         ),
     ],
+    "fft": [
+        Sample(
+            lambda x, inverse=inverse, scale=scale: ops.fft(x, inverse=inverse, scale=scale),
+            (x,),
+            lambda x, inverse=inverse, norm=norm: (np.fft.ifft if inverse else np.fft.fft)(
+                x, norm=norm
+            ),
+        )
+        for inverse, scale, norm in (
+            (False, "one", "backward"),
+            (False, "root", "ortho"),
+            (True, "size", "backward"),
+            (True, "one", "forward"),
+        )
+        for x in (complex_(8), complex_(2, 15), complex_(3, 1), complex_(2, 17), complex_(0, 4))
+    ],
     "require": [
         Sample(
             lambda x, c: ops.require(x, c, "must be positive"),
