@@ -1,4 +1,4 @@
-"""Least squares of any rank, by the routine that NumPy calls: gelsd.
+"""Least squares and inverses of any rank, by the routines that NumPy calls: gelsd and gesdd.
 
 Derivative: G. H. Golub and V. Pereyra, The differentiation of pseudo-inverses and nonlinear least
 squares problems whose variables separate, SIAM J. Numer. Anal. 10 (1973).
@@ -12,21 +12,35 @@ import numpy as np
 
 from graphc.errors import DTypeError, ShapeError, UnsupportedError
 from graphc.ir import Cotangents, Driver, Graph, Node, Op, Value, make
-from graphc.loops import Const, Template
+from graphc.loops import (
+    Apply,
+    Cast,
+    Const,
+    Expr,
+    Index,
+    Let,
+    Local,
+    Select,
+    Stmt,
+    Template,
+)
 from graphc.loops_program import Leading, ProgramBuilder
 from graphc.ops.complex_ import conjugate
 from graphc.ops.decomposition import (
     BLOCK,
+    BOOL,
     INT64,
     LETTERS,
     by_numpy,
     columns,
     matrices,
+    number,
 )
 from graphc.ops.factor import check_least, smaller
 from graphc.ops.linalg import matmul, matrix_transpose
 from graphc.ops.pointwise import add, negative, subtract
 from graphc.ops.registry import register
+from graphc.ops.spectral import decompose
 from graphc.ops.triangle import adjoint, identity
 from graphc.types import Size, TensorType, Type, real_dtype
 
@@ -188,6 +202,85 @@ def lstsq(
     return x, rank, values
 
 
+# --- pinv: attr k ---------------------------------------------------------------------------------
+
+
+def _infer_pinv(types: Types, attrs: Attributes, regions: tuple[Graph, ...]) -> Types:
+    (a,) = matrices("pinv", types[0])
+    tolerance = types[1]
+    assert isinstance(tolerance, TensorType)
+    *batch, m, n = a.shape
+    check_least("pinv", m, n, attrs["k"])
+    if tolerance != TensorType(real_dtype(a.dtype), tuple(batch)):
+        raise ShapeError(f"pinv: {a} and a tolerance {tolerance} do not fit")
+    return (a.with_shape((*batch, n, m)),)
+
+
+def _pinv_vjp(driver: Driver, node: Node, cotangents: Cotangents) -> Cotangents:
+    (g,) = cotangents
+    assert g is not None
+    return _pseudo_inverse_cotangent(node.inputs[0], node.out(), g), None
+
+
+def _pinv_program(node: Node, builder: ProgramBuilder) -> None:
+    """By rows v diag(1 / s) u^H is by columns conj(u) diag(1 / s) conj(v^H), a product by BLAS."""
+    a = node.inputs[0]
+    m, n = a.shape[-2:]
+    k, dtype, real_ = node["k"], a.dtype, real_dtype(a.dtype)
+    u, values, vh = decompose(node, builder, "reduced", k)
+
+    def conjugated(x: Expr) -> Expr:
+        return Apply("conjugate", (x,), dtype) if dtype.kind == "c" else x
+
+    def inverse(row: Size) -> Expr:
+        value = builder.load(values, row)
+        bound = Apply("multiply", (builder.element(1, ()), builder.load(values, 0)), real_)
+        small = Apply("less_equal", (value, bound), BOOL)
+        quotient = Apply("divide", (Const(1.0, real_), value), real_)
+        return Select(small, Const(0.0, real_), quotient, real_)
+
+    def scaled(at: Index) -> list[Stmt]:
+        factor = Local("inverse_0", real_)
+        whole = Cast(factor, dtype) if dtype.kind == "c" else factor
+        product = Apply("multiply", (conjugated(builder.load(u, *at)), whole), dtype)
+        return [Let("inverse_0", inverse(at[0])), builder.store(u, at, product)]
+
+    def turned(at: Index) -> list[Stmt]:
+        return [builder.store(vh, at, conjugated(builder.load(vh, *at)))]
+
+    builder.add(*builder.nest((k, m), scaled))
+    if dtype.kind == "c":
+        builder.add(*builder.nest((n, k), turned))
+    one, zero = number(builder, "one", 1, dtype), number(builder, "zero", 0, dtype)
+    builder.call(
+        LETTERS[dtype.name] + "gemm",
+        *("N", "N", m, n, k, one, u, Leading(m), vh, Leading(k), zero),
+        *(builder.output(0), Leading(m)),
+    )
+
+
+PINV = register(
+    Op(
+        "pinv",
+        _infer_pinv,
+        lambda driver, node, arrays: by_numpy(np.linalg.pinv, *arrays),
+        _pinv_vjp,
+        Template("program", _pinv_program),
+        attributes={"k": "size"},
+    )
+)
+
+
 def pseudo_inverse(a: Value, tolerance: Value, k: Size | None = None) -> Value:
-    """The Moore-Penrose inverse of matrices; see `lstsq`."""
-    return lstsq(a, identity(a.shape[:-2], a.shape[-2], a.dtype), tolerance, k)[0]
+    """The Moore-Penrose inverse of matrices.
+
+    Args:
+        a: matrices (*batch, m, n).
+        tolerance: real (*batch): singular values up to so much of the largest count as 0.
+        k: the smaller of m and n, where they are symbolic.
+
+    Raises:
+        LinAlgError: at run time, the singular values do not converge.
+    """
+    k = smaller(*a.shape[-2:]) if k is None else k
+    return make(PINV, (a, tolerance), {"k": k}).out()

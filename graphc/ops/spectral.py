@@ -247,12 +247,14 @@ def _identity_element(builder: ProgramBuilder, made: Buffer, at: Index) -> list[
     return [builder.store(made, at, Cast(compare("equal", *at), made.dtype))]
 
 
-def _svd_program(node: Node, builder: ProgramBuilder) -> None:
-    (a,) = node.inputs
+def decompose(
+    node: Node, builder: ProgramBuilder, mode: str, k: Size
+) -> tuple[Buffer, Buffer, Buffer]:
+    """Scratch buffers with u, the singular values and v^H of operand 0, matrices by columns."""
+    a = node.inputs[0]
     m, n = a.shape[-2:]
     dtype, letter = a.dtype, LETTERS[a.dtype.name]
-    k, mode, real_ = node["k"], node["mode"], real_dtype(dtype)
-    vectors = mode != "values"
+    real_, vectors = real_dtype(dtype), mode != "values"
     rows, count = (m, n) if mode == "full" else (k, k)
     matrix = columns(builder, node, 0, "matrix")
     values = builder.scratch("values", real_, (k,))
@@ -282,9 +284,18 @@ def _svd_program(node: Node, builder: ProgramBuilder) -> None:
         *(vh, Leading(count if vectors else 1), *spaces, words),
         problem="SVD did not converge",
     )
-    deliver_vector(builder, 1 if vectors else 0, values, k)
-    if not vectors:
+    return u, values, vh
+
+
+def _svd_program(node: Node, builder: ProgramBuilder) -> None:
+    m, n = node.inputs[0].shape[-2:]
+    k, mode = node["k"], node["mode"]
+    u, values, vh = decompose(node, builder, mode, k)
+    if mode == "values":
+        deliver_vector(builder, 0, values, k)
         return
+    deliver_vector(builder, 1, values, k)
+    rows, count = (m, n) if mode == "full" else (k, k)
     for output, made, size in ((0, u, (m, rows)), (2, vh, (count, n))):
         deliver(builder, output, made, size)
 

@@ -187,12 +187,14 @@ MATRIX_SAMPLES = {
         Sample(ops.lstsq, (real(4, 2) @ real(2, 3), real(4, 2), TOLERANCE), least_squares, ()),
         Sample(ops.lstsq, (real(0, 3), real(0, 2), TOLERANCE), least_squares, ()),
         Sample(ops.lstsq, (real(3, 2), real(3, 0), TOLERANCE), least_squares, ()),
-        Sample(
-            lambda a, t: ops.pseudo_inverse(a, t),
-            (real(2, 3, 2), np.full(2, 1e-10)),
-            lambda a, t: np.stack([np.linalg.lstsq(x, np.eye(3), rcond=1e-10)[0] for x in a]),
-            (0,),
+    ],
+    "pinv": [
+        *(
+            Sample(ops.pseudo_inverse, (a, np.full(a.shape[:-2], 1e-10)), np.linalg.pinv, (0,))
+            for a in (real(2, 3, 2), real(2, 4), complex_(3, 2), positive(complex_(2, 3, 3)))
         ),
+        Sample(ops.pseudo_inverse, (real(0, 3), TOLERANCE), np.linalg.pinv, ()),
+        Sample(ops.pseudo_inverse, (real(4, 2) @ real(2, 3), TOLERANCE), np.linalg.pinv, ()),
     ],
     "fft": [
         Sample(
