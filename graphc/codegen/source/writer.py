@@ -329,7 +329,11 @@ class KernelWriter:
                 size = next(integers)
                 taken.append(f"int64({size})" if isinstance(size, int) else size_text(size))
             elif form == "leading":
-                taken.append(f"max({size_text(next(integers))}, 1)")
+                size = next(integers)
+                if isinstance(size, int):
+                    taken.append(f"int64({max(size, 1)})")
+                else:
+                    taken.append(f"max({size_text(size)}, 1)")
             else:
                 taken.append(f"uint8({ord(form)})")
         letters = [form for form in forms if len(form) == 1]
@@ -338,12 +342,12 @@ class KernelWriter:
         self.line(depth, f"# {name}" + (f" with {', '.join(letters)}" if letters else ""))
         lead = " " * (len("call_routine") + 1)
         line = f"call_routine({routine.name}, ("
-        for text in taken:
-            if len(line) + len(text) + 4 * depth > WIDTH - 4:
+        for text in [*(f"{text}, " for text in taken[:-1]), f"{taken[-1]}))"]:
+            if len(line) + len(text) + 4 * depth > WIDTH:
                 self.line(depth, line.rstrip())
                 line = lead
-            line += f"{text}, "
-        self.line(depth, f"{line.rstrip()}))")
+            line += text
+        self.line(depth, line)
 
 
 def _renamed(stmt: Stmt, new: dict[Hashable, Size]) -> Stmt:
