@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from graphc import ops
-from graphc.errors import UnsupportedError
+from graphc.errors import LinAlgError, UnsupportedError
 from graphc.functions.common import FLOAT64, as_array
 from graphc.functions.linear_algebra import (
     double,
@@ -142,7 +142,7 @@ def cond(x: Any, p: Any = None) -> Any:
     array, p = as_array(x), _order(p)
     need_matrices(array.value)
     if active().holds("==", array.value.tensor.size, 0):
-        raise np.linalg.LinAlgError("cond is not defined on empty arrays")
+        raise LinAlgError("cond is not defined on empty arrays")
     if p is None or p in (2, -2):
         values: Any = fresh_array(singular_values(array.value))
         first, last = values[..., 0], values[..., -1]

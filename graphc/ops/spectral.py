@@ -1,9 +1,8 @@
 """Eigenvalues and singular values, by the routines that NumPy calls: syevd, heevd, gesdd, geev.
 
 Derivatives: M. B. Giles (2008) and J. Townsend, Differentiating the singular value decomposition
-(2016), for complex matrices with the phase of each vector free. A difference of equal values
-counts as no difference: what depends on the choice of vectors among equal values has no derivative,
-and none is made up for it.
+(2016), for complex matrices with the phase of each vector free. Vectors of equal values are not
+determined: a cotangent of them that is not 0 gives inf or NaN, and no number that is made up.
 """
 
 from __future__ import annotations
@@ -17,7 +16,6 @@ from graphc.errors import UnsupportedError
 from graphc.ir import Cotangents, Driver, Graph, Node, Op, Value, make
 from graphc.loops import Buffer, Cast, Index, Stmt, Template, compare
 from graphc.loops_program import Leading, ProgramBuilder
-from graphc.ops.compare import equal
 from graphc.ops.complex_ import complex_, conjugate, imag, real, to_complex
 from graphc.ops.decomposition import (
     BLOCK,
@@ -40,6 +38,7 @@ from graphc.ops.triangle import (
     adjoint,
     diagonal,
     hermitian_cotangent,
+    on_diagonal,
     with_diagonal,
 )
 from graphc.types import Shape, Size, TensorType, Type, real_dtype
@@ -59,10 +58,10 @@ def _as_columns(x: Value, shape: Shape) -> Value:
     return broadcast_to(reshape(x, (*x.shape, 1)), shape)
 
 
-def _inverse_or_zero(x: Value) -> Value:
-    """``1 / x``, 0 where x is 0."""
-    none = equal(x, full_like(x, 0))
-    return select(none, full_like(x, 0), reciprocal(select(none, full_like(x, 1), x)))
+def _inverse_differences(x: Value) -> Value:
+    """``1 / x`` off the diagonal of matrices, 0 on it."""
+    same = on_diagonal(x.shape)
+    return select(same, full_like(x, 0), reciprocal(select(same, full_like(x, 1), x)))
 
 
 def _like(x: Value, dtype: np.dtype) -> Value:
@@ -72,7 +71,7 @@ def _like(x: Value, dtype: np.dtype) -> Value:
 
 def scaled(x: Value, factors: Value) -> Value:
     """The columns of `x` times real `factors`."""
-    return multiply(x, _as_rows(_like(factors, x.dtype), x.shape))
+    return masked_multiply(x, _as_rows(_like(factors, x.dtype), x.shape))
 
 
 # --- eigh: attrs lower, vectors -------------------------------------------------------------------
@@ -101,7 +100,7 @@ def _eigh_vjp(driver: Driver, node: Node, cotangents: Cotangents) -> Cotangents:
         inner = with_diagonal(_like(by_values, a.dtype))
     if by_vectors is not None:
         differences = subtract(_as_rows(values, a.shape), _as_columns(values, a.shape))
-        inverse = _like(_inverse_or_zero(differences), a.dtype)
+        inverse = _like(_inverse_differences(differences), a.dtype)
         turned = masked_multiply(matmul(adjoint(vectors), conjugate(by_vectors)), inverse)
         inner = turned if inner is None else add(inner, turned)
     assert inner is not None
@@ -223,23 +222,26 @@ def _svd_gradient(
         return matmul(matmul(u, inner), vh)
     # E_ij = s_j^2 - s_i^2, factored so that close values keep their digits.
     right, left = _as_rows(s, shape), _as_columns(s, shape)
-    inverse = _inverse_or_zero(multiply(subtract(right, left), add(right, left)))
+    inverse = _inverse_differences(multiply(subtract(right, left), add(right, left)))
     inverse = _like(inverse, dtype)
     overlap_u, overlap_v = matmul(adjoint(u), by_u), matmul(vh, by_v)
     skew_u = masked_multiply(subtract(overlap_u, adjoint(overlap_u)), inverse)
     skew_v = masked_multiply(subtract(overlap_v, adjoint(overlap_v)), inverse)
     inner = add(inner, multiply(skew_u, _like(right, dtype)))
     inner = add(inner, multiply(_like(left, dtype), skew_v))
-    inverse_s = _inverse_or_zero(s)
+    inverse_s = reciprocal(s)
     if dtype.kind == "c":
         phase = halved(subtract(imag(diagonal(overlap_u)), imag(diagonal(overlap_v))))
         phase = masked_multiply(phase, inverse_s)
         inner = add(inner, with_diagonal(complex_(zeros(phase.tensor), phase)))
     total = matmul(matmul(u, inner), vh)
-    beyond_u = subtract(by_u, matmul(u, overlap_u))
-    total = add(total, matmul(scaled(beyond_u, inverse_s), vh))
-    beyond_v = subtract(by_v, matmul(adjoint(vh), overlap_v))
-    return add(total, matmul(u, adjoint(scaled(beyond_v, inverse_s))))
+    if u.shape[-2] != k:
+        beyond = subtract(by_u, matmul(u, overlap_u))
+        total = add(total, matmul(scaled(beyond, inverse_s), vh))
+    if vh.shape[-1] != k:
+        beyond = subtract(by_v, matmul(adjoint(vh), overlap_v))
+        total = add(total, matmul(u, adjoint(scaled(beyond, inverse_s))))
+    return total
 
 
 def _identity_element(builder: ProgramBuilder, made: Buffer, at: Index) -> list[Stmt]:
@@ -367,7 +369,7 @@ def _eig_vjp(driver: Driver, node: Node, cotangents: Cotangents) -> Cotangents:
         overlap = matmul(adjoint(vectors), conjugate(by_vectors))
         lengths = to_complex(real(diagonal(overlap)))
         grown = multiply(matmul(adjoint(vectors), vectors), _as_rows(lengths, a.shape))
-        turned = masked_multiply(subtract(overlap, grown), _inverse_or_zero(differences))
+        turned = masked_multiply(subtract(overlap, grown), _inverse_differences(differences))
         inner = turned if inner is None else add(inner, turned)
     assert inner is not None
     return (conjugate(solve(adjoint(vectors), matmul(inner, adjoint(vectors)))),)

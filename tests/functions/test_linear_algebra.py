@@ -462,3 +462,30 @@ print(f(np.eye(3) * 2), "scipy" in sys.modules)
         )
         results.append(done.stdout.strip())
     assert results[1] == "[0.5 0.5 0.5] False"
+
+
+def test_derivatives_at_equal_values():
+    """By the values they are right; by vectors that are not determined they are no number."""
+    identity = np.eye(3)
+    np.testing.assert_allclose(
+        graphc.grad(lambda a: np.sum(np.exp(linalg.eigvalsh(a))))(identity), np.e * identity
+    )
+    np.testing.assert_allclose(graphc.grad(lambda a: linalg.norm(a, "nuc"))(identity), identity)
+    total = np.ones((3, 3))
+    found = graphc.grad(lambda a: np.sum(linalg.pinv(a) * total))(identity)
+    np.testing.assert_allclose(found, -total, atol=1e-14)
+
+    def exponential(a):
+        w, v = linalg.eigh(a)
+        return np.sum((v * np.exp(w)) @ v.T * total)
+
+    found = graphc.grad(exponential)(identity)
+    assert np.isnan(found).any()
+
+
+def test_derivatives_of_a_singular_matrix():
+    with pytest.raises(LinAlgError, match="Singular matrix"):
+        graphc.grad(lambda a: linalg.det(a))(SINGULAR)
+    u, _, vh = linalg.svd(SINGULAR)
+    found = graphc.grad(lambda a: linalg.norm(a, 2))(SINGULAR)
+    np.testing.assert_allclose(found, np.outer(u[:, 0], vh[0]), atol=1e-14)
