@@ -54,7 +54,7 @@ def lower_program(context: Lowering, node: Node) -> list[Step]:
     assert template.program is not None
     first = node.inputs[0].shape
     batch = first[: len(first) - template.core]
-    if template.work is not None and product(batch) != 1:
+    if template.work is not None and product(batch) not in (0, 1):
         return [_chunked(context, node, batch, template.work(node))]
     builder = Builder(context, node, len(batch))
 

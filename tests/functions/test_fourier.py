@@ -107,6 +107,12 @@ def test_strides_and_batches():
     for count in (1, 3, 200, 0, 7):
         x = sample((count, 16), "complex128")
         assert_same(rows(x), fft.fft(x), "result", 16)
+    many = graphc.compile(lambda x: fft.fft(x))
+    for shape in ((3, 5, 4), (2, 6, 4), (0, 3, 4), (7, 0, 4), (1, 1, 4)):
+        x = sample(shape, "complex128")
+        assert_same(many(x), fft.fft(x), "result", 16)
+        fresh = graphc.compile(lambda x: fft.fft(x))
+        assert_same(fresh(x), fft.fft(x), "result", 16)
     for n in (5, 6, 7):
         x = sample((2, n), "complex128")
         assert_same(rows(x), fft.fft(x), "result", 16)
