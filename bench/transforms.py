@@ -1,6 +1,7 @@
 """Fourier transforms and matrix functions beside NumPy's, on one thread.
 
-``python -m bench.transforms`` prints them. NumPy's BLAS and LAPACK use the threads they are given: set OPENBLAS_NUM_THREADS=1 for one.
+``python -m bench.transforms`` prints them. NumPy's BLAS and LAPACK use the threads that they are
+given: set OPENBLAS_NUM_THREADS=1 for one.
 """
 
 from __future__ import annotations
