@@ -24,10 +24,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from graphc.errors import DomainError, GraphcError
 from graphc.types import DTYPES, Shape, Size
 
 if TYPE_CHECKING:
     from graphc.ir import Node
+    from graphc.loops_program import ProgramBuilder
 
 Index: TypeAlias = tuple[Size, ...]
 
@@ -266,10 +268,16 @@ class Reduction:
 class Template:
     """An op that is no plain loop nest over its output; `kind` names its emitter in `graphc.lower`.
 
-    ``matmul``, ``scatter_add``, ``scatter``, ``update``, ``scan``, ``print``, ``check``.
+    ``matmul``, ``scatter_add``, ``scatter``, ``update``, ``scan``, ``print``, ``check``,
+    ``program``: one with a `program` of its own (`graphc.loops_program`), run for each place of the
+    batch, which is operand 0 without its last `core` axes. With a `work`, the nanoseconds that one
+    place takes, the batch is split among threads: such a program calls no routine.
     """
 
     kind: str
+    program: Callable[[Node, ProgramBuilder], None] | None = None
+    core: int = 2
+    work: Callable[[Node], int] | None = None
 
 
 Lowering: TypeAlias = Elementwise | IndexMap | Element | Reduction | Template
@@ -431,12 +439,13 @@ class Site:
     """A check in a kernel: its node, and what it holds to.
 
     `extent` is the axis size that an index stays below; a check of anything else has a `problem`,
-    the message of its error.
+    the message of its `error`.
     """
 
     node: Any
     extent: Size = 0
     problem: str = ""
+    error: type[GraphcError] = DomainError
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,12 @@
 from graphc.functions import (
     contraction,
     creation,
+    fourier,
     joining,
+    linear_algebra,
+    matrices,
     methods,
+    norms,
     products,
     queries,
     rearranging,

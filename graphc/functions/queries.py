@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from graphc import ops
 from graphc.errors import UnsupportedError
 from graphc.functions.common import (
     as_array,
@@ -17,7 +16,7 @@ from graphc.trace.context import active
 from graphc.trace.convert import array_like, is_weak, normalized_axes, python_type
 from graphc.trace.dispatch import implements
 from graphc.trace.sizes import wrap_size
-from graphc.trace.values import TracedArray, TracedNumber, TracedScalar, fresh_array, is_traced
+from graphc.trace.values import TracedArray, TracedNumber, TracedScalar, is_traced
 from graphc.types import is_inexact, product
 
 
@@ -156,70 +155,3 @@ def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> Any:
         same = same | (np.isnan(x) & np.isnan(y))
     everywhere: Any = np.all(same)
     return TracedNumber(everywhere.value, bool, active())
-
-
-# --- norms ----------------------------------------------------------------------------------------
-
-
-@implements(np.linalg.norm)
-def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
-    """`numpy.linalg.norm` of vectors, and the Frobenius, 1 and inf norms of matrices."""
-    array = as_array(x)
-    if not is_inexact(array.dtype):
-        array = fresh_array(ops.cast(array.value, np.dtype(np.float64)))
-    if axis is None and (
-        ord is None or (ord in ("fro", "f") and array.ndim == 2) or (ord == 2 and array.ndim == 1)
-    ):
-        root = np.sqrt(np.sum(_squares(array)))
-        shape = (1,) * array.ndim
-        return fresh_array(ops.reshape(root.value, shape)) if keepdims else root
-    places = normalized_axes(axis, array.ndim)
-    if len(places) == 1:
-        return _vector_norm(array, ord, places, keepdims)
-    if len(places) != 2:
-        raise ValueError("Improper number of dimensions to norm.")
-    if ord in (None, "fro", "f"):
-        return np.sqrt(np.sum(_squares(array), axis=places, keepdims=keepdims))
-    if ord in (1, -1, np.inf, -np.inf):
-        first, second = places if axis is None else tuple(k % array.ndim for k in axis)
-        summed, left = (first, second) if ord in (1, -1) else (second, first)
-        totals = np.sum(np.abs(array), axis=summed, keepdims=True)
-        pick = np.max if ord > 0 else np.min
-        result = pick(totals, axis=left, keepdims=True)
-        return result if keepdims else np.squeeze(result, axis=places)[()]
-    if ord not in (2, -2, "nuc"):
-        raise ValueError("Invalid norm order for matrices.")
-    raise UnsupportedError(
-        f"np.linalg.norm of matrices with ord={ord!r} needs singular values",
-        hint="The Frobenius norm is covered: ord='fro'.",
-    )
-
-
-def _squares(x: Any) -> Any:
-    return x.real**2 + x.imag**2 if x.dtype.kind == "c" else x * x
-
-
-def _vector_norm(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
-    magnitude = np.abs(x)
-    if ord == np.inf:
-        return np.max(magnitude, axis=axes, keepdims=keepdims)
-    if ord == -np.inf:
-        return np.min(magnitude, axis=axes, keepdims=keepdims)
-    if ord == 0:
-        return np.sum((x != 0).astype(magnitude.dtype), axis=axes, keepdims=keepdims)
-    if ord == 1:
-        return np.sum(magnitude, axis=axes, keepdims=keepdims)
-    if ord is None or ord == 2:
-        return np.sqrt(np.sum(_squares(x), axis=axes, keepdims=keepdims))
-    if isinstance(ord, str):
-        raise ValueError(f"Invalid norm order '{ord}' for vectors")
-    return np.sum(magnitude**ord, axis=axes, keepdims=keepdims) ** (1 / ord)
-
-
-@implements(np.linalg.vector_norm)
-def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:
-    """`numpy.linalg.vector_norm`."""
-    array = as_array(x)
-    if not is_inexact(array.dtype):
-        array = fresh_array(ops.cast(array.value, np.dtype(np.float64)))
-    return _vector_norm(array, ord, normalized_axes(axis, array.ndim), keepdims)

@@ -256,9 +256,9 @@ def readable_in_place(node: Node, value: Value) -> bool:
     """
     template = node.op.lower
     assert isinstance(template, Template)
-    if template.kind not in ("scatter", "scatter_add", "update", "matmul"):
+    if template.kind not in ("scatter", "scatter_add", "update", "matmul", "program"):
         return False
-    if template.kind != "matmul" and value == node.inputs[0]:
+    if template.kind not in ("matmul", "program") and value == node.inputs[0]:
         return False
     if template.kind == "matmul" and value.dtype.kind in "fc":
         return False
@@ -266,8 +266,8 @@ def readable_in_place(node: Node, value: Value) -> bool:
     base, place = trace(value, index, bounds)
     if kind_of(base) == "free":
         return not expand(base, place)[1]
-    if template.kind == "matmul":
-        return value.dtype.kind in "biu"
+    if template.kind in ("matmul", "program"):
+        return template.kind == "program" or value.dtype.kind in "biu"
     written = node.inputs[0]
     index, bounds = whole(written.shape)
     return base != trace(written, index, bounds)[0]

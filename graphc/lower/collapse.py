@@ -119,6 +119,8 @@ def _collapse(stmt: Stmt) -> Stmt:
     inner = body[0]
     if not isinstance(inner, For) or inner.step != 1 or inner.start != 0:
         return stmt
+    if any(isinstance(s, Tile) for s in inner.body):
+        return stmt
     if stmt.index in atoms(inner.stop) or not _joinable(inner.body, stmt.index, inner):
         return stmt
 

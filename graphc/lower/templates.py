@@ -22,6 +22,7 @@ from graphc.loops import (
 from graphc.lower.launch import Launch, Step
 from graphc.lower.operands import Operands, kernel_of, nest
 from graphc.lower.product import lower_product
+from graphc.lower.program import lower_program
 from graphc.types import DTYPES, Dim, TensorType, product
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def lower_template(context: Lowering, node: Node, kind: str) -> list[Step]:
         "scatter": _scatter,
         "update": _update,
         "print": _print,
+        "program": lower_program,
     }
     if kind not in emitters:
         raise UnsupportedError(

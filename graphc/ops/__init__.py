@@ -62,6 +62,13 @@ from graphc.ops.exponential import (
     power,
     sqrt,
 )
+from graphc.ops.factor import (
+    cholesky,
+    qr,
+)
+from graphc.ops.fourier import (
+    fft,
+)
 from graphc.ops.index import (
     gather,
     scatter,
@@ -78,6 +85,10 @@ from graphc.ops.integer import (
     lcm,
     left_shift,
     right_shift,
+)
+from graphc.ops.least_squares import (
+    lstsq,
+    pseudo_inverse,
 )
 from graphc.ops.linalg import (
     matmul,
@@ -122,6 +133,9 @@ from graphc.ops.registry import (
     OPS,
     register,
 )
+from graphc.ops.require import (
+    require,
+)
 from graphc.ops.rounding import (
     ceil,
     copysign,
@@ -156,6 +170,12 @@ from graphc.ops.slicing import (
     flip,
     slice_,
 )
+from graphc.ops.solve import (
+    inverse_matrix,
+    slogdet,
+    solve,
+    solve_triangular,
+)
 from graphc.ops.special import (
     digamma,
     entr,
@@ -171,6 +191,24 @@ from graphc.ops.special import (
     softplus,
     xlog1py,
     xlogy,
+)
+from graphc.ops.spectral import (
+    eig,
+    eigh,
+    eigvals,
+    eigvalsh,
+    svd,
+    svdvals,
+)
+from graphc.ops.triangle import (
+    adjoint,
+    diagonal_only,
+    hermitian_cotangent,
+    identity,
+    lower,
+    strictly_lower,
+    upper,
+    with_diagonal,
 )
 from graphc.ops.trigonometric import (
     arccos,
@@ -196,6 +234,7 @@ __all__ = [
     "absolute",
     "absorbing_multiply",
     "add",
+    "adjoint",
     "all_",
     "angle",
     "any_",
@@ -218,6 +257,7 @@ __all__ = [
     "cbrt",
     "ceil",
     "checkpoint",
+    "cholesky",
     "closed_over",
     "complex_",
     "complex_dtype",
@@ -231,9 +271,14 @@ __all__ = [
     "custom_vjp",
     "debug_print",
     "deg2rad",
+    "diagonal_only",
     "digamma",
     "divide",
     "divmod_",
+    "eig",
+    "eigh",
+    "eigvals",
+    "eigvalsh",
     "embed",
     "entr",
     "equal",
@@ -244,6 +289,7 @@ __all__ = [
     "exp2",
     "expit",
     "expm1",
+    "fft",
     "flip",
     "floor",
     "floor_divide",
@@ -260,8 +306,11 @@ __all__ = [
     "greater",
     "greater_equal",
     "heaviside",
+    "hermitian_cotangent",
     "hypot",
+    "identity",
     "imag",
+    "inverse_matrix",
     "invert",
     "iota",
     "is_zero",
@@ -286,6 +335,8 @@ __all__ = [
     "logical_or",
     "logical_xor",
     "logit",
+    "lower",
+    "lstsq",
     "mark",
     "masked_multiply",
     "matmul",
@@ -303,11 +354,14 @@ __all__ = [
     "polygamma",
     "power",
     "prod",
+    "pseudo_inverse",
+    "qr",
     "rad2deg",
     "real",
     "reciprocal",
     "register",
     "remainder",
+    "require",
     "reshape",
     "right_shift",
     "rint",
@@ -321,13 +375,19 @@ __all__ = [
     "sinh",
     "size_value",
     "slice_",
+    "slogdet",
     "softplus",
+    "solve",
+    "solve_triangular",
     "spacing",
     "sqrt",
     "square",
     "stop_gradient",
+    "strictly_lower",
     "subtract",
     "sum_",
+    "svd",
+    "svdvals",
     "tan",
     "tanh",
     "threefry2x32",
@@ -337,6 +397,8 @@ __all__ = [
     "trunc",
     "uniform",
     "update",
+    "upper",
+    "with_diagonal",
     "xlog1py",
     "xlogy",
     "zeros",

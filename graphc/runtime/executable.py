@@ -24,7 +24,7 @@ from graphc.codegen.words.step_layout import (
     PRINT_FAILED,
     RECORD_WORDS,
 )
-from graphc.errors import DomainError, GraphcError, OutOfBoundsError
+from graphc.errors import GraphcError, OutOfBoundsError
 from graphc.ir import Graph, Node
 from graphc.loops import Kernel, Site
 from graphc.lower import Lowered
@@ -348,7 +348,7 @@ class Executable:
             raise GraphcError(f"the native step stopped with status {status}")
         location = launched.graph.location(site.node) if site.node is not None else None
         if site.problem:
-            raise DomainError(site.problem, location=location)
+            raise site.error(site.problem, location=location)
         index, extent = record[:2]
         raise OutOfBoundsError(
             f"index {index} is out of bounds for an axis of size {extent}", location=location

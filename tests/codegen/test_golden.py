@@ -54,12 +54,26 @@ def indexing():
     return close([table, index], [added], written=[0], names=["table", "index"])
 
 
+def equations():
+    """Routines of LAPACK and BLAS: a symbolic batch, one that can fail and one that can't."""
+    a, b = tensor("float64", Dim.symbol("n"), 3, 3), tensor("float64", Dim.symbol("n"), 3, 2)
+    factor = ops.cholesky(a)
+    return close([a, b], [ops.solve_triangular(factor, b, lower=True)], names=["a", "b"])
+
+
+def fourier():
+    x = tensor("complex64", Dim.symbol("n"), 12)
+    return close([x], [ops.fft(x)], names=["x"])
+
+
 GRAPHS = {
     "chain": chain,
     "softmax": rows,
     "scan": loop,
     "indexing": indexing,
     "training_step": training_step,
+    "equations": equations,
+    "fourier": fourier,
 }
 
 

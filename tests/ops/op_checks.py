@@ -45,11 +45,16 @@ def run(build, *arrays):
     return evaluate(graph_of(build, arrays), arrays)
 
 
-def same(actual, expected):
-    """Equal values, dtype and shape, NaN equal to NaN."""
+def same(actual, expected, ulps=0):
+    """Equal values, dtype and shape, NaN equal to NaN; to `ulps` of the largest, where given."""
     expected = np.asarray(expected)
     assert actual.dtype == expected.dtype
     assert actual.shape == expected.shape
+    if ulps and expected.dtype.kind in "fc":
+        finite = np.abs(np.where(np.isfinite(expected), expected, 0)).max(initial=0)
+        tolerance = ulps * np.finfo(expected.dtype).eps
+        np.testing.assert_allclose(actual, expected, rtol=tolerance, atol=tolerance * finite)
+        return
     np.testing.assert_array_equal(actual, expected)
 
 

@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 import scipy.special as special
+from matrix_samples import MATRIX_SAMPLES
+from sample import Sample
 
 from graphc import ops
 from graphc.ir import Value, close, fresh_input, make
@@ -162,17 +164,6 @@ def pointwise(name):
 
 
 # --- the others -----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Sample:
-    """An op on arrays, NumPy's results on them, and by which arguments to differentiate."""
-
-    build: Any
-    arrays: tuple
-    expected: Any
-    wrt: tuple | None = None
-    order: int = 2
 
 
 def normal(*shape):
@@ -422,6 +413,8 @@ SAMPLES = {
         Sample(scan, (LOOP[0], LOOP[1], np.zeros((0, 3)), LOOP[3]), scanned, (0, 2, 3)),
     ],
 }
+
+SAMPLES |= MATRIX_SAMPLES
 
 NO_SAMPLE = {
     "token": "holds no data: tested with print",

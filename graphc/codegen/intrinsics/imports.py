@@ -83,6 +83,7 @@ from graphc.codegen.intrinsics.parts import part_stop as part_stop
 from graphc.codegen.intrinsics.random_bits import threefry2x32 as threefry2x32
 from graphc.codegen.tiles.gemm import gemm as gemm
 from graphc.codegen.tiles.product import product as product
+from graphc.codegen.tiles.routine import call_routine as call_routine
 from graphc.codegen.vecmath.functions import vector_arccos as vector_arccos
 from graphc.codegen.vecmath.functions import vector_arccosh as vector_arccosh
 from graphc.codegen.vecmath.functions import vector_arcsin as vector_arcsin

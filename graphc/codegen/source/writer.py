@@ -50,6 +50,7 @@ NATIVE = frozenset(
         "call_print",
         "gemm",
         "product",
+        "call_routine",
         "part_start",
         "part_stop",
     ]
@@ -296,6 +297,9 @@ class KernelWriter:
         if stmt.template == "product":
             self.product(stmt, depth)
             return
+        if stmt.template == "routine":
+            self.routine(stmt, depth)
+            return
         (a, a_offset), (b, b_offset), (c, c_offset), (routine, _) = stmt.operands
         m, n, k, lead_a, lead_b, transpose_a, transpose_b = map(size_text, stmt.sizes)
         (dtype,) = stmt.options
@@ -314,6 +318,40 @@ class KernelWriter:
         self.line(depth, f"        {places[0]}, {strides[0]}, {strides[1]},")
         self.line(depth, f"        {places[1]}, {strides[2]}, {strides[3]},")
         self.line(depth, f"        {places[2]}, {c_row})")
+
+    def routine(self, stmt: Tile, depth: int) -> None:
+        """The call of a Fortran routine: its arguments in order, letters as their codes."""
+        name, *forms = stmt.options
+        *places, (routine, _) = stmt.operands
+        pointers, integers = iter(places), iter(stmt.sizes)
+        taken: list[str] = []
+        for form in forms:
+            if form == "address":
+                buffer, offset = next(pointers)
+                taken.append(f"address({buffer.name}, {size_text(offset)})")
+            elif form == "integer":
+                size = next(integers)
+                taken.append(f"int64({size})" if isinstance(size, int) else size_text(size))
+            elif form == "leading":
+                size = next(integers)
+                if isinstance(size, int):
+                    taken.append(f"int64({max(size, 1)})")
+                else:
+                    taken.append(f"max({size_text(size)}, 1)")
+            else:
+                taken.append(f"uint8({ord(form)})")
+        letters = [form for form in forms if len(form) == 1]
+        self.expressions.used |= {"call_routine", "address", "int64"}
+        self.expressions.used |= {"uint8"} if letters else set()
+        self.line(depth, f"# {name}" + (f" with {', '.join(letters)}" if letters else ""))
+        lead = " " * (len("call_routine") + 1)
+        line = f"call_routine({routine.name}, ("
+        for text in [*(f"{text}, " for text in taken[:-1]), f"{taken[-1]}))"]:
+            if len(line) + len(text) + 4 * depth > WIDTH:
+                self.line(depth, line.rstrip())
+                line = lead
+            line += text
+        self.line(depth, line)
 
 
 def _renamed(stmt: Stmt, new: dict[Hashable, Size]) -> Stmt:

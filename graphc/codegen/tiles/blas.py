@@ -1,4 +1,6 @@
-"""The addresses of BLAS routines: NumPy's own library's, else SciPy's. Imports neither until asked.
+"""The addresses of BLAS and LAPACK routines: of NumPy's own library, else SciPy's.
+
+Neither is imported until asked for.
 
 NumPy's wheels bring an OpenBLAS that NumPy has loaded already; its routines take 64-bit integers.
 Generated code passes every integer by reference to 64 bits, of which a routine of 32-bit integers
@@ -38,7 +40,7 @@ def _bundled() -> tuple[ctypes.CDLL, ...]:
 
 @cache
 def routine(name: str) -> int:
-    """The address of the Fortran routine `name`, such as ``sgemm``.
+    """The address of the Fortran routine `name`, such as ``sgemm`` or ``dgesv``.
 
     Raises:
         BackendError: neither NumPy nor SciPy brings it.
@@ -55,4 +57,7 @@ def routine(name: str) -> int:
             except AttributeError:
                 continue
             return ctypes.cast(function, ctypes.c_void_p).value or 0
-    return scipy_functions.blas_address(name)
+    address = scipy_functions.routine_address(name)
+    if address is None:
+        raise BackendError(f"neither NumPy's library nor SciPy has the routine {name}")
+    return address

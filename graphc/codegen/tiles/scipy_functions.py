@@ -1,4 +1,4 @@
-"""The addresses of SciPy's BLAS routines. SciPy is imported on first use."""
+"""The addresses of SciPy's BLAS and LAPACK routines. SciPy is imported on first use."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ def capsule_address(capsule: Any) -> int:
     return int(api.PyCapsule_GetPointer(capsule, api.PyCapsule_GetName(capsule)))
 
 
-def blas_address(name: str) -> int:
-    """The address of SciPy's BLAS routine `name`."""
-    module: Any = import_module("scipy.linalg.cython_blas")
-    return capsule_address(module.__pyx_capi__[name])
+def routine_address(name: str) -> int | None:
+    """The address of SciPy's BLAS or LAPACK routine `name`; None where it has none."""
+    for library in ("cython_blas", "cython_lapack"):
+        module: Any = import_module(f"scipy.linalg.{library}")
+        if name in module.__pyx_capi__:
+            return capsule_address(module.__pyx_capi__[name])
+    return None
