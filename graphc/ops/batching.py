@@ -14,10 +14,10 @@ def spread_all(operands: Sequence[Mapped], size: Size) -> list[Value]:
     return [value if mapped else spread(value, size) for value, mapped in operands]
 
 
-def batch_elementwise(
+def batch_leading(
     driver: Driver, node: Node, operands: Sequence[Mapped], size: Size
 ) -> tuple[Mapped, ...]:
-    """The rule of ops whose operands and results have one shape: nothing but a longer array."""
+    """The rule of ops that take any leading axes: elementwise ones, those on rows or matrices."""
     outputs = make(node.op, spread_all(operands, size), dict(node.attrs)).outputs
     return tuple((value, True) for value in outputs)
 

@@ -27,7 +27,7 @@ from graphc.ir import (
     make,
 )
 from graphc.loops import Elementwise, Template
-from graphc.ops.batching import batch_elementwise
+from graphc.ops.batching import batch_leading
 from graphc.ops.loop_rules import batch_scan, push_scan
 from graphc.ops.pointwise import add
 from graphc.ops.query import is_zero
@@ -47,7 +47,7 @@ MARK = register(
         lambda driver, node, arrays: (arrays[0],),
         lambda driver, node, cotangents: cotangents,
         Elementwise((lambda node, operands: operands[0],)),
-        batch=batch_elementwise,
+        batch=batch_leading,
         attributes={"number": "int"},
     )
 )
@@ -65,7 +65,7 @@ STOP_GRADIENT = register(
         lambda driver, node, arrays: (arrays[0],),
         lambda driver, node, cotangents: (None,),
         Elementwise((lambda node, operands: operands[0],)),
-        batch=batch_elementwise,
+        batch=batch_leading,
     )
 )
 

@@ -26,7 +26,7 @@ from graphc.ir import (
     make,
 )
 from graphc.loops import Elementwise
-from graphc.ops.batching import batch_elementwise
+from graphc.ops.batching import batch_leading
 from graphc.ops.query import differentiable
 from graphc.ops.registry import register
 from graphc.ops.shape import only, sum_, zeros
@@ -139,7 +139,7 @@ CLOSED_OVER = register(
         _no_cotangent,
         Elementwise((lambda node, operands: operands[0],)),
         jvp=_no_cotangent,
-        batch=batch_elementwise,
+        batch=batch_leading,
     )
 )
 

@@ -15,6 +15,7 @@ from graphc.errors import ShapeError, UnsupportedError
 from graphc.ir import Cotangents, Driver, Graph, Node, Op, Value, make
 from graphc.loops import Template
 from graphc.loops_program import Leading, ProgramBuilder
+from graphc.ops.batching import batch_leading
 from graphc.ops.complex_ import conjugate
 from graphc.ops.decomposition import (
     BLOCK,
@@ -87,6 +88,7 @@ CHOLESKY = register(
         lambda driver, node, arrays: by_numpy(np.linalg.cholesky, *arrays),
         _cholesky_vjp,
         Template("program", _cholesky_program),
+        batch=batch_leading,
     )
 )
 
@@ -221,6 +223,7 @@ QR = register(
         _qr_vjp,
         Template("program", _qr_program),
         attributes={"mode": "str", "k": "size"},
+        batch=batch_leading,
     )
 )
 

@@ -12,6 +12,7 @@ from graphc.errors import DTypeError, ShapeError
 from graphc.ir import Cotangents, Driver, Graph, Node, Op, Value, make
 from graphc.loops import Apply, Expr, Index, Stmt, Template
 from graphc.loops_program import ProgramBuilder
+from graphc.ops.batching import batch_leading
 from graphc.ops.fourier_passes import Pair, Parts, Passes, factors, roots, smooth_size
 from graphc.ops.registry import register
 from graphc.types import Size, TensorType, Type, real_dtype
@@ -152,6 +153,7 @@ FFT = register(
         _fft_vjp,
         Template("program", _fft_program, core=1, work=_work),
         attributes={"inverse": "bool", "scale": "str"},
+        batch=batch_leading,
     )
 )
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc.errors import DTypeError, ShapeError, UnsupportedError
+from graphc.errors import DTypeError, ShapeError
 from graphc.ir import Cotangents, Driver, Graph, Node, Op, Value, make
 from graphc.loops import (
     Apply,
@@ -25,6 +25,7 @@ from graphc.loops import (
     Template,
 )
 from graphc.loops_program import Leading, ProgramBuilder
+from graphc.ops.batching import batch_leading
 from graphc.ops.complex_ import conjugate
 from graphc.ops.decomposition import (
     BLOCK,
@@ -40,7 +41,7 @@ from graphc.ops.factor import check_least, smaller
 from graphc.ops.linalg import matmul, matrix_transpose
 from graphc.ops.pointwise import add, negative, subtract
 from graphc.ops.registry import register
-from graphc.ops.spectral import decompose
+from graphc.ops.spectral import decompose, svdvals
 from graphc.ops.triangle import adjoint, identity
 from graphc.types import Size, TensorType, Type, real_dtype
 
@@ -89,10 +90,10 @@ def _lstsq_vjp(driver: Driver, node: Node, cotangents: Cotangents) -> Cotangents
         by_b = matmul(matrix_transpose(inverse), by_x)
         by_a = _pseudo_inverse_cotangent(a, inverse, matmul(by_x, matrix_transpose(b)))
     if by_values is not None:
-        raise UnsupportedError(
-            "lstsq has no derivative by its singular values",
-            hint="Use np.linalg.svd(a, compute_uv=False).",
-        )
+        values = svdvals(a, node["k"]).node
+        assert values.op.vjp is not None
+        (more,) = values.op.vjp(driver, values, (by_values,))
+        by_a = more if by_a is None or more is None else add(by_a, more)
     return by_a, by_b, None
 
 
@@ -179,6 +180,7 @@ LSTSQ = register(
         _lstsq_vjp,
         Template("program", _lstsq_program),
         attributes={"k": "size"},
+        batch=batch_leading,
     )
 )
 
@@ -267,6 +269,7 @@ PINV = register(
         _pinv_vjp,
         Template("program", _pinv_program),
         attributes={"k": "size"},
+        batch=batch_leading,
     )
 )
 

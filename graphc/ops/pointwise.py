@@ -17,7 +17,7 @@ import numpy as np
 from graphc.errors import DTypeError, ShapeError
 from graphc.ir import Cotangents, Driver, Node, Op, Tangents, Value, make
 from graphc.loops import Apply, Cast, Elementwise, Expr, Select
-from graphc.ops.batching import batch_elementwise
+from graphc.ops.batching import batch_leading
 from graphc.ops.registry import register
 from graphc.ops.scalar import apply, either, number
 from graphc.ops.shape import full_like, only, zeros
@@ -104,7 +104,7 @@ def pointwise(
             lambda driver, node, arrays: (np.asarray(evaluate(*arrays)),),
             rule if vjp is not None else None,
             Elementwise((scalar,)),
-            batch=batch_elementwise,
+            batch=batch_leading,
         )
     )
 
@@ -259,7 +259,7 @@ SELECT = register(
         _select_vjp,
         Elementwise((lambda node, e: Select(e[0], e[1], e[2], e[1].dtype),)),
         jvp=_select_jvp,
-        batch=batch_elementwise,
+        batch=batch_leading,
     )
 )
 
@@ -295,7 +295,7 @@ CAST = register(
         _cast_vjp,
         Elementwise((lambda node, e: Cast(e[0], node["dtype"]),)),
         attributes={"dtype": "dtype"},
-        batch=batch_elementwise,
+        batch=batch_leading,
     )
 )
 

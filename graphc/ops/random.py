@@ -13,7 +13,7 @@ import numpy as np
 from graphc.errors import DTypeError
 from graphc.ir import Graph, Op, Value, make
 from graphc.loops import Apply, Elementwise
-from graphc.ops.batching import batch_elementwise
+from graphc.ops.batching import batch_leading
 from graphc.ops.pointwise import same_type
 from graphc.ops.registry import register
 from graphc.types import DTYPES, Type
@@ -52,7 +52,7 @@ THREEFRY = register(
         _evaluate,
         None,
         Elementwise((lambda node, operands: Apply("threefry2x32", operands, UINT64),)),
-        batch=batch_elementwise,
+        batch=batch_leading,
     )
 )
 

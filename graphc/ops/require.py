@@ -9,6 +9,7 @@ import numpy as np
 from graphc.errors import DomainError, DTypeError
 from graphc.ir import Cotangents, Driver, Graph, Node, Op, Value, make
 from graphc.loops import Elementwise, Expr, Guarded
+from graphc.ops.batching import batch_leading
 from graphc.ops.pointwise import same_shape
 from graphc.ops.registry import register
 from graphc.types import DTYPES, TensorType, Type
@@ -49,6 +50,7 @@ REQUIRE = register(
         _require_vjp,
         Elementwise((_require_expression,)),
         attributes={"problem": "str"},
+        batch=batch_leading,
     )
 )
 

@@ -11,7 +11,7 @@ import numpy as np
 from graphc.errors import DTypeError, ShapeError
 from graphc.ir import Cotangents, Driver, Node, Op, Value, make
 from graphc.loops import Apply, Elementwise, Expr
-from graphc.ops.batching import batch_elementwise
+from graphc.ops.batching import batch_leading
 from graphc.ops.compare import equal
 from graphc.ops.complex_expressions import complex_rint, real_or_complex
 from graphc.ops.pointwise import (
@@ -105,7 +105,7 @@ def _pair(
                     lambda node, operands: expressions[1](*operands),
                 )
             ),
-            batch=batch_elementwise,
+            batch=batch_leading,
         )
     )
 
@@ -195,7 +195,7 @@ LDEXP = register(
         lambda driver, node, arrays: (np.asarray(np.ldexp(*arrays)),),
         _ldexp_vjp,
         Elementwise((lambda node, operands: apply("ldexp", *operands),)),
-        batch=batch_elementwise,
+        batch=batch_leading,
     )
 )
 

@@ -28,6 +28,7 @@ from graphc.loops import (
     Template,
 )
 from graphc.loops_program import Leading, ProgramBuilder
+from graphc.ops.batching import batch_leading
 from graphc.ops.complex_ import complex_, imag, to_complex
 from graphc.ops.decomposition import (
     BOOL,
@@ -119,6 +120,7 @@ SOLVE = register(
         _solve_vjp,
         Template("program", _solve_program),
         attributes={"checked": "bool"},
+        batch=batch_leading,
     )
 )
 
@@ -209,6 +211,7 @@ SOLVE_TRIANGULAR = register(
         _triangular_vjp,
         Template("program", _triangular_program),
         attributes={"lower": "bool"},
+        batch=batch_leading,
     )
 )
 
@@ -304,6 +307,7 @@ SLOGDET = register(
         lambda driver, node, arrays: by_numpy(np.linalg.slogdet, *arrays),
         _slogdet_vjp,
         Template("program", _slogdet_program),
+        batch=batch_leading,
     )
 )
 

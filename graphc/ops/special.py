@@ -11,7 +11,7 @@ import numpy as np
 from graphc.errors import DTypeError
 from graphc.ir import Cotangents, Driver, Node, Op, Value, make
 from graphc.loops import Apply, Const, Elementwise, Expr
-from graphc.ops.batching import batch_elementwise
+from graphc.ops.batching import batch_leading
 from graphc.ops.exponential import exp, expit, log, log1p, logaddexp, scaled
 from graphc.ops.pointwise import (
     Builder,
@@ -239,7 +239,7 @@ POLYGAMMA = register(
         _polygamma_vjp,
         Elementwise((_polygamma_expression,)),
         attributes={"order": "int"},
-        batch=batch_elementwise,
+        batch=batch_leading,
     )
 )
 

@@ -16,6 +16,7 @@ from graphc.errors import UnsupportedError
 from graphc.ir import Cotangents, Driver, Graph, Node, Op, Value, make
 from graphc.loops import Buffer, Cast, Index, Stmt, Template, compare
 from graphc.loops_program import Leading, ProgramBuilder
+from graphc.ops.batching import batch_leading
 from graphc.ops.complex_ import complex_, conjugate, imag, real, to_complex
 from graphc.ops.decomposition import (
     BLOCK,
@@ -145,6 +146,7 @@ EIGH = register(
         _eigh_vjp,
         Template("program", _eigh_program),
         attributes={"lower": "bool", "vectors": "bool"},
+        batch=batch_leading,
     )
 )
 
@@ -310,6 +312,7 @@ SVD = register(
         _svd_vjp,
         Template("program", _svd_program),
         attributes={"mode": "str", "k": "size"},
+        batch=batch_leading,
     )
 )
 
@@ -405,6 +408,7 @@ EIG = register(
         _eig_vjp,
         Template("program", _eig_program),
         attributes={"vectors": "bool"},
+        batch=batch_leading,
     )
 )
 

@@ -42,7 +42,8 @@ def test_sample_tangents(name, k):
     sample = SAMPLES[name][k]
     wrt = list(sample.wrt) if sample.wrt is not None else None
     if any(np.asarray(array).dtype.kind in "fc" for array in sample.arrays) and wrt != []:
-        check_tangents(sample.build, sample.arrays, sample.order, wrt)
+        rtol = 1e-5 if name == "solve" else 1e-6  # differences of a steep function
+        check_tangents(sample.build, sample.arrays, sample.order, wrt, rtol=rtol)
 
 
 # The value of `spacing` is that of the dtype.
