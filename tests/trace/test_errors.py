@@ -37,7 +37,7 @@ def sampled(x, y):
 
 
 def uncovered(x, y):
-    return np.linalg.svd(x)
+    return np.packbits(x)
 
 
 def selected(x, y):
