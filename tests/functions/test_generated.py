@@ -90,7 +90,18 @@ CALLS: dict[str, tuple[str, ...]] = {
     "unstack": ("(list(np.unstack(a)))",),
     "where": ("(np.where(x > 0, x, y))",),
 }
+FOURIER = ("fft", "ifft", "rfft", "irfft", "hfft", "ihfft", "fftshift", "ifftshift")
+SEVERAL = ("fft2", "ifft2", "rfft2", "irfft2", "fftn", "ifftn", "rfftn", "irfftn")
+CALLS |= {name: (f"(np.fft.{name}(a))",) for name in (*FOURIER, *SEVERAL)}
 ELSEWHERE = {
+    **dict.fromkeys(
+        """cholesky cond cross det eig eigh eigvals eigvalsh inv lstsq matrix_norm matrix_power
+        matrix_rank multi_dot pinv qr slogdet solve svd svdvals tensorinv tensorsolve
+        """.split(),  # noqa: SIM905
+        "takes matrices of a kind: tests/functions/test_linear_algebra.py",
+    ),
+    "fftfreq": "made of numbers: tests/functions/test_fourier.py",
+    "rfftfreq": "made of numbers: tests/functions/test_fourier.py",
     **dict.fromkeys(
         ("arange", "empty", "empty_like", "eye", "full", "identity", "ones", "tri", "zeros"),
         "made of numbers, not of arrays: tests/functions/test_creation.py",
@@ -122,10 +133,12 @@ CALLS |= {
     if getattr(np, name).signature is None and name != "isnat"  # of dates
 }
 NUMBERS = tuple(dtype for dtype in DTYPES if dtype != "bool")  # bools round to float16
+REALS = tuple(dtype for dtype in DTYPES if dtype[0] != "c")
 DTYPES_OF = {
     "round": NUMBERS,
     "around": NUMBERS,
-    "ldexp": ("float32", "float64"),
+    "ldexp": FLOATS,
+    **dict.fromkeys(("rfft", "ihfft", "rfft2", "rfftn"), REALS),
     "linspace": FLOATS,
     "pad": DTYPES,
 }
