@@ -22,6 +22,8 @@ from graphc.loops import (
 from graphc.lower.launch import Launch, Step
 from graphc.lower.operands import Operands, kernel_of, nest
 from graphc.lower.product import lower_product
+from graphc.lower.rows import lower_argsort, lower_search, lower_sort
+from graphc.lower.running import lower_running
 from graphc.types import DTYPES, Dim, TensorType, product
 
 if TYPE_CHECKING:
@@ -42,6 +44,11 @@ def lower_template(context: Lowering, node: Node, kind: str) -> list[Step]:
         "scatter": _scatter,
         "update": _update,
         "print": _print,
+        "sort": lower_sort,
+        "argsort": lower_argsort,
+        "search": lower_search,
+        "cumulate": lower_running,
+        "recurrence": lower_running,
     }
     if kind not in emitters:
         raise UnsupportedError(

@@ -43,6 +43,10 @@ from graphc.ops.creation import (
     iota,
     size_value,
 )
+from graphc.ops.cumulative import (
+    cumulate,
+    recurrence,
+)
 from graphc.ops.exponential import (
     cbrt,
     exp,
@@ -78,6 +82,11 @@ from graphc.ops.integer import (
 from graphc.ops.linalg import (
     matmul,
     matrix_transpose,
+)
+from graphc.ops.ordering import (
+    argsort,
+    search,
+    sort,
 )
 from graphc.ops.pointwise import (
     absorbing_multiply as absorbing_multiply,
@@ -196,6 +205,7 @@ __all__ = [
     "arctanh",
     "argmax",
     "argmin",
+    "argsort",
     "bitwise_and",
     "bitwise_count",
     "bitwise_or",
@@ -213,6 +223,7 @@ __all__ = [
     "copysign",
     "cos",
     "cosh",
+    "cumulate",
     "debug_print",
     "deg2rad",
     "digamma",
@@ -290,6 +301,7 @@ __all__ = [
     "rad2deg",
     "real",
     "reciprocal",
+    "recurrence",
     "remainder",
     "reshape",
     "right_shift",
@@ -297,6 +309,7 @@ __all__ = [
     "scan",
     "scatter",
     "scatter_add",
+    "search",
     "select",
     "sign",
     "signbit",
@@ -305,6 +318,7 @@ __all__ = [
     "size_value",
     "slice_",
     "softplus",
+    "sort",
     "spacing",
     "sqrt",
     "square",

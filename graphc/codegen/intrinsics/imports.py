@@ -78,10 +78,13 @@ from graphc.codegen.intrinsics.memory import buffer as buffer
 from graphc.codegen.intrinsics.memory import call_print as call_print
 from graphc.codegen.intrinsics.memory import integers as integers
 from graphc.codegen.intrinsics.memory import pointers as pointers
+from graphc.codegen.intrinsics.ordering import argsort_row as argsort_row
+from graphc.codegen.intrinsics.ordering import segment as segment
+from graphc.codegen.intrinsics.ordering import sort_row as sort_row
 from graphc.codegen.intrinsics.parts import part_start as part_start
 from graphc.codegen.intrinsics.parts import part_stop as part_stop
-from graphc.codegen.tiles.product import product as product
 from graphc.codegen.tiles.gemm import gemm as gemm
+from graphc.codegen.tiles.product import product as product
 from graphc.codegen.vecmath.functions import vector_arccos as vector_arccos
 from graphc.codegen.vecmath.functions import vector_arccosh as vector_arccosh
 from graphc.codegen.vecmath.functions import vector_arcsin as vector_arcsin

@@ -40,7 +40,9 @@ from graphc.lower.reduction import combined
 from graphc.types import Dim, Size
 
 WIDTH = 100
-NATIVE = frozenset(
+ROUTINES = frozenset(["sort_row", "argsort_row"])
+"""Templates that are functions of segments of their operands."""
+NATIVE = ROUTINES | frozenset(
     [
         "buffer",
         "pointers",
@@ -51,6 +53,7 @@ NATIVE = frozenset(
         "product",
         "part_start",
         "part_stop",
+        "segment",
     ]
 )
 TYPES = frozenset(
@@ -159,7 +162,7 @@ class KernelWriter:
             if isinstance(stmt, For):
                 bound.add(stmt.index)
             elif isinstance(stmt, Check) or (
-                isinstance(stmt, Let) and stmt.name.startswith("stop_")
+                isinstance(stmt, Let) and stmt.name.startswith(("stop_", "place_"))
             ):
                 bound.add(stmt.name)
         return tuple(sorted(used - bound - {"lo", "hi"}, key=sort_key))
@@ -289,6 +292,9 @@ class KernelWriter:
             self.line(depth, f"if call_print({routine.name}, {number}, values, extents) != 0:")
             self.line(depth + 1, f"return {PRINT_FAILED}")
             return
+        if stmt.template in ROUTINES:
+            self.routine(stmt, depth)
+            return
         if stmt.template == "product":
             self.product(stmt, depth)
             return
@@ -300,6 +306,13 @@ class KernelWriter:
         self.line(depth, f"     address({a.name}, {size_text(a_offset)}), {lead_a}, {transpose_a},")
         self.line(depth, f"     address({b.name}, {size_text(b_offset)}), {lead_b}, {transpose_b},")
         self.line(depth, f"     address({c.name}, {size_text(c_offset)}))")
+
+    def routine(self, stmt: Tile, depth: int) -> None:
+        """A template that is a function of segments of its operands, and of sizes."""
+        given = [f"segment({buffer.name}, {size_text(at)})" for buffer, at in stmt.operands]
+        given += [size_text(size) for size in stmt.sizes]
+        self.expressions.used |= {stmt.template, "segment"}
+        self.line(depth, f"{stmt.template}({', '.join(given)})")
 
     def product(self, stmt: Tile, depth: int) -> None:
         places = [f"address({buffer.name}, {size_text(at)})" for buffer, at in stmt.operands]
