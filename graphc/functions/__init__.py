@@ -5,6 +5,7 @@ from graphc.functions import (
     creation,
     joining,
     methods,
+    ordering,
     products,
     queries,
     rearranging,

@@ -194,12 +194,13 @@ def _in_pieces(running: _Running, sizes: Parameters, count: int) -> list[Step]:
     """Two launches: what each piece comes to, and the running results."""
     node, operands = running.node, running.operands
     dtype = running.result.dtype
-    outer, length = dict(sizes)["outer"], dict(sizes)["length"]
+    known = dict(sizes)
+    outer, length = known["outer"], known["length"]
     key = ("partial", node.out(), "piece")
     rows = (product((outer, count)),)
     totals = Buffer("piece_totals", key, "write", dtype, rows, (1,))
     pieces, grain = Dim.symbol("pieces"), Dim.symbol("piece_length")
-    sizes = (*sizes, ("pieces", count), ("piece_length", -(-int(length) // count)))
+    sizes = (*sizes, ("pieces", count), ("piece_length", _ceil(length, count)))
     row, piece, stop = (Dim.symbol(name) for name in ("place_row", "place_piece", "stop_piece"))
     held, total = Local("held", dtype), Local("total", dtype)
     ends = (Position((piece + 1) * grain, _INT64), Position(LENGTH, _INT64))

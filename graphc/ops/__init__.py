@@ -119,6 +119,9 @@ from graphc.ops.reduce import (
 from graphc.ops.registry import (
     OPS,
 )
+from graphc.ops.requirement import (
+    require,
+)
 from graphc.ops.rounding import (
     ceil,
     copysign,
@@ -303,6 +306,7 @@ __all__ = [
     "reciprocal",
     "recurrence",
     "remainder",
+    "require",
     "reshape",
     "right_shift",
     "rint",

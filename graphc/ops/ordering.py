@@ -107,8 +107,8 @@ def _infer_search(types: Types, attrs: Attributes, regions: tuple[Graph, ...]) -
 
 def _evaluate_search(driver: Driver, node: Node, arrays: list[Any]) -> tuple[Any, ...]:
     row, values = arrays
-    side = "right" if node["after"] else "left"
-    return (np.asarray(np.searchsorted(row, values, side), INT64),)
+    found = np.searchsorted(row, values, "right" if node["after"] else "left")
+    return (np.asarray(found, INT64),)
 
 
 SEARCH = register(

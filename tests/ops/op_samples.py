@@ -419,6 +419,9 @@ SAMPLES = {
             lambda a, b: recurred(a[::-1].T, b[::-1].T).T[::-1],
         ),
     ],
+    "require": [
+        Sample(lambda x, c: ops.require(x, c, "too small"), (X, X > -9), lambda x, c: x),
+    ],
     "matmul": [
         Sample(ops.matmul, (X, normal(4, 2)), lambda a, b: a @ b, order=3),
         Sample(ops.matmul, (CUBE, normal(2, 4, 1)), lambda a, b: a @ b),

@@ -117,7 +117,7 @@ def segment(typingctx: Any, held: Any, offset: Any) -> Any:
 
 
 @register_jitable
-def precedes(x: Any, y: Any) -> bool:
+def precedes(x: Any, y: Any) -> Any:
     """Whether `x` comes before `y`."""
     for number in range(order_digits(x) - 1, -1, -1):
         left, right = order_digit(x, number), order_digit(y, number)
