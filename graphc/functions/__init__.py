@@ -3,6 +3,7 @@
 from graphc.functions import (
     contraction,
     creation,
+    cumulative,
     joining,
     methods,
     ordering,
@@ -14,5 +15,6 @@ from graphc.functions import (
     selection,
     shaping,
     statistics,
+    ufunc_methods,
 )
 from graphc.trace import indexing

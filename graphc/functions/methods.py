@@ -31,6 +31,8 @@ _FUNCTIONS = {
     "argmin": np.argmin,
     "argpartition": np.argpartition,
     "argsort": np.argsort,
+    "cumprod": np.cumprod,
+    "cumsum": np.cumsum,
     "diagonal": np.diagonal,
     "trace": np.trace,
     "dot": np.dot,
