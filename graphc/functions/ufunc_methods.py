@@ -292,14 +292,15 @@ def _masked_segments(ufunc: Any, x: Value, starts: Value, axis: int) -> Value:
     first, stop = (along(v, axis + 1, shape) for v in (starts, ends))
     mask = ops.logical_and(ops.greater_equal(place, first), ops.less(place, stop))
     wide = ops.broadcast_to(ops.reshape(x, (*x.shape[: axis + 1], 1, *x.shape[axis + 1 :])), shape)
-    least = {"maximum": _least(x.dtype, False), "minimum": _least(x.dtype, True)}
-    fill = least.get(ufunc.__name__, ufunc.identity)
+    fill = ufunc.identity
+    if ufunc.__name__ in ("maximum", "minimum"):
+        fill = least(x.dtype, ufunc.__name__ == "minimum")
     part: Any = fresh_array(ops.select(mask, wide, value_of_type(fill, wide)))
     found = ufunc.reduce(part, axis=axis, **_reduce_options(ufunc, x.dtype))
     return ops.cast(found.value, x.dtype)
 
 
-def _least(dtype: np.dtype, largest: bool) -> Any:
+def least(dtype: np.dtype, largest: bool) -> Any:
     """What leaves every maximum (minimum, of the `largest`) as it is."""
     if dtype.kind == "b":
         return largest
