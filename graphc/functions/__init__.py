@@ -2,8 +2,10 @@
 
 from graphc.functions import (
     contraction,
+    correlation,
     creation,
     cumulative,
+    differences,
     joining,
     methods,
     missing,

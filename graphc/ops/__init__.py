@@ -190,6 +190,11 @@ from graphc.ops.trigonometric import (
     tan,
     tanh,
 )
+from graphc.ops.windows import (
+    skew,
+    unskew,
+    windows,
+)
 
 __all__ = [
     "OPS",
@@ -320,6 +325,7 @@ __all__ = [
     "sin",
     "sinh",
     "size_value",
+    "skew",
     "slice_",
     "softplus",
     "sort",
@@ -336,7 +342,9 @@ __all__ = [
     "transpose",
     "trunc",
     "uniform",
+    "unskew",
     "update",
+    "windows",
     "xlog1py",
     "xlogy",
     "zeros",

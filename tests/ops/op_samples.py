@@ -419,6 +419,24 @@ SAMPLES = {
             lambda a, b: recurred(a[::-1].T, b[::-1].T).T[::-1],
         ),
     ],
+    "unskew": [
+        Sample(
+            ops.unskew,
+            (CUBE.reshape(2, 6, 2),),
+            lambda x: np.stack([x[:, :5, 0], x[:, 1:, 1]], -1),
+            order=3,
+        ),
+    ],
+    "skew": [
+        Sample(
+            ops.skew,
+            (CUBE.reshape(2, 6, 2),),
+            lambda x: np.stack(
+                [np.pad(x[..., 0], ((0, 0), (0, 1))), np.pad(x[..., 1], ((0, 0), (1, 0)))], -1
+            ),
+            order=3,
+        ),
+    ],
     "require": [
         Sample(lambda x, c: ops.require(x, c, "too small"), (X, X > -9), lambda x, c: x),
     ],
