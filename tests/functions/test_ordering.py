@@ -43,7 +43,7 @@ def test_compiled_sorts_are_stable_and_exact(dtype):
         return np.sort(x), np.argsort(x)
 
     compiled = graphc.compile(both)
-    for length in (1, 2, 47, 48, 49, 50, 300, 1000):
+    for length in (1, 2, 16, 47, 49, 95, 96, 97, 1000):
         x = edges_of(dtype, length, length)
         values, order = compiled(x)
         np.testing.assert_array_equal(order, np.argsort(x, kind="stable"))

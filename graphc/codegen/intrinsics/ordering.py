@@ -1,7 +1,9 @@
 """Sorting one row in NumPy's order: stable, and of any dtype, by the bytes of keys.
 
-    digits := the bytes of an element's key, least first; keys compare as the elements do
-    sort   := insertion, of short rows
+    words  := an element's key: one, or of a complex number three; keys compare as the elements do
+    digits := the bytes of its words, least first
+    sort   := each element's rank, the count of smaller ones, of short rows of real numbers
+            | insertion, of short rows of complex ones
             | for each digit in which elements differ: all moved to their place by that digit
 
 The key of an integer is the integer with its sign bit turned; of a float its bits, those of
@@ -17,13 +19,18 @@ from typing import Any
 
 from llvmlite import ir
 
-from graphc.codegen.intrinsics.memory import I64, INTEGERS, Buffer, _element
+from graphc.codegen.intrinsics.memory import I64, INTEGERS, Buffer, _element, integers
 from graphc.codegen.intrinsics.numba_names import cgutils, intrinsic, register_jitable, types
 
 SHORT = 48
-"""Elements up to which insertion is faster."""
+"""Complex elements up to which insertion is faster."""
+RANKED = 96
+"""Real elements up to which it is faster to compare each with all: that loop is of vectors."""
+LANES = 16
+"""Rows are ranked as if their length were a multiple of it."""
 DIGIT = 256
 """Values of a digit."""
+LARGEST = 2**63 - 1
 
 
 def _digits(element: Any) -> int:
@@ -53,6 +60,17 @@ def _real_key(builder: Any, value: Any, element: Any) -> Any:
     return key if bits == 64 else builder.zext(key, I64)
 
 
+def _complex_key(context: Any, builder: Any, value: Any, element: Any) -> tuple[Any, Any, Any]:
+    """The three words of the key of a complex number, the least significant first."""
+    part = element.underlying_float
+    held = context.make_complex(builder, element, value)
+    no_real = builder.fcmp_unordered("uno", held.real, held.real)
+    no_imaginary = builder.fcmp_unordered("uno", held.imag, held.imag)
+    unknown = builder.select(no_real, ir.Constant(I64, 2), builder.zext(no_imaginary, I64))
+    keys = (_real_key(builder, number, part) for number in (held.imag, held.real))
+    return (*keys, unknown)
+
+
 def _byte(builder: Any, key: Any, number: Any) -> Any:
     shift = builder.shl(number, ir.Constant(I64, 3))
     return builder.and_(builder.lshr(key, shift), ir.Constant(I64, DIGIT - 1))
@@ -66,15 +84,10 @@ def order_digit(typingctx: Any, x: Any, number: Any) -> Any:
         value, place = args
         if not isinstance(x, types.Complex):
             return _byte(builder, _real_key(builder, value, x), place)
-        part = x.underlying_float
-        held = context.make_complex(builder, x, value)
-        width = ir.Constant(I64, _digits(part))
-        imaginary = _byte(builder, _real_key(builder, held.imag, part), place)
-        real = _byte(builder, _real_key(builder, held.real, part), builder.sub(place, width))
-        no_real = builder.fcmp_unordered("uno", held.real, held.real)
-        no_imaginary = builder.fcmp_unordered("uno", held.imag, held.imag)
-        alone = builder.zext(no_imaginary, I64)
-        unknown = builder.select(no_real, ir.Constant(I64, 2), alone)
+        width = ir.Constant(I64, _digits(x.underlying_float))
+        imaginary, real, unknown = _complex_key(context, builder, value, x)
+        imaginary = _byte(builder, imaginary, place)
+        real = _byte(builder, real, builder.sub(place, width))
         in_imaginary = builder.icmp_signed("<", place, width)
         in_real = builder.icmp_signed("<", place, builder.add(width, width))
         return builder.select(in_imaginary, imaginary, builder.select(in_real, real, unknown))
@@ -85,12 +98,44 @@ def order_digit(typingctx: Any, x: Any, number: Any) -> Any:
 @intrinsic
 def order_digits(typingctx: Any, x: Any) -> Any:
     """How many digits the key of `x` has."""
-    count = _digits(x)
+    return _constant(x, _digits(x))
 
+
+@intrinsic
+def order_words(typingctx: Any, x: Any) -> Any:
+    """How many words the key of `x` has."""
+    return _constant(x, 3 if isinstance(x, types.Complex) else 1)
+
+
+@intrinsic
+def order_words_of(typingctx: Any, row: Any) -> Any:
+    """How many words the keys of the elements of a buffer have."""
+    return _constant(row, 3 if isinstance(row.dtype, types.Complex) else 1)
+
+
+def _constant(x: Any, number: int) -> Any:
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return ir.Constant(I64, count)
+        return ir.Constant(I64, number)
 
     return types.int64(x), codegen
+
+
+@intrinsic
+def order_word(typingctx: Any, x: Any, which: Any) -> Any:
+    """The word `which` of the key of `x`, the least significant first, as a signed number."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        value, place = args
+        signed = ir.Constant(I64, -(2**63))
+        if not isinstance(x, types.Complex):
+            return builder.xor(_real_key(builder, value, x), signed)
+        imaginary, real, unknown = _complex_key(context, builder, value, x)
+        first = builder.icmp_signed("==", place, ir.Constant(I64, 0))
+        second = builder.icmp_signed("==", place, ir.Constant(I64, 1))
+        word = builder.select(first, imaginary, builder.select(second, real, unknown))
+        return builder.xor(word, signed)
+
+    return types.int64(x, types.int64), codegen
 
 
 @intrinsic
@@ -119,11 +164,58 @@ def segment(typingctx: Any, held: Any, offset: Any) -> Any:
 @register_jitable
 def precedes(x: Any, y: Any) -> Any:
     """Whether `x` comes before `y`."""
-    for number in range(order_digits(x) - 1, -1, -1):
-        left, right = order_digit(x, number), order_digit(y, number)
+    for which in range(order_words(x) - 1, -1, -1):
+        left, right = order_word(x, which), order_word(y, which)
         if left != right:
             return left < right
     return False
+
+
+@intrinsic
+def count_below(typingctx: Any, keys: Any, length: Any, key: Any) -> Any:
+    """How many of `length` keys, a multiple of `LANES`, are less than `key`."""
+    lanes = LANES // 2
+    vector = ir.VectorType(I64, lanes)
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        pointer, count, wanted = args
+        filled = builder.insert_element(
+            ir.Constant(vector, ir.Undefined), wanted, ir.IntType(32)(0)
+        )
+        zeros = ir.Constant(ir.VectorType(ir.IntType(32), lanes), None)
+        wide = builder.shuffle_vector(filled, ir.Constant(vector, ir.Undefined), zeros)
+        sums = [cgutils.alloca_once_value(builder, ir.Constant(vector, None)) for _ in range(2)]
+        with cgutils.for_range(builder, builder.lshr(count, ir.Constant(I64, 4)), intp=I64) as turn:
+            for half, held in enumerate(sums):
+                place = builder.mul(turn.index, ir.Constant(I64, LANES))
+                place = builder.add(place, ir.Constant(I64, half * lanes))
+                at = builder.bitcast(builder.gep(pointer, [place]), vector.as_pointer())
+                below = builder.icmp_signed("<", builder.load(at, align=8), wide)
+                builder.store(builder.sub(builder.load(held), builder.sext(below, vector)), held)
+        total = builder.add(*(builder.load(held) for held in sums))
+        name = f"llvm.vector.reduce.add.v{lanes}i64"
+        reduce_ = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(I64, [vector]), name
+        )
+        return builder.call(reduce_, [total])
+
+    return types.int64(keys, types.int64, types.int64), codegen
+
+
+@register_jitable
+def set_ranks(x: Any, ranks: Any, length: int) -> None:
+    """The place in order of each of `length` real elements, of `RANKED` at most."""
+    keys, taken = integers(RANKED), integers(RANKED)
+    padded = (length + LANES - 1) // LANES * LANES
+    for position in range(length):
+        keys[position] = order_word(x[position], 0)
+        taken[position] = 0
+    for position in range(length, padded):
+        keys[position] = LARGEST
+    for position in range(length):
+        less = count_below(keys, padded, keys[position])
+        ranks[position] = less + taken[less]
+        taken[less] += 1
 
 
 @register_jitable
@@ -156,6 +248,12 @@ def starts(counts: Any, base: int) -> None:
 @register_jitable
 def sort_row(x: Any, out: Any, spare: Any, length: int) -> None:
     """Sort `length` elements of `x` into `out`; `spare` has room for as many."""
+    if order_words_of(x) == 1 and length <= RANKED:
+        ranks = integers(RANKED)
+        set_ranks(x, ranks, length)
+        for position in range(length):
+            out[ranks[position]] = x[position]
+        return
     if length <= SHORT:
         for position in range(length):
             item = x[position]
@@ -192,6 +290,12 @@ def sort_row(x: Any, out: Any, spare: Any, length: int) -> None:
 def argsort_row(x: Any, out: Any, one: Any, other: Any, spare: Any, length: int) -> None:
     """The positions that sort `x` into `out`; `one` and `other` have room for `length` elements,
     `spare` for as many positions."""
+    if order_words_of(x) == 1 and length <= RANKED:
+        ranks = integers(RANKED)
+        set_ranks(x, ranks, length)
+        for position in range(length):
+            out[ranks[position]] = position
+        return
     if length <= SHORT:
         for position in range(length):
             place = position
