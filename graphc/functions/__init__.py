@@ -6,6 +6,7 @@ from graphc.functions import (
     creation,
     cumulative,
     differences,
+    histograms,
     joining,
     methods,
     missing,

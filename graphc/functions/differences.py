@@ -13,6 +13,7 @@ from graphc.functions.common import (
     array_or_scalar,
     as_array,
     promoted,
+    rank_of,
     sliced,
     static_int,
 )
@@ -99,13 +100,13 @@ def _spacings(f: TracedArray, varargs: tuple[Any, ...], axes: tuple[int, ...]) -
     """For each axis the distance between neighbours: a number, or an array of them."""
     if not varargs:
         return [1.0] * len(axes)
-    if len(varargs) == 1 and np.ndim(varargs[0]) == 0:
+    if len(varargs) == 1 and rank_of(varargs[0]) == 0:
         return [varargs[0]] * len(axes)
     if len(varargs) != len(axes):
         raise TypeError("invalid number of arguments")
     found: list[Any] = []
     for given, axis in zip(varargs, axes, strict=True):
-        if is_weak(given) or np.ndim(given) == 0:
+        if rank_of(given) == 0:
             found.append(given)
             continue
         places: Any = as_array(given)
@@ -152,7 +153,7 @@ def _gradient_along(f: Any, axis: int, spacing: Any, edge_order: int, kind: np.d
     def part(start: Any, stop: Any) -> Any:
         return f[(slice(None),) * axis + (slice(start, stop),)]
 
-    uniform = is_weak(spacing) or np.ndim(spacing) == 0
+    uniform = rank_of(spacing) == 0
     column = (-1, *(1,) * (f.ndim - axis - 1))
     if uniform:
         middle = (part(2, None) - part(None, -2)) / (2.0 * spacing)
