@@ -13,7 +13,7 @@ from graphc.functions.differences import diff
 from graphc.functions.ordering import searchsorted
 from graphc.ir import Value
 from graphc.trace.context import active, user_location
-from graphc.trace.convert import array_like, value_of
+from graphc.trace.convert import array_like, is_weak, python_type, value_of
 from graphc.trace.dispatch import implements
 from graphc.trace.indexing import known_array
 from graphc.trace.sizes import TracedSize, as_size
