@@ -1,6 +1,7 @@
 """NumPy's functions on traced arrays, composed of ops: importing this room makes them known."""
 
 from graphc.functions import (
+    applying,
     contraction,
     correlation,
     creation,
@@ -11,6 +12,8 @@ from graphc.functions import (
     methods,
     missing,
     ordering,
+    places,
+    polynomials,
     products,
     quantiles,
     queries,
@@ -21,5 +24,7 @@ from graphc.functions import (
     shaping,
     statistics,
     ufunc_methods,
+    windows,
+    writing,
 )
 from graphc.trace import indexing

@@ -31,6 +31,7 @@ _FUNCTIONS = {
     "argmin": np.argmin,
     "argpartition": np.argpartition,
     "argsort": np.argsort,
+    "choose": np.choose,
     "cumprod": np.cumprod,
     "cumsum": np.cumsum,
     "diagonal": np.diagonal,
@@ -41,6 +42,7 @@ _FUNCTIONS = {
     "min": np.min,
     "nonzero": np.nonzero,
     "prod": np.prod,
+    "put": np.put,
     "ravel": np.ravel,
     "searchsorted": np.searchsorted,
     "repeat": np.repeat,
@@ -57,11 +59,9 @@ _FUNCTIONS = {
 # Methods and attributes of ndarray that are not covered, with what to write instead.
 _REFUSED = {
     "byteswap": "",
-    "choose": "Use np.where, or index with an integer array.",
     "dump": "Return the array and save it outside.",
     "dumps": "Return the array and save it outside.",
     "getfield": "",
-    "put": "Write through an index: x[i] = v.",
     "resize": "Use np.reshape or np.tile.",
     "setfield": "",
     "setflags": "",

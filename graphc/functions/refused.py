@@ -22,6 +22,8 @@ HINTS: dict[Any, str] = {
     np.union1d: "Call it outside the compiled function and pass the result in.",
     np.intersect1d: "Call it outside the compiled function and pass the result in.",
     np.setdiff1d: "Call it outside the compiled function and pass the result in.",
+    np.polydiv: "Call it outside the compiled function and pass the result in.",
+    np.roots: "Call it outside the compiled function and pass the result in.",
     np.setxor1d: "Call it outside the compiled function and pass the result in.",
     np.unique_all: "Call it outside the compiled function and pass the result in.",
     np.unique_counts: "Call it outside the compiled function and pass the result in.",
