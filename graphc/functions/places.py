@@ -8,7 +8,7 @@ import numpy as np
 
 from graphc import ops
 from graphc.errors import UnsupportedError
-from graphc.functions.common import BOOL, INT64, array_or_scalar, as_array, static_int
+from graphc.functions.common import BOOL, INT64, array_or_scalar, as_array, makes_arrays, static_int
 from graphc.functions.selection import bounded
 from graphc.ir import Value
 from graphc.trace.context import active
@@ -138,7 +138,7 @@ for _function in (np.tril_indices, np.triu_indices, np.diag_indices):
     _of_sizes(_function)
 
 
-@implements(np.mask_indices)
+@makes_arrays(np.mask_indices)
 def mask_indices(n: Any, mask_func: Any, k: Any = 0) -> Any:
     """`numpy.mask_indices`, of a function whose mask does not depend on data."""
     size = static_int(n, "the size of a mask")
