@@ -23,7 +23,7 @@ from graphc.functions.reductions import (
 from graphc.ir import Graph, Value, close, fresh_input
 from graphc.trace.context import active, user_location
 from graphc.trace.convert import as_dtype, normalized_axis, value_of
-from graphc.trace.dispatch import handler
+from graphc.trace.dispatch import call, handler
 from graphc.trace.indexing import known_array
 from graphc.trace.ufuncs import compute
 from graphc.trace.values import fresh_array
@@ -50,6 +50,10 @@ MANY_SEGMENTS = 64
 @handler
 def ufunc_method(ufunc: Any, method: str, inputs: Any, kwargs: dict[str, Any]) -> Any:
     """``ufunc.method(*inputs, **kwargs)`` of traced values."""
+    combine = COMBINES.get(ufunc.__name__)
+    if method == "at" and combine is not None and not kwargs:
+        call("combine_at", *inputs, ufunc, combine)
+        return None
     methods: dict[str, Callable[..., Any]] = {
         "accumulate": accumulate,
         "reduce": reduce,
@@ -59,7 +63,7 @@ def ufunc_method(ufunc: Any, method: str, inputs: Any, kwargs: dict[str, Any]) -
         raise UnsupportedError(
             f"np.{ufunc.__name__}.{method} is not covered for traced arrays",
             location=user_location(),
-            hint="np.add.at and np.subtract.at are; others can be written with np.where.",
+            hint="at is covered for add, subtract, multiply, extremes and bits.",
         )
     if ufunc.signature is not None:
         raise RuntimeError("Reduction not defined on ufunc with signature")

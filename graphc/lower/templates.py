@@ -42,6 +42,7 @@ def lower_template(context: Lowering, node: Node, kind: str) -> list[Step]:
         "matmul": lower_product,
         "scatter_add": _scatter,
         "scatter": _scatter,
+        "scatter_reduce": _scatter,
         "update": _update,
         "print": _print,
         "sort": lower_sort,
@@ -103,9 +104,9 @@ def _scatter(context: Lowering, node: Node) -> list[Step]:
                 Dim.symbol(f"k{axis}") if axis in axes else left.pop(0) for axis in range(base.ndim)
             )
             value = operands.element(values, (*lead, *rest))
-            if node.op.name != "scatter_add":
+            combine = _combine_of(node)
+            if combine is None:
                 return [Store(result, target, value)]
-            combine = "or" if base.dtype.kind == "b" else "add"
             return [Accumulate(result, target, combine, value)]
 
         known = places(operands, lead, checked=True)
@@ -121,6 +122,16 @@ def _scatter(context: Lowering, node: Node) -> list[Step]:
         _copied_base(context, node),
         Launch(kernel),
     ]
+
+
+def _combine_of(node: Node) -> str | None:
+    """How a value joins what is at its place; None where it takes the place."""
+    if node.op.name == "scatter_reduce":
+        combine: str = node["combine"]
+        return combine
+    if node.op.name == "scatter":
+        return None
+    return "or" if node.out().dtype.kind == "b" else "add"
 
 
 # --- update ---------------------------------------------------------------------------------------

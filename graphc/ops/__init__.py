@@ -140,6 +140,9 @@ from graphc.ops.rounding import (
     spacing,
     trunc,
 )
+from graphc.ops.scattering import (
+    scatter_reduce,
+)
 from graphc.ops.shape import (
     broadcast_to,
     full,
@@ -318,6 +321,7 @@ __all__ = [
     "scan",
     "scatter",
     "scatter_add",
+    "scatter_reduce",
     "search",
     "select",
     "sign",

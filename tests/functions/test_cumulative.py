@@ -149,8 +149,32 @@ def test_mistakes():
     same(lambda x: np.sin.accumulate(x), sample((3,)))
     same(lambda x: np.divmod.accumulate(x), sample((3,)))
     same(lambda x: np.add.accumulate(x), np.array(1.0))
-    with pytest.raises(NotImplementedError, match=r"np.multiply.at"):
-        graphc.compile(lambda x: np.multiply.at(x, [0], 2.0))(sample((3,)))
+    with pytest.raises(NotImplementedError, match=r"np.power.at"):
+        graphc.compile(lambda x: np.power.at(x, [0], 2.0))(sample((3,)))
+
+
+@pytest.mark.parametrize("name", ["multiply", "maximum", "minimum", "add", "subtract"])
+def test_at(name):
+    ufunc = getattr(np, name)
+
+    def function(x, i, v):
+        ufunc.at(x, i, v)
+        ufunc.at(x, (slice(None), [0, 0]), 0.5)
+        ufunc.at(x[1:], 0, 3.0)
+
+    same(function, sample((4, 3)), np.array([0, 2, 0, -1]), sample((4, 3), seed=2))
+    same(lambda x: np.bitwise_or.at(x, [0, 0, 1], [1, 2, 4]), np.array([8, 0, 1]))
+    same(lambda x: ufunc.at(x, [9], 1.0), sample((4,)))
+    x, v = sample((3,)), np.array([0.5, 0.0, 2.0, 3.0])
+
+    def total(v):
+        y = x * 1.0
+        ufunc.at(y, np.array([0, 0, 1, 1]), v)
+        return np.sum(y * np.array([1.0, 2.0, 3.0]))
+
+    steps = [np.where(np.arange(4) == k, 1e-6, 0) for k in range(4)]
+    numbers = [(total(v + step) - total(v - step)) / 2e-6 for step in steps]
+    np.testing.assert_allclose(graphc.grad(total)(v), numbers, atol=1e-8)
 
 
 @pytest.mark.parametrize("axis", [0, 1])

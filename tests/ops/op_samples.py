@@ -202,6 +202,12 @@ def added(x, index, value):
     return result
 
 
+def combined(ufunc, x, index, value):
+    result = x.copy()
+    ufunc.at(result, index, value)
+    return result
+
+
 def embedded(x):
     result = np.zeros((7, 4))
     result[5::-2] = x
@@ -358,6 +364,25 @@ SAMPLES = {
             lambda x, v, i, j: ops.scatter(x, v, (i, j), (1, 0)),
             (X, normal(5), REPEATED, REPEATED),
             lambda x, v, i, j: updated(x, (j, i), v),
+        ),
+    ],
+    "scatter_reduce": [
+        Sample(
+            lambda x, v, i, c=combine: ops.scatter_reduce(x, v, (i,), (0,), c),
+            (X, normal(5, 4), REPEATED),
+            lambda x, v, i, u=ufunc: combined(u, x, i, v),
+        )
+        for combine, ufunc in (
+            ("multiply", np.multiply),
+            ("maximum", np.maximum),
+            ("minimum", np.minimum),
+        )
+    ]
+    + [
+        Sample(
+            lambda x, v, i: ops.scatter_reduce(x, v, (i,), (0,), "and"),
+            (X > -1, normal(5, 4) > 0, REPEATED),
+            lambda x, v, i: combined(np.logical_and, x, i, v),
         ),
     ],
     "update": [
