@@ -1,15 +1,25 @@
 """NumPy's functions on traced arrays, composed of ops: importing this room makes them known."""
 
 from graphc.functions import (
+    applying,
     contraction,
+    correlation,
     creation,
+    cumulative,
+    differences,
     fourier,
+    histograms,
     joining,
     linear_algebra,
     matrices,
     methods,
+    missing,
     norms,
+    ordering,
+    places,
+    polynomials,
     products,
+    quantiles,
     queries,
     rearranging,
     reductions,
@@ -17,5 +27,8 @@ from graphc.functions import (
     selection,
     shaping,
     statistics,
+    ufunc_methods,
+    windows,
+    writing,
 )
 from graphc.trace import indexing, iterables

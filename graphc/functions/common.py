@@ -97,6 +97,11 @@ def like_method(function: Implementation) -> Implementation:
     return method
 
 
+def rank_of(x: Any) -> int:
+    """The number of axes of `x` as an array, which may be a list with traced numbers in it."""
+    return 0 if is_weak(x) else array_like(x).value.ndim
+
+
 def default_dtype(x: Any) -> np.dtype:
     """The dtype of `x` as an array: of Python numbers, NumPy's default."""
     return dtype_of_number(python_type(x)) if is_weak(x) else array_like(x).value.dtype

@@ -12,6 +12,7 @@ from graphc.errors import GraphcError, UnsupportedError
 from graphc.functions import shaping
 from graphc.functions.common import as_array
 from graphc.functions.creation import laid_out
+from graphc.functions.ordering import partition_in_place, sort_in_place
 from graphc.functions.selection import clip
 from graphc.trace.context import located, user_location
 from graphc.trace.convert import as_dtype
@@ -28,6 +29,11 @@ _FUNCTIONS = {
     "any": np.any,
     "argmax": np.argmax,
     "argmin": np.argmin,
+    "argpartition": np.argpartition,
+    "argsort": np.argsort,
+    "choose": np.choose,
+    "cumprod": np.cumprod,
+    "cumsum": np.cumsum,
     "diagonal": np.diagonal,
     "trace": np.trace,
     "dot": np.dot,
@@ -36,7 +42,9 @@ _FUNCTIONS = {
     "min": np.min,
     "nonzero": np.nonzero,
     "prod": np.prod,
+    "put": np.put,
     "ravel": np.ravel,
+    "searchsorted": np.searchsorted,
     "repeat": np.repeat,
     "round": np.round,
     "squeeze": np.squeeze,
@@ -50,22 +58,13 @@ _FUNCTIONS = {
 
 # Methods and attributes of ndarray that are not covered, with what to write instead.
 _REFUSED = {
-    "argpartition": "",
-    "argsort": "",
     "byteswap": "",
-    "choose": "Use np.where, or index with an integer array.",
-    "cumprod": "",
-    "cumsum": "",
     "dump": "Return the array and save it outside.",
     "dumps": "Return the array and save it outside.",
     "getfield": "",
-    "partition": "",
-    "put": "Write through an index: x[i] = v.",
     "resize": "Use np.reshape or np.tile.",
-    "searchsorted": "",
     "setfield": "",
     "setflags": "",
-    "sort": "",
     "tobytes": "Return the array and convert it outside.",
     "tofile": "Return the array and save it outside.",
     "tostring": "Return the array and convert it outside.",
@@ -188,7 +187,9 @@ _OWN: dict[str, Method] = {
     "copy": _copy,
     "flatten": _flatten,
     "item": _item,
+    "partition": partition_in_place,
     "reshape": _reshape,
+    "sort": sort_in_place,
     "tolist": _tolist,
     "transpose": _transpose,
 }

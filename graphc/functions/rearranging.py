@@ -229,25 +229,3 @@ def _padded(x: Value, widths: list[list[int]], fill: Any) -> Value:
         return ops.embed(x, shape, start, step)
     base = ops.broadcast_to(value_of(fill, x.dtype), shape)
     return ops.update(base, x, start, step)
-
-
-@implements(np.diff)
-def diff(
-    a: Any, n: int = 1, axis: Any = -1, prepend: Any = np._NoValue, append: Any = np._NoValue
-) -> Any:
-    """`numpy.diff`."""
-    if prepend is not np._NoValue or append is not np._NoValue:
-        raise UnsupportedError(
-            "np.diff with prepend= or append=", hint="Join them first with np.concatenate."
-        )
-    if n < 0:
-        raise ValueError(f"order must be non-negative but got {n!r}")
-    x: Any = as_array(a)
-    if x.ndim == 0:
-        raise ValueError("diff requires input that is at least one dimensional")
-    place = normalized_axis(axis, x.ndim)
-    late = tuple(slice(1, None) if k == place else slice(None) for k in range(x.ndim))
-    early = tuple(slice(None, -1) if k == place else slice(None) for k in range(x.ndim))
-    for _ in range(n):
-        x = x[late] != x[early] if x.dtype.kind == "b" else x[late] - x[early]
-    return x

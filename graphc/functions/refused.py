@@ -22,7 +22,13 @@ HINTS: dict[Any, str] = {
     np.union1d: "Call it outside the compiled function and pass the result in.",
     np.intersect1d: "Call it outside the compiled function and pass the result in.",
     np.setdiff1d: "Call it outside the compiled function and pass the result in.",
-    np.bincount: "Use np.add.at(np.zeros(size), x, 1), whose size you give.",
+    np.polydiv: "Call it outside the compiled function and pass the result in.",
+    np.roots: "Call it outside the compiled function and pass the result in.",
+    np.setxor1d: "Call it outside the compiled function and pass the result in.",
+    np.unique_all: "Call it outside the compiled function and pass the result in.",
+    np.unique_counts: "Call it outside the compiled function and pass the result in.",
+    np.unique_inverse: "Call it outside the compiled function and pass the result in.",
+    np.unique_values: "Call it outside the compiled function and pass the result in.",
 }
 
 

@@ -146,7 +146,7 @@ def _rounded(x: Value, digits: int) -> Value:
 # --- taking by position ---------------------------------------------------------------------------
 
 
-def _bounded(index: Value, extent: Any, mode: str) -> Value:
+def bounded(index: Value, extent: Any, mode: str) -> Value:
     """Positions as the mode of `numpy.take` makes them: raise, wrap or clip."""
     if mode == "raise":
         return index
@@ -168,7 +168,7 @@ def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "r
     index = array_like(indices).value
     if index.dtype.kind not in "iub":
         raise TypeError(f"Cannot cast array data from {index.dtype!r} to dtype('int64')")
-    index = _bounded(ops.cast(index, INT64), x.value.shape[place], mode)
+    index = bounded(ops.cast(index, INT64), x.value.shape[place], mode)
     result = ops.gather(x.value, (index,), (place,))
     lead = index.ndim
     order = [*range(lead, lead + place), *range(lead), *range(lead + place, result.ndim)]

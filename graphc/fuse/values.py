@@ -256,7 +256,8 @@ def readable_in_place(node: Node, value: Value) -> bool:
     """
     template = node.op.lower
     assert isinstance(template, Template)
-    if template.kind not in ("scatter", "scatter_add", "update", "matmul", "program"):
+    kinds = ("scatter", "scatter_add", "scatter_reduce", "update", "matmul", "search", "program")
+    if template.kind not in kinds:
         return False
     if template.kind not in ("matmul", "program") and value == node.inputs[0]:
         return False

@@ -23,6 +23,8 @@ from graphc.lower.launch import Launch, Step
 from graphc.lower.operands import Operands, kernel_of, nest
 from graphc.lower.product import lower_product
 from graphc.lower.program import lower_program
+from graphc.lower.rows import lower_argsort, lower_search, lower_sort
+from graphc.lower.running import lower_running
 from graphc.types import DTYPES, Dim, TensorType, product
 
 if TYPE_CHECKING:
@@ -41,9 +43,15 @@ def lower_template(context: Lowering, node: Node, kind: str) -> list[Step]:
         "matmul": lower_product,
         "scatter_add": _scatter,
         "scatter": _scatter,
+        "scatter_reduce": _scatter,
         "update": _update,
         "print": _print,
         "program": lower_program,
+        "sort": lower_sort,
+        "argsort": lower_argsort,
+        "search": lower_search,
+        "cumulate": lower_running,
+        "recurrence": lower_running,
     }
     if kind not in emitters:
         raise UnsupportedError(
@@ -98,9 +106,9 @@ def _scatter(context: Lowering, node: Node) -> list[Step]:
                 Dim.symbol(f"k{axis}") if axis in axes else left.pop(0) for axis in range(base.ndim)
             )
             value = operands.element(values, (*lead, *rest))
-            if node.op.name != "scatter_add":
+            combine = _combine_of(node)
+            if combine is None:
                 return [Store(result, target, value)]
-            combine = "or" if base.dtype.kind == "b" else "add"
             return [Accumulate(result, target, combine, value)]
 
         known = places(operands, lead, checked=True)
@@ -116,6 +124,16 @@ def _scatter(context: Lowering, node: Node) -> list[Step]:
         _copied_base(context, node),
         Launch(kernel),
     ]
+
+
+def _combine_of(node: Node) -> str | None:
+    """How a value joins what is at its place; None where it takes the place."""
+    if node.op.name == "scatter_reduce":
+        combine: str = node["combine"]
+        return combine
+    if node.op.name == "scatter":
+        return None
+    return "or" if node.out().dtype.kind == "b" else "add"
 
 
 # --- update ---------------------------------------------------------------------------------------

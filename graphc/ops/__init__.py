@@ -43,6 +43,10 @@ from graphc.ops.creation import (
     iota,
     size_value,
 )
+from graphc.ops.cumulative import (
+    cumulate,
+    recurrence,
+)
 from graphc.ops.custom import (
     closed_over,
     custom_vjp,
@@ -93,6 +97,11 @@ from graphc.ops.least_squares import (
 from graphc.ops.linalg import (
     matmul,
     matrix_transpose,
+)
+from graphc.ops.ordering import (
+    argsort,
+    search,
+    sort,
 )
 from graphc.ops.pointwise import (
     absorbing_multiply as absorbing_multiply,
@@ -153,6 +162,9 @@ from graphc.ops.rounding import (
     signbit,
     spacing,
     trunc,
+)
+from graphc.ops.scattering import (
+    scatter_reduce,
 )
 from graphc.ops.shape import (
     broadcast_to,
@@ -228,6 +240,11 @@ from graphc.ops.trigonometric import (
     tan,
     tanh,
 )
+from graphc.ops.windows import (
+    skew,
+    unskew,
+    windows,
+)
 
 __all__ = [
     "OPS",
@@ -247,6 +264,7 @@ __all__ = [
     "arctanh",
     "argmax",
     "argmin",
+    "argsort",
     "barrier",
     "bitwise_and",
     "bitwise_count",
@@ -268,6 +286,7 @@ __all__ = [
     "copysign",
     "cos",
     "cosh",
+    "cumulate",
     "custom_vjp",
     "debug_print",
     "deg2rad",
@@ -359,6 +378,7 @@ __all__ = [
     "rad2deg",
     "real",
     "reciprocal",
+    "recurrence",
     "register",
     "remainder",
     "require",
@@ -368,17 +388,21 @@ __all__ = [
     "scan",
     "scatter",
     "scatter_add",
+    "scatter_reduce",
+    "search",
     "select",
     "sign",
     "signbit",
     "sin",
     "sinh",
     "size_value",
+    "skew",
     "slice_",
     "slogdet",
     "softplus",
     "solve",
     "solve_triangular",
+    "sort",
     "spacing",
     "sqrt",
     "square",
@@ -396,8 +420,10 @@ __all__ = [
     "transpose",
     "trunc",
     "uniform",
+    "unskew",
     "update",
     "upper",
+    "windows",
     "with_diagonal",
     "xlog1py",
     "xlogy",

@@ -51,12 +51,14 @@ def _indexed_shape(name: str, base: Type, indices: Types, axes: tuple[int, ...])
     return (*first.shape, *rest)
 
 
-def _front_first(axes: Sequence[int], ndim: int) -> tuple[int, ...]:
+def front_first(axes: Sequence[int], ndim: int) -> tuple[int, ...]:
     """The permutation that brings `axes` to the front."""
     return (*axes, *(axis for axis in range(ndim) if axis not in axes))
 
 
-def _checked(name: str, shape: tuple[int, ...], axes: Sequence[int], indices: list[Any]) -> Any:
+def checked_index(
+    name: str, shape: tuple[int, ...], axes: Sequence[int], indices: list[Any]
+) -> Any:
     """The index arrays as a NumPy index.
 
     Raises:
@@ -97,8 +99,8 @@ def _infer_gather(types: Types, attrs: Attributes, regions: tuple[Graph, ...]) -
 def _evaluate_gather(driver: Driver, node: Node, arrays: list[Any]) -> tuple[Any, ...]:
     x, *indices = arrays
     axes = node["axes"]
-    front = np.transpose(x, _front_first(axes, x.ndim))
-    return (np.asarray(front[_checked("gather", x.shape, axes, indices)]),)
+    front = np.transpose(x, front_first(axes, x.ndim))
+    return (np.asarray(front[checked_index("gather", x.shape, axes, indices)]),)
 
 
 def _gather_vjp(driver: Driver, node: Node, cotangents: Cotangents) -> Cotangents:
@@ -168,7 +170,12 @@ def gather(x: Value, indices: Sequence[Value], axes: Sequence[int]) -> Value:
 # --- scatter_add and scatter: attr axes; operands base, values, indices ---------------------------
 
 
-def _infer_scatter(name: str, types: Types, axes: tuple[int, ...]) -> Types:
+def infer_scatter(name: str, types: Types, axes: tuple[int, ...]) -> Types:
+    """The type of a base that values are written into.
+
+    Raises:
+        ShapeError, DTypeError: the values or indices do not fit it.
+    """
     base, values, *indices = types
     assert isinstance(base, TensorType)
     assert isinstance(values, TensorType)
@@ -191,9 +198,10 @@ def _scatter_jvp(driver: Driver, node: Node, tangents: Tangents) -> Tangents:
     return (make(node.op, (*moved, *indices), dict(node.attrs)).out(),)
 
 
-def _scatter_batch(
+def batch_scatter(
     driver: Driver, node: Node, operands: Sequence[Mapped], size: Size
 ) -> tuple[Mapped, ...]:
+    """The rule of ops that write at index arrays: examples are one more indexed axis, or a rest."""
     indices, axes = operands[2:], node["axes"]
     base, values = spread_all(operands[:2], size)
     if any(mapped for _, mapped in indices):
@@ -202,15 +210,16 @@ def _scatter_batch(
         places, axes = [index for index, _ in indices], _further_on(axes)
         rank = places[0].ndim
         values = transpose(values, (*range(1, rank + 1), 0, *range(rank + 1, values.ndim)))
-    return ((make(node.op, (base, values, *places), {"axes": axes}).out(), True),)
+    attrs = {**dict(node.attrs), "axes": axes}
+    return ((make(node.op, (base, values, *places), attrs).out(), True),)
 
 
 def _front_copy(name: str, node: Node, arrays: list[Any]) -> tuple[Any, Any, Any]:
     """A copy of the base, a view of it with the indexed axes in front, and the index."""
     base, _, *indices = arrays
-    index = _checked(name, base.shape, node["axes"], indices)
+    index = checked_index(name, base.shape, node["axes"], indices)
     result = np.array(base)
-    return result, np.transpose(result, _front_first(node["axes"], base.ndim)), index
+    return result, np.transpose(result, front_first(node["axes"], base.ndim)), index
 
 
 def _evaluate_scatter_add(driver: Driver, node: Node, arrays: list[Any]) -> tuple[Any, ...]:
@@ -229,13 +238,13 @@ def _scatter_add_vjp(driver: Driver, node: Node, cotangents: Cotangents) -> Cota
 SCATTER_ADD = register(
     Op(
         "scatter_add",
-        lambda types, attrs, regions: _infer_scatter("scatter_add", types, attrs["axes"]),
+        lambda types, attrs, regions: infer_scatter("scatter_add", types, attrs["axes"]),
         _evaluate_scatter_add,
         _scatter_add_vjp,
         Template("scatter_add"),
         attributes={"axes": "ints"},
         jvp=_scatter_jvp,
-        batch=_scatter_batch,
+        batch=batch_scatter,
     )
 )
 
@@ -284,13 +293,13 @@ def _scatter_vjp(driver: Driver, node: Node, cotangents: Cotangents) -> Cotangen
 SCATTER = register(
     Op(
         "scatter",
-        lambda types, attrs, regions: _infer_scatter("scatter", types, attrs["axes"]),
+        lambda types, attrs, regions: infer_scatter("scatter", types, attrs["axes"]),
         _evaluate_scatter,
         _scatter_vjp,
         Template("scatter"),
         attributes={"axes": "ints"},
         jvp=_scatter_jvp,
-        batch=_scatter_batch,
+        batch=batch_scatter,
     )
 )
 

@@ -12,6 +12,7 @@ from graphc.loops import Elementwise, Expr, Guarded
 from graphc.ops.batching import batch_leading
 from graphc.ops.pointwise import same_shape
 from graphc.ops.registry import register
+from graphc.ops.shape import broadcast_to
 from graphc.types import DTYPES, TensorType, Type
 
 
@@ -56,9 +57,11 @@ REQUIRE = register(
 
 
 def require(x: Value, condition: Value, problem: str) -> Value:
-    """`x`, where a bool array of its shape is True everywhere.
+    """`x`, where a bool array that broadcasts to its shape is True everywhere.
 
     Raises:
+        ShapeError, DTypeError: the condition is no bool that broadcasts to the shape of `x`.
         DomainError: at run time, it is False somewhere: with the message `problem`.
     """
+    condition = broadcast_to(condition, x.shape)
     return make(REQUIRE, (x, condition), {"problem": problem}).out()

@@ -316,6 +316,18 @@ def add_at(array: TracedArray, key: Any, value: Any, negated: bool = False) -> N
     view.write(ops.scatter_add(view.value, part, indices, axes))
 
 
+@handler
+def combine_at(array: TracedArray, key: Any, value: Any, ufunc: Any, combine: str) -> None:
+    """``ufunc.at(array, key, value)``, of a ufunc that `ops.scatter_reduce` knows."""
+    parsed = _parse(array, key)
+    if not parsed.advanced:
+        assign(parsed.view, ufunc(parsed.view, value))
+        return
+    view = parsed.view
+    part, indices, axes = _part(parsed, value)
+    view.write(ops.scatter_reduce(view.value, part, indices, axes, combine))
+
+
 def _scatter(parsed: _Parsed, value: Any) -> None:
     part, indices, axes = _part(parsed, value)
     parsed.view.write(ops.scatter(parsed.view.value, part, indices, axes))

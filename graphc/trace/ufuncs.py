@@ -170,10 +170,7 @@ def apply_ufunc(ufunc: Any, method: str, inputs: Sequence[Any], kwargs: dict[str
     if method == "at" and ufunc in (np.add, np.subtract):
         return call("add_at", *inputs, negated=ufunc is np.subtract)
     if method != "__call__":
-        raise UnsupportedError(
-            f"np.{ufunc.__name__}.{method} is not covered for traced arrays",
-            location=user_location(),
-        )
+        return call("ufunc_method", ufunc, method, inputs, kwargs)
     return _call(ufunc, inputs, **kwargs)
 
 

@@ -62,14 +62,14 @@ def test_fill_and_item():
             traced(lambda x: getattr(x, method)(), sample((3,))[:1])
 
 
-@pytest.mark.parametrize("name", ["sort", "argsort", "cumsum", "tobytes", "searchsorted", "choose"])
+@pytest.mark.parametrize("name", ["tobytes", "byteswap", "resize", "setflags"])
 def test_refused(name):
     with pytest.raises(UnsupportedError, match=rf"ndarray\.{name}"):
         traced(lambda x: getattr(x, name)(), sample((3,)))
 
 
 def test_refused_attributes():
-    for name in ("flags", "base", "data", "ctypes", "flat"):
+    for name in ("flags", "base", "data", "ctypes"):
         with pytest.raises(UnsupportedError, match=name):
             traced(lambda x: getattr(x, name), sample((3,)))
     with pytest.raises(UnsupportedError, match="astype"):
@@ -89,7 +89,7 @@ def test_shapes_that_depend_on_data(function):
 
 
 def test_unknown_function():
-    with pytest.raises(UnsupportedError, match=r"np\.cumsum is not covered"):
-        traced(lambda x: np.cumsum(x), sample((3,)))
+    with pytest.raises(UnsupportedError, match=r"np\.polyfit is not covered"):
+        traced(lambda x: np.polyfit(x, x, 1), sample((3,)))
     with pytest.raises(UnsupportedError, match="mode='raw'"):
         traced(lambda x: np.linalg.qr(x, "raw"), sample((3, 3)))

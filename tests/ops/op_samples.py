@@ -193,6 +193,12 @@ def added(x, index, value):
     return result
 
 
+def combined(ufunc, x, index, value):
+    result = x.copy()
+    ufunc.at(result, index, value)
+    return result
+
+
 def embedded(x):
     result = np.zeros((7, 4))
     result[5::-2] = x
@@ -221,6 +227,13 @@ def scanned(c, n, xs, k, reverse=False):
     return c, np.int64(n + len(xs)), ys
 
 
+def recurred(factors, terms):
+    result = terms.copy()
+    for k in range(1, terms.shape[1]):
+        result[:, k] += factors[:, k] * result[:, k - 1]
+    return result
+
+
 def flat_argmax(x):
     moved = np.moveaxis(x, 1, 0)
     return np.argmax(moved.reshape(3, -1), axis=1)
@@ -246,6 +259,9 @@ def with_own_derivative(x, n, y):
 
 
 ZERO_ROW = np.array([[1.5, 0.0, 2.0, -1.0], [0.0, 3.0, 0.0, 2.0], [1.0, 2.0, 3.0, 4.0]])
+TIED = np.array([[2.0, np.nan, -0.0, 1.0, 0.0, 2.0], [-np.inf, 1.0, np.nan, np.inf, 0.0, 1.0]])
+CROSSED = np.stack([TIED, TIED[:, ::-1]], -1).view(complex)[..., 0]
+LADDER = np.array([-np.inf, 0.0, 1.0, 1.0, 2.0, np.inf, np.nan])
 LOOP = (normal(3), np.int64(5), normal(4, 3), normal(3))
 
 # Threefry-2x32 with 20 rounds: the known answers of Random123, a column each.
@@ -373,11 +389,100 @@ SAMPLES = {
             lambda x, v, i, j: updated(x, (j, i), v),
         ),
     ],
+    "scatter_reduce": [
+        Sample(
+            lambda x, v, i, c=combine: ops.scatter_reduce(x, v, (i,), (0,), c),
+            (X, normal(5, 4), REPEATED),
+            lambda x, v, i, u=ufunc: combined(u, x, i, v),
+        )
+        for combine, ufunc in (
+            ("multiply", np.multiply),
+            ("maximum", np.maximum),
+            ("minimum", np.minimum),
+        )
+    ]
+    + [
+        Sample(
+            lambda x, v, i: ops.scatter_reduce(x, v, (i,), (0,), "and"),
+            (X > -1, normal(5, 4) > 0, REPEATED),
+            lambda x, v, i: combined(np.logical_and, x, i, v),
+        ),
+    ],
     "update": [
         Sample(
             lambda x, v: ops.update(x, v, (2, 1), (-2, 2)),
             (X, normal(2, 2)),
             lambda x, v: updated(x, np.s_[2::-2, 1::2], v),
+        ),
+    ],
+    "sort": [
+        Sample(ops.sort, (CUBE,), lambda x: np.sort(x, axis=-1), order=3),
+        Sample(ops.sort, (TIED,), lambda x: np.sort(x, kind="stable"), ()),
+        Sample(ops.sort, (CROSSED,), lambda x: np.sort(x, kind="stable"), ()),
+        Sample(ops.sort, (normal(2, 200),), lambda x: np.sort(x, axis=-1), ()),
+        Sample(ops.sort, (np.zeros((3, 0)),), lambda x: x),
+    ],
+    "argsort": [
+        Sample(ops.argsort, (TIED,), lambda x: np.argsort(x, kind="stable")),
+        Sample(ops.argsort, (CROSSED,), lambda x: np.argsort(x, kind="stable")),
+        Sample(ops.argsort, (np.tile(TIED, 20),), lambda x: np.argsort(x, kind="stable")),
+    ],
+    "search": [
+        Sample(lambda a, v: ops.search(a, v, False), (LADDER, TIED), np.searchsorted),
+        Sample(
+            lambda a, v: ops.search(a, v, True),
+            (LADDER, TIED),
+            lambda a, v: np.searchsorted(a, v, "right"),
+        ),
+        Sample(lambda a, v: ops.search(a, v, True), (LADDER[:0], np.float64(1)), np.searchsorted),
+    ],
+    "cumulate": [
+        Sample(lambda x: ops.cumulate(x, "add", 1), (CUBE,), lambda x: x.cumsum(1), order=3),
+        Sample(
+            lambda x: ops.cumulate(x, "multiply", 1, True),
+            (ZERO_ROW,),
+            lambda x: x[:, ::-1].cumprod(1)[:, ::-1],
+            order=3,
+        ),
+        Sample(lambda x: ops.cumulate(x, "multiply", 0), (X + 1j,), lambda x: x.cumprod(0)),
+        Sample(
+            lambda x: ops.cumulate(x, "maximum", 2), (CUBE,), lambda x: np.maximum.accumulate(x, 2)
+        ),
+        Sample(
+            lambda x: ops.cumulate(x, "minimum", 0, True),
+            (CUBE,),
+            lambda x: np.minimum.accumulate(x[::-1])[::-1],
+        ),
+        Sample(lambda x: ops.cumulate(x, "and", 0), (X > -1,), np.logical_and.accumulate),
+        Sample(
+            lambda x: ops.cumulate(x, "or", 1), (X > 1,), lambda x: np.logical_or.accumulate(x, 1)
+        ),
+        Sample(lambda x: ops.cumulate(x, "add", 1), (np.zeros((2, 0)),), lambda x: x.cumsum(1)),
+    ],
+    "recurrence": [
+        Sample(lambda a, b: ops.recurrence(a, b, 1), (X, normal(3, 4)), recurred, order=3),
+        Sample(
+            lambda a, b: ops.recurrence(a, b, 0, True),
+            (X, normal(3, 4)),
+            lambda a, b: recurred(a[::-1].T, b[::-1].T).T[::-1],
+        ),
+    ],
+    "unskew": [
+        Sample(
+            ops.unskew,
+            (CUBE.reshape(2, 6, 2),),
+            lambda x: np.stack([x[:, :5, 0], x[:, 1:, 1]], -1),
+            order=3,
+        ),
+    ],
+    "skew": [
+        Sample(
+            ops.skew,
+            (CUBE.reshape(2, 6, 2),),
+            lambda x: np.stack(
+                [np.pad(x[..., 0], ((0, 0), (0, 1))), np.pad(x[..., 1], ((0, 0), (1, 0)))], -1
+            ),
+            order=3,
         ),
     ],
     "matmul": [

@@ -29,8 +29,8 @@ def test_every_op_has_a_batch_rule_or_a_reason():
     assert without == set(NO_RULE)
 
 
-SCALED = {"cholesky"}
-"""Ops of matrices of a kind that a permutation of the elements does not keep."""
+SCALED = {"cholesky", "search"}
+"""Ops of matrices or rows of a kind that a permutation of the elements does not keep."""
 
 
 def check_mapped(build, arrays, scaled=False):

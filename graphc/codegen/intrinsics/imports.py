@@ -78,6 +78,9 @@ from graphc.codegen.intrinsics.memory import buffer as buffer
 from graphc.codegen.intrinsics.memory import call_print as call_print
 from graphc.codegen.intrinsics.memory import integers as integers
 from graphc.codegen.intrinsics.memory import pointers as pointers
+from graphc.codegen.intrinsics.ordering import argsort_row as argsort_row
+from graphc.codegen.intrinsics.ordering import segment as segment
+from graphc.codegen.intrinsics.ordering import sort_row as sort_row
 from graphc.codegen.intrinsics.parts import part_start as part_start
 from graphc.codegen.intrinsics.parts import part_stop as part_stop
 from graphc.codegen.intrinsics.random_bits import threefry2x32 as threefry2x32

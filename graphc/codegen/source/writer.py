@@ -41,7 +41,9 @@ from graphc.lower.reduction import combined
 from graphc.types import Dim, Size
 
 WIDTH = 100
-NATIVE = frozenset(
+ROW_FUNCTIONS = frozenset(["sort_row", "argsort_row"])
+"""Templates that are functions of segments of their operands."""
+NATIVE = ROW_FUNCTIONS | frozenset(
     [
         "buffer",
         "pointers",
@@ -53,6 +55,7 @@ NATIVE = frozenset(
         "call_routine",
         "part_start",
         "part_stop",
+        "segment",
     ]
 )
 TYPES = frozenset(
@@ -161,7 +164,7 @@ class KernelWriter:
             if isinstance(stmt, For):
                 bound.add(stmt.index)
             elif isinstance(stmt, Check) or (
-                isinstance(stmt, Let) and stmt.name.startswith("stop_")
+                isinstance(stmt, Let) and stmt.name.startswith(("stop_", "place_"))
             ):
                 bound.add(stmt.name)
         return tuple(sorted(used - bound - {"lo", "hi"}, key=sort_key))
@@ -294,6 +297,9 @@ class KernelWriter:
             self.line(depth, f"if call_print({routine.name}, {number}, values, extents) != 0:")
             self.line(depth + 1, f"return {PRINT_FAILED}")
             return
+        if stmt.template in ROW_FUNCTIONS:
+            self.on_segments(stmt, depth)
+            return
         if stmt.template == "product":
             self.product(stmt, depth)
             return
@@ -308,6 +314,13 @@ class KernelWriter:
         self.line(depth, f"     address({a.name}, {size_text(a_offset)}), {lead_a}, {transpose_a},")
         self.line(depth, f"     address({b.name}, {size_text(b_offset)}), {lead_b}, {transpose_b},")
         self.line(depth, f"     address({c.name}, {size_text(c_offset)}))")
+
+    def on_segments(self, stmt: Tile, depth: int) -> None:
+        """A template that is a function of segments of its operands, and of sizes."""
+        given = [f"segment({buffer.name}, {size_text(at)})" for buffer, at in stmt.operands]
+        given += [size_text(size) for size in stmt.sizes]
+        self.expressions.used |= {stmt.template, "segment"}
+        self.line(depth, f"{stmt.template}({', '.join(given)})")
 
     def product(self, stmt: Tile, depth: int) -> None:
         places = [f"address({buffer.name}, {size_text(at)})" for buffer, at in stmt.operands]
