@@ -78,7 +78,7 @@ def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
     """`numpy.ediff1d`."""
     x = as_array(ary)
     flat = x.reshaped((x.value.tensor.size,))
-    parts: list[Any] = [diff(flat)]
+    parts: list[Any] = [flat[1:] - flat[:-1]]
     for name, edge in (("to_begin", to_begin), ("to_end", to_end)):
         if edge is None:
             continue

@@ -90,10 +90,69 @@ CALLS: dict[str, tuple[str, ...]] = {
     "unstack": ("(list(np.unstack(a)))",),
     "where": ("(np.where(x > 0, x, y))",),
 }
+CALLS |= {
+    "sort": ("(np.sort(x, axis={axis}))", "(np.sort(x, axis=None))"),
+    "argsort": ("(np.argsort(x, axis={axis}, kind='stable'))",),
+    "partition": ("(np.partition(v, 1)[1])",),
+    "argpartition": ("(v[np.argpartition(v, 1)[1]])",),
+    "sort_complex": ("(np.sort_complex(v))",),
+    "lexsort": ("(np.lexsort((v, v[::-1])))",),
+    "searchsorted": ("(np.searchsorted(np.sort(v), w, side='right'))",),
+    "digitize": ("(np.digitize(v, np.array([0.0, 1.0])))",),
+    "isin": ("(np.isin(v, w))",),
+    **dict.fromkeys(("median", "nanmedian"), ("({f}(x, axis={axis}))",)),
+    "quantile": ("(np.quantile(v, 0.3))", "(np.quantile(a, [0.2, 1.0], axis=0))"),
+    "percentile": ("(np.percentile(a, 40, method='nearest'))",),
+    "nanquantile": ("(np.nanquantile(v, 0.3))",),
+    "nanpercentile": ("(np.nanpercentile(v, 60))",),
+    **dict.fromkeys(("cumsum", "cumprod", "nancumsum", "nancumprod"), ("({f}(x, axis={axis}))",)),
+    "cumulative_sum": ("(np.cumulative_sum(v, include_initial=True))",),
+    "cumulative_prod": ("(np.cumulative_prod(v))",),
+    **dict.fromkeys(("nansum", "nanprod", "nanmax", "nanmin", "nanmean"), REDUCED[:2]),
+    **dict.fromkeys(("nanargmax", "nanargmin"), ("({f}(a, axis=0))",)),
+    **dict.fromkeys(("nanstd", "nanvar"), ("({f}(x, axis={axis}))",)),
+    "ediff1d": ("(np.ediff1d(v))",),
+    "gradient": ("(np.gradient(v))", "(np.gradient(v, 0.5, edge_order=2))"),
+    "trapezoid": ("(np.trapezoid(v, dx=0.5))",),
+    "unwrap": ("(np.unwrap(v))",),
+    "interp": ("(np.interp(v, np.array([0.0, 1.0, 2.0]), np.array([1.0, 3.0, 2.0])))",),
+    **dict.fromkeys(("convolve", "correlate"), ("({f}(v, w))", "({f}(v, w, 'same'))")),
+    "cov": ("(np.cov(a, ddof=0))",),
+    "corrcoef": ("(np.corrcoef(a * 2 + v[0] * 0))",),
+    "histogram": ("(np.histogram(a, bins=3, range=(-4, 4)))",),
+    **dict.fromkeys(("sinc", "i0"), ("({f}(v))",)),
+    "vander": ("(np.vander(v, 3))",),
+    "polyval": ("(np.polyval(w, v))",),
+    **dict.fromkeys(("polyadd", "polysub", "polymul"), ("({f}(v, w))",)),
+    **dict.fromkeys(("polyder", "polyint"), ("({f}(v))",)),
+    "block": ("(np.block([[v, v], [w, v, v[:1] * 0, v[:0]]]))", "(np.block([v, w]))"),
+    "resize": ("(np.resize(v, (3, 3)))",),
+    "sliding_window_view": ("(np.lib.stride_tricks.sliding_window_view(v, 2) * 1)",),
+    "apply_along_axis": ("(np.apply_along_axis(lambda r: r * 2, 0, a))",),
+}
 FOURIER = ("fft", "ifft", "rfft", "irfft", "hfft", "ihfft", "fftshift", "ifftshift")
 SEVERAL = ("fft2", "ifft2", "rfft2", "irfft2", "fftn", "ifftn", "rfftn", "irfftn")
 CALLS |= {name: (f"(np.fft.{name}(a))",) for name in (*FOURIER, *SEVERAL)}
 ELSEWHERE = {
+    **dict.fromkeys(
+        """bartlett blackman hamming hanning kaiser diag_indices tril_indices triu_indices
+        mask_indices diag_indices_from tril_indices_from triu_indices_from ix_ unravel_index
+        ravel_multi_index packbits unpackbits
+        """.split(),  # noqa: SIM905
+        "made of numbers or positions: tests/functions/test_places.py",
+    ),
+    **dict.fromkeys(
+        ("fill_diagonal", "place", "put", "putmask"), "writes: tests/functions/test_writing.py"
+    ),
+    **dict.fromkeys(("choose", "piecewise", "apply_over_axes"), "tests/functions/test_applying.py"),
+    **dict.fromkeys(
+        ("histogram2d", "histogram_bin_edges", "histogramdd"), "tests/functions/test_histograms.py"
+    ),
+    **dict.fromkeys(("poly", "polydiv", "roots"), "tests/functions/test_polynomials.py"),
+    **dict.fromkeys(
+        ("setxor1d", "unique_all", "unique_counts", "unique_inverse", "unique_values"),
+        "refused: tests/functions/test_coverage.py",
+    ),
     **dict.fromkeys(
         """cholesky cond cross det eig eigh eigvals eigvalsh inv lstsq matrix_norm matrix_power
         matrix_rank multi_dot pinv qr slogdet solve svd svdvals tensorinv tensorsolve
@@ -139,6 +198,8 @@ DTYPES_OF = {
     "around": NUMBERS,
     "ldexp": FLOATS,
     **dict.fromkeys(("rfft", "ihfft", "rfft2", "rfftn"), REALS),
+    **dict.fromkeys(("digitize", "interp", "histogram", "i0", "unwrap", "gradient"), FLOATS),
+    **dict.fromkeys(("corrcoef", "cov", "nanargmax", "nanargmin"), FLOATS),
     "linspace": FLOATS,
     "pad": DTYPES,
 }
