@@ -9,6 +9,7 @@ its default, partitionable, Threefry), up to rounding.
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any, TypeVar, cast
@@ -20,14 +21,18 @@ from graphc.errors import DTypeError, ShapeError
 from graphc.functions.common import array_or_scalar, as_array
 from graphc.ir import Value
 from graphc.options import Options
-from graphc.trace.context import current
-from graphc.trace.convert import array_like, as_dtype, as_shape, broadcast_shapes
+from graphc.trace.context import active, current
+from graphc.trace.convert import array_like, as_dtype, as_shape, broadcast_shapes, normalized_axis
 from graphc.trace.dispatch import locates
-from graphc.types import DTYPES, Shape, TensorType, product
+from graphc.trace.values import fresh_array
+from graphc.types import DTYPES, Shape, Size, TensorType, product
 
 UINT32, UINT64, INT64 = DTYPES["uint32"], DTYPES["uint64"], DTYPES["int64"]
 FLOAT64 = DTYPES["float64"]
 _MASK = 0xFFFFFFFF
+_SHUFFLES = 3
+"""Random bits of a permutation, in multiples of those that would tell all positions apart."""
+
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 _default = np.zeros(2, np.uint32)
@@ -62,7 +67,7 @@ def key(seed: int) -> np.ndarray:
     >>> graphc.random.key(7)
     array([0, 7], dtype=uint32)
     """
-    number = seed.__index__()
+    number = operator.index(seed)
     return np.array([(number >> 32) & _MASK, number & _MASK], np.uint32)
 
 
@@ -321,3 +326,38 @@ def categorical(
     gumbel = ops.negative(ops.log(ops.negative(ops.log(spread))))
     scores = ops.add(gumbel, ops.broadcast_to(value, whole))
     return array_or_scalar(ops.argmax(scores, (lead + place,)))
+
+
+@_compiled
+def permutation(key: np.ndarray, x: Any, axis: int = 0) -> Any:
+    """The numbers 0 to x - 1, or the parts of an array along `axis`, in random order.
+
+    Sorted by random bits, as often as it takes for equal bits not to show.
+
+    Raises:
+        DTypeError, ShapeError: no key, or an array without axes.
+        numpy.exceptions.AxisError: `x` has no such axis.
+
+    >>> import graphc
+    >>> graphc.random.permutation(graphc.random.key(0), 5)
+    array([0, 1, 4, 3, 2])
+    """
+    if isinstance(x, int | np.integer) and not isinstance(x, bool):
+        return fresh_array(_shuffled(_key(key), as_shape(x)[0]))
+    array = as_array(x)
+    if array.ndim == 0:
+        raise ShapeError("permutation: a 0-d array has no parts to put in order")
+    place = normalized_axis(axis, array.ndim)
+    order = _shuffled(_key(key), array.value.shape[place])
+    return np.take(array, fresh_array(order), axis=place)
+
+
+def _shuffled(key: Value, size: Size) -> Value:
+    """The positions below `size` in random order, as int64."""
+    count = active().static(size)
+    rounds = math.ceil(_SHUFFLES * math.log(max(1, count)) / math.log(_MASK))
+    order = ops.iota(count)
+    for _ in range(rounds):
+        key, drawn = _words_of_keys(key)
+        order = ops.gather(order, (ops.argsort(_bits(drawn, 32, (count,))),), (0,))
+    return order

@@ -66,6 +66,7 @@ DRAWN = [
     lambda key: draws.categorical(key, np.log([[0.1, 0.9], [0.5, 0.5]]), shape=(7, 2)),
     lambda key: draws.uniform(key, (0, 3)),
     lambda key: draws.uniform(key),
+    lambda key: draws.permutation(key, 70),
 ]
 
 
@@ -109,6 +110,19 @@ def test_whole_numbers():
     logits = np.log([0.2, 0.5, 0.3])
     chosen = draws.categorical(KEY, logits, shape=(100_000,))
     assert scipy.stats.chisquare(np.bincount(chosen), [20_000, 50_000, 30_000]).pvalue > 1e-3
+
+
+def test_permutations():
+    found = draws.permutation(KEY, 10_000)
+    np.testing.assert_array_equal(np.sort(found), np.arange(10_000))
+    assert abs(np.corrcoef(found, np.arange(10_000))[0, 1]) < 0.05
+    x = np.arange(24.0).reshape(4, 6)
+    rows, columns = draws.permutation(KEY, x), draws.permutation(KEY, x, axis=1)
+    np.testing.assert_array_equal(rows, x[draws.permutation(KEY, 4)])
+    np.testing.assert_array_equal(columns, x[:, draws.permutation(KEY, 6)])
+    assert draws.permutation(KEY, 0).shape == (0,)
+    firsts = [draws.permutation(key, 4)[0] for key in draws.split(KEY, 400)]
+    assert scipy.stats.chisquare(np.bincount(firsts, minlength=4)).pvalue > 1e-3
 
 
 def test_split_keys_do_not_go_together():

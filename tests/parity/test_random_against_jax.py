@@ -57,3 +57,16 @@ def test_choices(seed):
         graphc.random.categorical(ours, logits, shape=(20, 2)),
         jax.random.categorical(theirs, logits, shape=(20, 2)),
     )
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_permutations(seed):
+    ours, theirs = keys(seed)
+    for size in (1, 7, 300, 5000):
+        np.testing.assert_array_equal(
+            graphc.random.permutation(ours, size), jax.random.permutation(theirs, size)
+        )
+    x = np.arange(24.0).reshape(4, 6)
+    np.testing.assert_array_equal(
+        graphc.random.permutation(ours, x, axis=1), jax.random.permutation(theirs, x, axis=1)
+    )
