@@ -1,57 +1,25 @@
 """Generated source -> LLVM's text, through Numba: it types and lowers, and optimises nothing.
 
 Imported only when something must be compiled; `graphc.codegen.target` makes native code of the
-text. What is used of Numba's internals is all here: a code library that leaves its module as it
-is, and the CPU context with such libraries.
+text, and `graphc.codegen.contexts` is what Numba compiles for.
 """
 
 from __future__ import annotations
 
 from functools import cache
 from types import FunctionType
-from typing import Any
 
+from graphc.codegen.contexts import KernelCompiler, contexts, kernel_target
 from graphc.codegen.intrinsics.memory import KERNEL
-from graphc.codegen.intrinsics.numba_names import (
-    CPUCodeLibrary,
-    JITCPUCodegen,
-    compiler,
-    cpu_target,
-    global_compiler_lock,
-)
+from graphc.codegen.intrinsics.numba_names import compiler, global_compiler_lock
 from graphc.codegen.intrinsics.parts import hinted
 
 
-class _PlainLibrary(CPUCodeLibrary):  # type: ignore[misc]
-    """A library that is neither optimised nor loaded."""
-
-    def _optimize_functions(self, module: Any) -> None:
-        module.data_layout = self._codegen._data_layout
-
-    def _optimize_final_module(self) -> None:
-        return
-
-    def _finalize_specific(self) -> None:
-        return
-
-
-class _PlainCodegen(JITCPUCodegen):  # type: ignore[misc]
-    _library_class = _PlainLibrary
-
-    def _add_module(self, module: Any) -> None:
-        return
-
-
 @cache
-def _contexts() -> tuple[Any, Any]:
-    """Numba's typing context, and its CPU context with libraries of ours."""
-    typing_context = cpu_target.typing_context
-    context = cpu_target.target_context
-    typing_context.refresh()
-    context.refresh()
-    return typing_context, context.subtarget(
-        _internal_codegen=_PlainCodegen("graphc"), get_executable=lambda *_: None
-    )
+def _refresh() -> None:
+    """Have the contexts know what the modules of graphc have registered."""
+    for context in contexts():
+        context.refresh()
 
 
 def llvm_text(function: FunctionType, symbol: str) -> str:
@@ -60,10 +28,16 @@ def llvm_text(function: FunctionType, symbol: str) -> str:
     flags.no_cpython_wrapper = flags.no_cfunc_wrapper = True
     flags.error_model = "numpy"
     flags.nrt = False
-    with global_compiler_lock:
-        typing_context, context = _contexts()
+    with global_compiler_lock, kernel_target():
+        _refresh()
         result = compiler.compile_extra(
-            typing_context, context, function, KERNEL.args, KERNEL.return_type, flags, {}
+            *contexts(),
+            function,
+            KERNEL.args,
+            KERNEL.return_type,
+            flags,
+            {},
+            pipeline_class=KernelCompiler,
         )
         library = result.library
         if not library._finalized:

@@ -11,6 +11,7 @@ import numpy as np
 from graphc.codegen.intrinsics.instructions import (
     bits_of,
     c_fmod,
+    c_nextafter,
     ceil,
     copysign,
     floor,
@@ -90,7 +91,7 @@ def spacing64(x: Any) -> Any:
     if x == np.inf or x == -np.inf or x != x:
         return np.nan
     away = np.inf if bits_of(x) >= 0 else -np.inf
-    return np.nextafter(x, away) - x
+    return c_nextafter(x, away) - x
 
 
 @register_jitable
@@ -99,7 +100,7 @@ def spacing32(x: Any) -> Any:
     if x == np.inf or x == -np.inf or x != x:
         return np.float32(np.nan)
     away = np.float32(np.inf) if bits_of(x) >= 0 else np.float32(-np.inf)
-    return np.nextafter(x, away) - x
+    return c_nextafter(x, away) - x
 
 
 @register_jitable
