@@ -42,7 +42,7 @@ def _changed_inputs(before: Program, after: Program) -> list[str]:
     for item, name in zip(after.inputs, after.graph.names, strict=False):
         now, was = _described(item, after), known.get(item.source)
         if was is None:
-            changes.append(f"{name} is now {now}; it was none of the arrays that are read")
+            changes.append(f"{name} is now {now}; it was not among the inputs")
         elif now != was:
             changes.append(f"{name} is now {now}; it was {was}")
     return changes

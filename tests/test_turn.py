@@ -74,3 +74,54 @@ def test_verify_and_the_report_see_the_array_as_it_is():
     x = np.asfortranarray(RANDOM.normal(size=(3, 4)))
     agree(checked(x), x.sum(axis=0), 1e-12)
     assert "float64[3, 4]" in str(checked.explain(x))
+
+
+def softmax(x):
+    e = np.exp(x - x.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
+
+
+POINTWISE = {
+    "one": lambda x, y: np.exp(x),
+    "two": lambda x, y: np.exp(x) * 2 + np.sin(x),
+    "with a row": lambda x, y: np.exp(x) + y[0],
+    "softmax": lambda x, y: softmax(x),
+    "and its sum": lambda x, y: (np.exp(x), np.exp(x).sum(axis=0), np.tanh(np.exp(x)).max()),
+    "with another order": lambda x, y: np.exp(x) + y,
+    "turned": lambda x, y: np.exp(x).T * 2 - x.T,
+    "scalars": lambda x, y: np.where(x > x.mean(), x, y.sum()),
+}
+
+
+@pytest.mark.parametrize("name", POINTWISE)
+def test_what_is_computed_of_fortran_arrays(name):
+    function = POINTWISE[name]
+    compiled = graphc.compile(function)
+    for shape in ((5, 4), (3, 7), (1, 4), (4, 1), (0, 3), (60, 50)):
+        x, y = np.asfortranarray(RANDOM.normal(size=shape)), RANDOM.normal(size=(5, *shape))[1]
+        if shape[0]:
+            agree(compiled(x, y), function(x, y), 1e-12)
+        z = np.asfortranarray(RANDOM.normal(size=(2, *shape)))
+        if name in ("one", "two", "turned"):
+            agree(compiled(z, y), function(z, y), 1e-12)
+
+
+@pytest.mark.parametrize("name", ["one", "two", "with a row", "and its sum"])
+def test_one_kernel_that_follows_the_memory(name):
+    x, y = np.asfortranarray(RANDOM.normal(size=(60, 50))), RANDOM.normal(size=(60, 50))
+    compiled = graphc.compile(POINTWISE[name]).lower(x, y).compile()
+    report = graphc.compile(POINTWISE[name]).explain(x, y)
+    assert len(report.kernels) == 1
+    found = compiled(x, y)
+    assert (found[0] if isinstance(found, tuple) else found).flags.f_contiguous
+
+
+def test_a_long_chain_of_fortran_arrays():
+    def function(x):
+        y = x
+        for k in range(200):
+            y = np.sin(y) + k * x
+        return y, y.sum(axis=0)
+
+    x = np.asfortranarray(RANDOM.normal(size=(4, 3)))
+    agree(graphc.compile(function)(x), function(x), 1e-9)

@@ -27,6 +27,7 @@ from graphc.simplify.position import POSITION_RULES
 from graphc.simplify.product import PRODUCT_RULES
 from graphc.simplify.scan import merge_scans, trim_scans
 from graphc.simplify.shape import SHAPE_RULES
+from graphc.simplify.turn import TURN_RULES
 from graphc.types import TensorType
 
 FOLDED_ELEMENTS = 256
@@ -322,6 +323,7 @@ RULES = (
         )
     )
     + SHAPE_RULES
+    + TURN_RULES
 )
 
 FINAL_RULES = (

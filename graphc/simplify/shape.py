@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from graphc import ops
-from graphc.ir import Node, Value, make
+from graphc.ir import Node, Value
 from graphc.rewrite import Rules
 from graphc.types import Size
 
@@ -145,21 +145,6 @@ def _of_one(node: Node) -> Value | None:
     return ops.reshape(x, node.out().shape)
 
 
-def _of_transpose(node: Node) -> Value | None:
-    """The reduction of what is transposed: its loops follow the memory, not the view."""
-    inner = _inner(node, "transpose")
-    axes = node["axes"]
-    if inner is None or not axes:
-        return None
-    (x,) = inner.inputs
-    order = inner["axes"]
-    reduced = tuple(sorted(order[axis] for axis in axes))
-    result = make(node.op, (x,), {"axes": reduced}).out()
-    kept = [axis for axis in range(x.ndim) if axis not in reduced]
-    wanted = [order[axis] for axis in range(x.ndim) if axis not in axes]
-    return ops.transpose(result, tuple(kept.index(axis) for axis in wanted))
-
-
 def _sum(node: Node) -> Value | None:
     """As `_of_one` for integers; NumPy's sum of one -0.0 is 0.0, which a reshape is not."""
     (x,) = node.inputs
@@ -182,6 +167,5 @@ SHAPE_RULES = Rules(
         ("concatenate", _concatenate),
         ("sum", _sum),
         *((name, _of_one) for name in ("prod", "max", "min", "any", "all")),
-        *((name, _of_transpose) for name in ("sum", "prod", "max", "min", "any", "all")),
     )
 )
