@@ -263,7 +263,8 @@ class Reduction:
 class Template:
     """An op that is no plain loop nest over its output; `kind` names its emitter in `graphc.lower`.
 
-    ``matmul``, ``scatter_add``, ``scatter``, ``update``, ``scan``, ``print``, ``check``.
+    ``matmul``, ``scatter_add``, ``scatter``, ``update``, ``scan``, ``while``, ``cond``, ``print``,
+    ``check``.
     """
 
     kind: str
@@ -294,8 +295,8 @@ class Buffer:
     """A block of memory that a kernel reads or writes.
 
     `key` is what the memory planner knows it by: a graph value, ``("output", k)`` or
-    ``("row", value)`` for a scratch row. `role` is ``read``, ``update``, ``function``, ``row`` or
-    ``write`` (each element is set before it is read).
+    ``("row", value)`` for a scratch row. `role` is ``read``, ``update``, ``function``, ``row``,
+    ``write`` (each element is set before it is read) or ``part`` (some are set, none is read).
     """
 
     name: str

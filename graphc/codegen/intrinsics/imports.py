@@ -80,8 +80,8 @@ from graphc.codegen.intrinsics.memory import integers as integers
 from graphc.codegen.intrinsics.memory import pointers as pointers
 from graphc.codegen.intrinsics.parts import part_start as part_start
 from graphc.codegen.intrinsics.parts import part_stop as part_stop
-from graphc.codegen.tiles.product import product as product
 from graphc.codegen.tiles.gemm import gemm as gemm
+from graphc.codegen.tiles.product import product as product
 from graphc.codegen.vecmath.functions import vector_arccos as vector_arccos
 from graphc.codegen.vecmath.functions import vector_arccosh as vector_arccosh
 from graphc.codegen.vecmath.functions import vector_arcsin as vector_arcsin
