@@ -1,5 +1,8 @@
 """The ops of the Graph IR: one record an op, and a builder function beside each."""
 
+from graphc.ops.branching import (
+    cond,
+)
 from graphc.ops.compare import (
     equal,
     fmax,
@@ -78,6 +81,10 @@ from graphc.ops.integer import (
 from graphc.ops.linalg import (
     matmul,
     matrix_transpose,
+)
+from graphc.ops.looping import (
+    limited,
+    while_loop,
 )
 from graphc.ops.pointwise import (
     absorbing_multiply as absorbing_multiply,
@@ -207,6 +214,7 @@ __all__ = [
     "complex_",
     "complex_dtype",
     "concatenate",
+    "cond",
     "conjugate",
     "constant",
     "constant_array",
@@ -258,6 +266,7 @@ __all__ = [
     "left_shift",
     "less",
     "less_equal",
+    "limited",
     "log",
     "log1p",
     "log2",
@@ -319,6 +328,7 @@ __all__ = [
     "trunc",
     "uniform",
     "update",
+    "while_loop",
     "xlog1py",
     "xlogy",
     "zeros",

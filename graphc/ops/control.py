@@ -162,7 +162,7 @@ def _evaluate_scan(driver: Driver, node: Node, arrays: list[Any]) -> tuple[Any, 
     xs, constants = arrays[n_carry : n_carry + n_xs], arrays[n_carry + n_xs :]
     ys = [
         np.empty([size for size in type_.shape if isinstance(size, int)], type_.dtype)
-        for type_ in map(_tensor, node.types[n_carry:])
+        for type_ in map(tensor_of, node.types[n_carry:])
     ]
     steps = range(length)
     for step in reversed(steps) if node["reverse"] else steps:
@@ -178,7 +178,7 @@ def _scan_vjp(driver: Driver, node: Node, cotangents: Cotangents) -> Cotangents:
     (body,) = node.regions
     n_carry, n_xs, length = node["n_carry"], node["n_xs"], node["length"]
     n_steps = n_carry + n_xs
-    wanted = [k for k, value in enumerate(body.inputs) if _differentiable(value)]
+    wanted = [k for k, value in enumerate(body.inputs) if differentiable(value)]
     backward = driver.differentiate(body, wanted)
     read = {value.node["number"] for value in _parameters(backward)}
     kept = [k for k in range(n_carry) if k in read]
@@ -188,14 +188,14 @@ def _scan_vjp(driver: Driver, node: Node, cotangents: Cotangents) -> Cotangents:
     constants = {k: fresh_input(body.inputs[k].type) for k in range(n_steps, len(body.inputs))}
     seen = states | constants
     arguments = [
-        seen[k] if k in seen else _placeholder(value.type) for k, value in enumerate(body.inputs)
+        seen[k] if k in seen else placeholder(value.type) for k, value in enumerate(body.inputs)
     ]
     carried = {k: fresh_input(body.inputs[k].type) for k in wanted if k < n_carry}
     summed = {k: fresh_input(body.inputs[k].type) for k in wanted if k >= n_steps}
     y_cotangents: dict[int, Value] = {}
     seeds: list[Value] = []
     for k, value in enumerate(body.outputs):
-        if not _differentiable(value):
+        if not differentiable(value):
             continue
         if k < n_carry:
             seeds.append(carried[k])
@@ -218,7 +218,7 @@ def _scan_vjp(driver: Driver, node: Node, cotangents: Cotangents) -> Cotangents:
             *(steps[k] for k in wanted if n_carry <= k < n_steps),
         ],
     )
-    first = [_or_zeros(cotangents[k], node.inputs[k]) for k in carried]
+    first = [or_zeros(cotangents[k], node.inputs[k]) for k in carried]
     first += [zeros(node.inputs[k].tensor) for k in summed]
     given = [cotangents[k] for k in y_cotangents]
     results = scan(
@@ -234,7 +234,8 @@ def _scan_vjp(driver: Driver, node: Node, cotangents: Cotangents) -> Cotangents:
     return tuple(found.get(k) for k in range(len(node.inputs)))
 
 
-def _differentiable(value: Value) -> bool:
+def differentiable(value: Value) -> bool:
+    """Whether `value` is a tensor of floats or complex numbers."""
     return isinstance(value.type, TensorType) and is_inexact(value.type.dtype)
 
 
@@ -242,17 +243,19 @@ def _parameters(graph: Graph) -> list[Value]:
     return [node.out() for node in graph.nodes if node.op is PARAMETER]
 
 
-def _placeholder(type_: Type) -> Value:
+def placeholder(type_: Type) -> Value:
     """What stands for an input that is not read."""
-    return token() if isinstance(type_, TokenType) else zeros(_tensor(type_))
+    return token() if isinstance(type_, TokenType) else zeros(tensor_of(type_))
 
 
-def _tensor(type_: Type) -> TensorType:
+def tensor_of(type_: Type) -> TensorType:
+    """`type_`, which is no token."""
     assert isinstance(type_, TensorType)
     return type_
 
 
-def _or_zeros(cotangent: Value | None, primal: Value) -> Value:
+def or_zeros(cotangent: Value | None, primal: Value) -> Value:
+    """`cotangent`; zeros like `primal` where it is None."""
     return zeros(primal.tensor) if cotangent is None else cotangent
 
 

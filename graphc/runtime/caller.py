@@ -28,7 +28,12 @@ SHORT = 1 << 15
 """Bytes that a step may touch, at most, to run with the interpreter's lock held."""
 
 _FASTCALL = 0x80
-_NUMBERS = {"f8": layout.NEW_FLOAT, "c16": layout.NEW_COMPLEX, "b1": layout.NEW_BOOL}
+_NUMBERS = {
+    "f8": layout.NEW_FLOAT,
+    "c16": layout.NEW_COMPLEX,
+    "b1": layout.NEW_BOOL,
+    "i8": layout.NEW_INT,
+}
 
 
 class _Definition(ctypes.Structure):

@@ -174,6 +174,8 @@ def _scalar(interface: int, kind: int, dtype: int, data: int) -> int:
         return call_doubles(word(interface, at.FLOAT_FROM), (word(data, 0),))
     if kind == at.NEW_COMPLEX:
         return call_doubles(word(interface, at.COMPLEX_FROM), (word(data, 0), word(data, 1)))
+    if kind == at.NEW_INT:
+        return call(word(interface, at.LONG_FROM), (word(data, 0),))
     return call(word(interface, at.BOOL_FROM), (byte(data),))
 
 

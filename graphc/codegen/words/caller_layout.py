@@ -87,7 +87,7 @@ where it must have it.
 # An output: its kind, dtype, rank.
 OUTPUT_WORDS = 4
 OUTPUT_KIND, OUTPUT_DTYPE, OUTPUT_RANK = range(3)
-NEW_ARRAY, NEW_SCALAR, NEW_FLOAT, NEW_COMPLEX, NEW_BOOL, WRITTEN, NOTHING = range(7)
+NEW_ARRAY, NEW_SCALAR, NEW_FLOAT, NEW_COMPLEX, NEW_BOOL, NEW_INT, WRITTEN, NOTHING = range(8)
 """Kinds of outputs; a written one (its rank is the input's number) and a token give None."""
 
 # A plan.
