@@ -24,8 +24,10 @@ from graphc.ir import (
     fresh_input,
     inline,
     make,
+    rebuild,
+    topological,
 )
-from graphc.loops import Elementwise, Template
+from graphc.loops import SCALAR_FUNCTIONS, Elementwise, Template
 from graphc.ops.pointwise import add
 from graphc.ops.query import is_zero
 from graphc.ops.registry import register
@@ -182,7 +184,6 @@ def _scan_vjp(driver: Driver, node: Node, cotangents: Cotangents) -> Cotangents:
     backward = driver.differentiate(body, wanted)
     read = {value.node["number"] for value in _parameters(backward)}
     kept = [k for k in range(n_carry) if k in read]
-    stacked = _carries_of_each_step(node, kept)
 
     states = {k: fresh_input(body.inputs[k].type) for k in [*kept, *range(n_carry, n_steps)]}
     constants = {k: fresh_input(body.inputs[k].type) for k in range(n_steps, len(body.inputs))}
@@ -204,14 +205,17 @@ def _scan_vjp(driver: Driver, node: Node, cotangents: Cotangents) -> Cotangents:
         else:
             y_cotangents[k] = fresh_input(value.type)
             seeds.append(y_cotangents[k])
-    steps = dict(zip(wanted, inline(backward, [*arguments, *seeds]), strict=True))
+    results, residuals = _with_residuals(body, arguments, inline(backward, [*arguments, *seeds]))
+    steps = dict(zip(wanted, results, strict=True))
+    stacked = _of_each_step(node, [*(body.inputs[k] for k in kept), *residuals])
+    saved = stacked[len(kept) :]
 
     def sum_of(k: int) -> Value:
         return summed[k] if is_zero(steps[k]) else add(summed[k], steps[k])
 
     reverse_body = close(
-        [*carried.values(), *summed.values(), *states.values(), *y_cotangents.values()]
-        + list(constants.values()),
+        [*carried.values(), *summed.values(), *states.values(), *residuals.values()]
+        + [*y_cotangents.values(), *constants.values()],
         [
             *(steps[k] for k in carried),
             *(sum_of(k) for k in summed),
@@ -224,7 +228,8 @@ def _scan_vjp(driver: Driver, node: Node, cotangents: Cotangents) -> Cotangents:
     results = scan(
         reverse_body,
         first,
-        [*stacked, *node.inputs[n_carry:n_steps], *(g for g in given if g is not None)],
+        [*stacked[: len(kept)], *node.inputs[n_carry:n_steps], *saved]
+        + [g for g in given if g is not None],
         node.inputs[n_steps:],
         length,
         reverse=not node["reverse"],
@@ -259,12 +264,49 @@ def or_zeros(cotangent: Value | None, primal: Value) -> Value:
     return zeros(primal.tensor) if cotangent is None else cotangent
 
 
-def _carries_of_each_step(node: Node, kept: Sequence[int]) -> list[Value]:
-    """The carries `kept` as each step of the scan `node` took them in, stacked.
+def _with_residuals(
+    body: Graph, arguments: Sequence[Value], results: Sequence[Value]
+) -> tuple[list[Value], dict[Value, Value]]:
+    """`results` with what is dear to compute again replaced by inputs, and what these stand for.
+
+    Products are kept by the step that makes them, and so are transcendental functions of them,
+    for then the product often is not needed. What takes no product is computed again: it costs
+    less than to store it.
+
+    Args:
+        body: of the loop.
+        arguments: what the gradient was built on in place of the body's inputs.
+        results: the gradient of one step.
+    """
+    heavy: set[Node] = set()
+    dear: list[Value] = []
+    for node in body.nodes:
+        product = node.op.name == "matmul"
+        if product or any(value.node in heavy for value in node.inputs):
+            heavy.add(node)
+            if product or node.op.name in _TRANSCENDENTAL:
+                dear.append(node.out())
+    if not dear:
+        return list(results), {}
+    copies = inline(Graph(body.inputs, tuple(dear)), arguments)
+    standing = {copy: fresh_input(copy.type) for copy in copies}
+    replaced = rebuild(results, standing)
+    reached = {node.out() for node in topological(replaced) if len(node.types) == 1}
+    pairs = zip(dear, copies, strict=True)
+    return replaced, {v: standing[copy] for v, copy in pairs if standing[copy] in reached}
+
+
+_TRANSCENDENTAL = {
+    name for name, kinds in SCALAR_FUNCTIONS.items() if "f" in kinds and "i" not in kinds
+} - {"divide", "floor", "ceil", "trunc", "rint", "copysign", "signbit", "sqrt"}
+
+
+def _of_each_step(node: Node, values: Sequence[Value]) -> list[Value]:
+    """What the `values` of the body of the scan `node` were in each step, stacked.
 
     The loop is run again for its values only: tokens pass through, so no effect is repeated.
     """
-    if not kept:
+    if not values:
         return []
     (body,) = node.regions
     n_carry, n_xs = node["n_carry"], node["n_xs"]
@@ -272,7 +314,7 @@ def _carries_of_each_step(node: Node, kept: Sequence[int]) -> list[Value]:
         taken if isinstance(taken.type, TokenType) else given
         for taken, given in zip(body.inputs[:n_carry], body.outputs[:n_carry], strict=True)
     ]
-    outputs = (*carries, *body.outputs[n_carry:], *(body.inputs[k] for k in kept))
+    outputs = (*carries, *body.outputs[n_carry:], *values)
     recording = Graph(body.inputs, outputs, names=body.names, notes=body.notes)
     results = scan(
         recording,

@@ -21,6 +21,7 @@ from graphc.ir import Driver, Graph, Node, Value, make
 from graphc.loops import Elementwise, IndexMap
 from graphc.ops import uniform
 from graphc.rewrite import Rules, rewrite, transform
+from graphc.simplify.hoist import hoist_products
 from graphc.simplify.index import INDEX_RULES
 from graphc.simplify.position import POSITION_RULES
 from graphc.simplify.product import PRODUCT_RULES
@@ -51,6 +52,8 @@ def simplify(graph: Graph, *, differentiable: bool = False) -> Graph:
     while any(node.regions for node in graph.nodes):
         before = graph.outputs
         graph = trim_scans(merge_scans(graph))
+        if not differentiable:
+            graph = hoist_products(graph)
         graph = rewrite(transform(graph, simplify_bodies), rules)
         if graph.outputs == before:
             break
