@@ -49,6 +49,7 @@ class Body:
         made: for each output of the region that the step makes, its number among the step's.
         passed: for each state that a turn hands on, the state that it was.
         arena: the key of its scratch memory.
+        rows: for each state of which a result of the loop is the stack, that result.
         plan: where its buffers lie, once that is known.
     """
 
@@ -56,7 +57,13 @@ class Body:
     made: dict[int, int]
     passed: dict[int, int]
     arena: Any
+    rows: dict[int, int] = field(default_factory=dict)
     plan: Any = field(default=None)
+
+    @property
+    def unwritten(self) -> set[int]:
+        """The states whose memory the step does not write: a later turn, or a result, has it."""
+        return {*self.passed.values(), *self.rows}
 
     def makes_anew(self, k: int) -> bool:
         """Whether the next state k is made in a buffer other than that of this one."""

@@ -35,7 +35,8 @@ def lower_region(context: Lowering, node: Node, lower: Callable[[Graph], Lowered
         return Branch(node, bodies, count, condition, operands[1:], results, order)
     (region,) = node.regions
     n_carry = node["n_carry"]
-    body = _body(region, n_carry, lower, ("arena", node), moving=True)
+    kept = _stacks(region, n_carry) if kind == "scan" else {}
+    body = _body(region, n_carry, lower, ("arena", node), kept, moving=True)
     if kind == "while":
         return Loop(node, body, n_carry, 0, None, False, 0, operands, results, order)
     reverse, length = node["reverse"], node["length"]
@@ -56,6 +57,7 @@ def _body(
     n_states: int,
     lower: Callable[[Graph], Lowered],
     arena: object,
+    rows: dict[int, int] | None = None,
     moving: bool = False,
 ) -> Body:
     """The step of a region whose first outputs replace its first inputs.
@@ -65,6 +67,7 @@ def _body(
         n_states: how many outputs do.
         lower: makes kernels of a graph.
         arena: the key of the step's scratch memory.
+        rows: states that lie in the rows of a result, which then needs no kernel.
         moving: a state that becomes another as it is, and but one, is left to the loop.
     """
     passed: dict[int, int] = {}
@@ -72,10 +75,12 @@ def _body(
         if not isinstance(value.type, TensorType) or value.node.op is not PARAMETER:
             continue
         number = value.node["number"]
-        free = moving and number < n_states and number not in passed.values()
+        free = moving and number < n_states and number not in (*passed.values(), *(rows or ()))
+        free = free and k not in (rows or ())
         if free and region.outputs[number] != value:
             passed[k] = number
-    kept = [k for k in range(len(region.outputs)) if k not in passed]
+    left_out = {*passed, *(rows or {}).values()}
+    kept = [k for k in range(len(region.outputs)) if k not in left_out]
     graph = Graph(
         region.inputs,
         tuple(region.outputs[k] for k in kept),
@@ -83,4 +88,19 @@ def _body(
         region.names,
         region.notes,
     )
-    return Body(lower(graph), {k: number for number, k in enumerate(kept)}, passed, arena)
+    made = {k: number for number, k in enumerate(kept)}
+    return Body(lower(graph), made, passed, arena, rows or {})
+
+
+def _stacks(region: Graph, n_carry: int) -> dict[int, int]:
+    """The states that a loop stacks as each turn finds them, with the number of that result."""
+    found: dict[int, int] = {}
+    for y in range(n_carry, len(region.outputs)):
+        value = region.outputs[y]
+        if value.node.op is not PARAMETER or value.node["number"] >= n_carry:
+            continue
+        k = value.node["number"]
+        made_anew = region.outputs[k].node.op is not PARAMETER
+        if made_anew and value not in region.outputs[:n_carry]:
+            found.setdefault(k, y)
+    return found

@@ -3,7 +3,8 @@
 The body's step finds state k through word k of its table, and makes the next state in place, in a
 fresh buffer behind a further word, or passes on another state. After a turn addresses move among
 the words, always in the same way; nothing is copied. Where the number of turns is known, the
-addresses start such that each state ends in the loop's result.
+addresses start such that each state ends in the loop's result. A state that the loop also
+stacks, as each turn finds it, lies in the rows of that stack instead.
 """
 
 from __future__ import annotations
@@ -73,6 +74,8 @@ def rotate(step: Loop) -> Rotation:
     sources: dict[int, int] = {}
     fresh: list[int] = []
     for k in step.states:
+        if k in body.rows:
+            continue
         if k in body.passed:
             sources[k] = body.passed[k]
             continue
@@ -102,4 +105,4 @@ def rotate(step: Loop) -> Rotation:
                 step.scratch[key] = members[0]
             start[word] = key
     pairs = tuple((word, source) for word, source in moves.items() if word != source)
-    return Rotation(start, pairs, frozenset(loose), frozenset(alone))
+    return Rotation(start, pairs, frozenset(loose), frozenset(alone | set(body.rows)))

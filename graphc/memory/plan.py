@@ -94,7 +94,7 @@ class _Planner:
         for step in lowered.steps:
             if isinstance(step, Loop | Branch):
                 for body in step.bodies:
-                    body.plan = plan_memory(body.lowered, inner=True, kept=body.passed.values())
+                    body.plan = plan_memory(body.lowered, inner=True, kept=body.unwritten)
             if isinstance(step, Loop):
                 step.rotation = rotate(step)
         self.steps = schedule(lowered.steps, self.is_late, self.replaced)

@@ -205,8 +205,8 @@ def _scan_vjp(driver: Driver, node: Node, cotangents: Cotangents) -> Cotangents:
         else:
             y_cotangents[k] = fresh_input(value.type)
             seeds.append(y_cotangents[k])
-    results, residuals = _with_residuals(body, arguments, inline(backward, [*arguments, *seeds]))
-    steps = dict(zip(wanted, results, strict=True))
+    parts, residuals = _with_residuals(body, arguments, inline(backward, [*arguments, *seeds]))
+    steps = dict(zip(wanted, parts, strict=True))
     stacked = _of_each_step(node, [*(body.inputs[k] for k in kept), *residuals])
     saved = stacked[len(kept) :]
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from graphc.ir import PARAMETER, Graph, Node, Value, close, fresh_input, inline, rebuild
 from graphc.ops import add, matmul, matrix_transpose, reshape, scan, transpose
 from graphc.rewrite import transform
+from graphc.types import product as multiplied
 
 
 def hoist_products(graph: Graph) -> Graph:
@@ -33,6 +34,21 @@ def _rows(stacked: Value) -> Value:
     return reshape(stacked, (steps * rows, columns))
 
 
+TINY = 512
+"""Multiplications up to which a product is summed up in the loop: then the stacks are dearer."""
+
+
+def _tiny(product: Node) -> bool:
+    size = multiplied(product.out().shape) * product.inputs[0].shape[-1]
+    return isinstance(size, int) and size <= TINY
+
+
+def _untransposed(matrix: Value) -> Value:
+    """What `matrix` is the transpose of, or itself: a loop stacks it without copying it."""
+    flipped = matrix.node.op.name == "transpose"
+    return matrix.node.inputs[0] if flipped and matrix.node["axes"] == (1, 0) else matrix
+
+
 @dataclass(slots=True)
 class _Hoisting:
     """One loop, and what is taken out of it."""
@@ -45,7 +61,7 @@ class _Hoisting:
         (body,) = node.regions
         if not any(inner.op.name == "matmul" for inner in body.nodes):
             return node.outputs
-        before = {value: stacked for value, stacked in self.before()}
+        before = dict(self.before())
         after = self.after(set(before))
         sums = self.sums()
         if not (before or after or sums):
@@ -128,7 +144,8 @@ class _Hoisting:
                 continue
             (part,) = (v for v in total.node.inputs if v != carry)
             constant = any(self.constant(v) is not None for v in part.node.inputs)
-            if part.node in self.products() and not constant and users[part] == 1:
+            worth = part.node in self.products() and not _tiny(part.node)
+            if worth and not constant and users[part] == 1:
                 found[k] = part.node
         return found
 
@@ -140,9 +157,8 @@ class _Hoisting:
         node = self.node
         (body,) = node.regions
         n_carry, n_steps = node["n_carry"], node["n_carry"] + node["n_xs"]
-        lefts = {k: matrix_transpose(product.inputs[0]) for k, product in sums.items()}
-        wanted = [product.inputs[0] for product in after.values()]
-        wanted += [v for k, p in sums.items() for v in (lefts[k], p.inputs[1])]
+        wanted = [_untransposed(product.inputs[0]) for product in after.values()]
+        wanted += [_untransposed(value) for p in sums.values() for value in p.inputs]
         stacked = list(dict.fromkeys(v for v in wanted if self.x(v) is None))
         carries = [k for k in range(n_carry) if k not in sums]
         ys = [k for k in range(n_carry, len(body.outputs)) if k not in after]
@@ -167,8 +183,10 @@ class _Hoisting:
         stacks = dict(zip(stacked, found[len(carries) + len(ys) :], strict=True))
 
         def stack(value: Value) -> Value:
-            x = self.x(value)
-            return stacks[value] if x is None else x
+            inner = _untransposed(value)
+            x = self.x(inner)
+            found = stacks[inner] if x is None else x
+            return found if inner == value else matrix_transpose(found)
 
         for k, product in after.items():
             right = self.constant(product.inputs[1])
@@ -176,6 +194,6 @@ class _Hoisting:
             rows = matmul(_rows(stack(product.inputs[0])), right)
             by_place[k] = reshape(rows, node.out(k).shape)
         for k, product in sums.items():
-            left = transpose(_rows(stack(lefts[k])), (1, 0))
+            left = transpose(_rows(matrix_transpose(stack(product.inputs[0]))), (1, 0))
             by_place[k] = add(node.inputs[k], matmul(left, _rows(stack(product.inputs[1]))))
         return tuple(by_place[k] for k in range(len(node.types)))

@@ -92,6 +92,9 @@ class _Region:
         for word, key in step.rotation.start.items():
             lines.append(f"{self.word(word)} = {self.address(key)}")
         for k in step.states:
+            if k in step.body.rows:
+                lines += self.first_row(step, k)
+                continue
             lines += self.copy(self.address(step.rotation.start[k]), self.operand(k), k)
         for k in range(step.n_carry + step.n_xs, inputs):
             if step.operands[k] is not None:
@@ -118,7 +121,11 @@ class _Region:
         for k in range(step.n_carry, step.n_carry + step.n_xs):
             stride = self.writer.number(region.inputs[k].tensor.nbytes)
             lines.append(f"{self.word(k)} = at({self.operand(k)}, {place} * {stride})")
+        for k in step.body.rows:
+            lines += self.next_row(step, k)
         for k in range(step.n_carry, len(region.outputs)):
+            if k not in step.body.made:
+                continue
             stride = self.writer.number(region.outputs[k].tensor.nbytes)
             result = self.address(step.results[k])
             word = self.word(len(region.inputs) + step.body.made[k])
@@ -128,6 +135,36 @@ class _Region:
         assert step.length is not None
         last = f"{self.writer.number(step.length)} - 1 - {turn}"
         return [f"{place} = {last if step.reverse else turn}", *lines]
+
+    def row(self, step: Loop, k: int, place: str) -> str:
+        """The address of a row of the stack in which state k lies."""
+        stack = self.address(step.results[step.body.rows[k]])
+        return f"at({stack}, {place} * {self.writer.number(self.bytes(k))})"
+
+    def first_row(self, step: Loop, k: int) -> list[str]:
+        """Put the first value of state k on its row; into the result where there is no turn."""
+        length = step.length
+        assert length is not None
+        self.uses("copy_memory")
+        first = f"({self.writer.number(length)} - 1)" if step.reverse else "0"
+        row, result = self.row(step, k, first), self.address(step.results[k])
+        if isinstance(length, int):
+            return self.copy(row if length else result, self.operand(k), k)
+        target = f"start_{self.which}_{k}"
+        chosen = f"{row} if {self.writer.number(length)} > 0 else {result}"
+        return [f"{target} = {chosen}", *self.copy(target, self.operand(k), k)]
+
+    def next_row(self, step: Loop, k: int) -> list[str]:
+        """Let a turn find state k on its row, and make the next on the row after it."""
+        assert step.length is not None
+        turn, place = f"turn_{self.which}", f"place_{self.which}"
+        word = self.word(len(step.node.regions[0].inputs) + step.body.made[k])
+        after = self.row(step, k, f"({place} {'-' if step.reverse else '+'} 1)")
+        more = f"{turn} + 1 < {self.writer.number(step.length)}"
+        return [
+            f"{self.word(k)} = {self.row(step, k, place)}",
+            f"{word} = {after} if {more} else {self.address(step.results[k])}",
+        ]
 
     def moves(self, step: Loop) -> list[str]:
         """Move the addresses of states that are made in other buffers."""
