@@ -51,10 +51,8 @@ def test_gradients_by_weights_are_summed_in_one_product(reverse):
     arrays = [W, V, H, xs]
     for k, array in enumerate(arrays):
         direction = RNG.normal(size=array.shape)
-        near, far = (
-            loss(by_hand, *(a + s * direction * (j == k) for j, a in enumerate(arrays)))
-            for s in (1e-5, -1e-5)
-        )
+        moved = [[*arrays[:k], array + s * direction, *arrays[k + 1 :]] for s in (1e-5, -1e-5)]
+        near, far = (loss(by_hand, *inputs) for inputs in moved)
         assert (found[k] * direction).sum() == pytest.approx((near - far) / 2e-5, rel=1e-6)
     bodies = [n.regions[0] for n in gradient.lower(*arrays).graph.nodes if n.regions]
     made = [n.out().shape for b in bodies for n in b.nodes if n.op.name == "matmul"]
