@@ -43,6 +43,13 @@ def _tiny(product: Node) -> bool:
     return isinstance(size, int) and size <= TINY
 
 
+def _terms(total: Value, users: dict[Value, int]) -> list[Value]:
+    """What is added up to `total`, through sums that nothing else uses."""
+    if total.node.op.name != "add" or users[total] != 1:
+        return [total]
+    return [term for value in total.node.inputs for term in _terms(value, users)]
+
+
 def _untransposed(matrix: Value) -> Value:
     """What `matrix` is the transpose of, or itself: a loop stacks it without copying it."""
     flipped = matrix.node.op.name == "transpose"
@@ -131,34 +138,38 @@ class _Hoisting:
                 found[k] = product
         return found
 
-    def sums(self) -> dict[int, Node]:
-        """The carries that only sum up a product of each step."""
+    def sums(self) -> dict[int, list[Node]]:
+        """The carries that only sum up products of each step."""
         (body,) = self.node.regions
         users = self.users()
         found = {}
         for k in range(self.node["n_carry"]):
             carry, total = body.inputs[k], body.outputs[k]
-            if total.node.op.name != "add" or users.get(carry) != 1 or users[total] != 1:
+            if users.get(carry) != 1 or users[total] != 1:
                 continue
-            if carry not in total.node.inputs:
-                continue
-            (part,) = (v for v in total.node.inputs if v != carry)
-            constant = any(self.constant(v) is not None for v in part.node.inputs)
-            worth = part.node in self.products() and not _tiny(part.node)
-            if worth and not constant and users[part] == 1:
-                found[k] = part.node
+            terms = _terms(total, users)
+            products = [term.node for term in terms if term != carry]
+            if 0 < len(products) == len(terms) - 1 and all(map(self.worth, products)):
+                found[k] = products
         return found
+
+    def worth(self, product: Node) -> bool:
+        """Whether a product that is summed up had better be one of the rows of all steps."""
+        if product not in self.products() or _tiny(product):
+            return False
+        return all(self.constant(value) is None for value in product.inputs)
 
     # --- the loop without them ---
 
     def rebuilt(
-        self, before: dict[Value, Value], after: dict[int, Node], sums: dict[int, Node]
+        self, before: dict[Value, Value], after: dict[int, Node], sums: dict[int, list[Node]]
     ) -> tuple[Value, ...]:
         node = self.node
         (body,) = node.regions
         n_carry, n_steps = node["n_carry"], node["n_carry"] + node["n_xs"]
         wanted = [_untransposed(product.inputs[0]) for product in after.values()]
-        wanted += [_untransposed(value) for p in sums.values() for value in p.inputs]
+        summed = [product for products in sums.values() for product in products]
+        wanted += [_untransposed(value) for product in summed for value in product.inputs]
         stacked = list(dict.fromkeys(v for v in wanted if self.x(v) is None))
         carries = [k for k in range(n_carry) if k not in sums]
         ys = [k for k in range(n_carry, len(body.outputs)) if k not in after]
@@ -193,7 +204,9 @@ class _Hoisting:
             assert right is not None
             rows = matmul(_rows(stack(product.inputs[0])), right)
             by_place[k] = reshape(rows, node.out(k).shape)
-        for k, product in sums.items():
-            left = transpose(_rows(matrix_transpose(stack(product.inputs[0]))), (1, 0))
-            by_place[k] = add(node.inputs[k], matmul(left, _rows(stack(product.inputs[1]))))
+        for k, parts in sums.items():
+            by_place[k] = node.inputs[k]
+            for part in parts:
+                left = transpose(_rows(matrix_transpose(stack(part.inputs[0]))), (1, 0))
+                by_place[k] = add(by_place[k], matmul(left, _rows(stack(part.inputs[1]))))
         return tuple(by_place[k] for k in range(len(node.types)))
