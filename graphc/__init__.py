@@ -15,8 +15,11 @@ from graphc import random as random
 from graphc import testing as testing
 from graphc.api import compile as compile
 from graphc.api import spec as spec
+from graphc.control import cond as cond
 from graphc.control import debug_print as debug_print
+from graphc.control import fori_loop as fori_loop
 from graphc.control import scan as scan
+from graphc.control import while_loop as while_loop
 from graphc.errors import (
     BackendError as BackendError,
 )

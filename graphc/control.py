@@ -1,15 +1,19 @@
-"""Control flow and effects: `scan`, `debug_print`."""
+"""Control flow and effects: `scan`, `cond`, `while_loop`, `fori_loop`, `debug_print`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from graphc import ops, specialize
 from graphc.options import Options
+from graphc.trace.choice import traced_cond
 from graphc.trace.context import current
 from graphc.trace.convert import array_like
 from graphc.trace.loop import traced_scan
+from graphc.trace.repeat import traced_fori, traced_while
+
+T = TypeVar("T")
 
 
 def scan(
@@ -41,13 +45,91 @@ def scan(
     """
     if current() is not None:
         return traced_scan(body, init, xs, length, reverse)
-    if specialize.is_eager():
-        return specialize.run_eagerly(  # type: ignore[no-any-return]
-            scan, (body, init, xs, length, reverse), {}
-        )
-    forms = specialize.specializations_of(scan, "scan", Options())
     names = ("body", "init", "xs", "length", "reverse")
-    return forms.call(scan, (body, init, xs, length, reverse), {}, names)  # type: ignore[no-any-return]
+    return _compiled(scan, (body, init, xs, length, reverse), names)  # type: ignore[no-any-return]
+
+
+def cond(pred: Any, true_fn: Callable[..., T], false_fn: Callable[..., T], *operands: Any) -> T:
+    """``true_fn(*operands)`` where `pred` holds, else ``false_fn(*operands)``; only that one runs.
+
+    Args:
+        pred: a single number, true where it is not 0. A Python bool decides while tracing.
+        true_fn, false_fn: are traced both. They return equal structures, shapes and dtypes, and may
+            read and write arrays from outside; what they return is new arrays.
+        operands: what they are called with.
+
+    Raises:
+        ShapeError, DTypeError: `pred` is no single number, or the branches return different types.
+
+    The derivative takes the same branch and computes again what it needs of it.
+
+    >>> import numpy as np, graphc
+    >>> @graphc.compile
+    ... def safe_log(x):
+    ...     return graphc.cond(x > 0, np.log, lambda x: -np.inf * np.ones_like(x), x)
+    >>> safe_log(np.float64(1.0)), safe_log(np.float64(-1.0))
+    (np.float64(0.0), np.float64(-inf))
+    """
+    if current() is not None:
+        return traced_cond(pred, true_fn, false_fn, operands)  # type: ignore[no-any-return]
+    names = ("pred", "true_fn", "false_fn", *(f"operand{k}" for k in range(len(operands))))
+    return _compiled(cond, (pred, true_fn, false_fn, *operands), names)  # type: ignore[no-any-return]
+
+
+def while_loop(
+    cond: Callable[[T], Any], body: Callable[[T], T], init: T, max_steps: int | None = None
+) -> T:
+    """``carry = body(carry)`` as long as ``cond(carry)`` holds, from `init`; one native loop.
+
+    Args:
+        cond: gives a single number, true where it is not 0.
+        body: gives the next carry, of the same structure, shapes and dtypes. Arrays from outside
+            that it writes are carried along.
+        init: the first carry, a pytree.
+        max_steps: the most turns that the loop may take. A gradient then keeps each turn's carry.
+            Without it a gradient keeps a fixed number of carries, and runs parts of the loop again.
+
+    Raises:
+        ShapeError, DTypeError: `cond` gives no single number, or the carry changes its type.
+        DomainError: at run time, the condition still holds after `max_steps` turns.
+
+    Ctrl-C ends a loop that does not end by itself.
+
+    >>> import numpy as np, graphc
+    >>> graphc.while_loop(lambda x: x < 100, lambda x: x * 2, np.float64(3.0))
+    np.float64(192.0)
+    """
+    if current() is not None:
+        return traced_while(cond, body, init, max_steps)  # type: ignore[no-any-return]
+    names = ("cond", "body", "init", "max_steps")
+    return _compiled(while_loop, (cond, body, init, max_steps), names)  # type: ignore[no-any-return]
+
+
+def fori_loop(lower: Any, upper: Any, body: Callable[[Any, T], T], init: T) -> T:
+    """``carry = body(i, carry)`` for each i of ``range(lower, upper)``, from `init`.
+
+    Where both bounds are known when it is compiled, or are sizes of arrays, it is a `scan`; else a
+    `while_loop`.
+
+    Raises:
+        ShapeError, DTypeError: a bound is no single integer, or the carry changes its type.
+
+    >>> import numpy as np, graphc
+    >>> graphc.fori_loop(1, 5, lambda i, x: x * i, np.float64(1.0))
+    np.float64(24.0)
+    """
+    if current() is not None:
+        return traced_fori(lower, upper, body, init)  # type: ignore[no-any-return]
+    names = ("lower", "upper", "body", "init")
+    return _compiled(fori_loop, (lower, upper, body, init), names)  # type: ignore[no-any-return]
+
+
+def _compiled(function: Any, args: tuple[Any, ...], names: tuple[str, ...]) -> Any:
+    """What `function`, one of the above, gives outside any tracing: it compiles itself."""
+    if specialize.is_eager():
+        return specialize.run_eagerly(function, args, {})
+    forms = specialize.specializations_of(function, function.__name__, Options())
+    return forms.call(function, args, {}, names)
 
 
 def debug_print(fmt: str, *values: Any) -> None:

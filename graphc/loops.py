@@ -268,7 +268,8 @@ class Reduction:
 class Template:
     """An op that is no plain loop nest over its output; `kind` names its emitter in `graphc.lower`.
 
-    ``matmul``, ``scatter_add``, ``scatter``, ``update``, ``scan``, ``print``, ``check``,
+    ``matmul``, ``scatter_add``, ``scatter``, ``update``, ``scan``, ``while``, ``cond``, ``print``,
+    ``check``,
     ``program``: one with a `program` of its own (`graphc.loops_program`), run for each place of the
     batch, which is operand 0 without its last `core` axes. With a `work`, the nanoseconds that one
     place takes, the batch is split among threads: such a program calls no routine.
@@ -305,8 +306,8 @@ class Buffer:
     """A block of memory that a kernel reads or writes.
 
     `key` is what the memory planner knows it by: a graph value, ``("output", k)`` or
-    ``("row", value)`` for a scratch row. `role` is ``read``, ``update``, ``function``, ``row`` or
-    ``write`` (each element is set before it is read).
+    ``("row", value)`` for a scratch row. `role` is ``read``, ``update``, ``function``, ``row``,
+    ``write`` (each element is set before it is read) or ``part`` (some are set, none is read).
     """
 
     name: str

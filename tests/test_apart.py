@@ -161,7 +161,8 @@ def steps_of(lowered):
     yield lowered
     for part in lowered.steps:
         if not isinstance(part, Launch):
-            yield from steps_of(part.body)
+            for body in getattr(part, "bodies", None) or (part.body,):
+                yield from steps_of(body.lowered)
 
 
 def computed(node):

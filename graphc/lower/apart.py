@@ -14,7 +14,7 @@ from graphc.fuse.values import Fused, kind_of
 from graphc.ir import Graph, Node, Value
 from graphc.loops import Template
 from graphc.lower.driver import Lowered
-from graphc.lower.launch import Launch
+from graphc.lower.launch import Branch, Launch, Loop
 from graphc.lower.product import generated
 from graphc.types import TensorType, product
 
@@ -23,6 +23,14 @@ _ALONE = {
     "scatter_add": "a scatter has a kernel of its own: where it writes is known only when it runs",
     "update": "a write to a part of an array has a kernel of its own",
     "scan": "a loop is a step of its own, which takes and gives whole arrays",
+    "while": "a loop is a step of its own, which takes and gives whole arrays",
+    "cond": "a branch is a step of its own, which takes and gives whole arrays",
+    "program": "a library routine, or a transform, takes and gives whole rows or matrices",
+    "sort": "sorting takes whole rows",
+    "argsort": "sorting takes whole rows",
+    "search": "a search reads the whole sorted row",
+    "cumulate": "running results are computed row by row, each element from the one before",
+    "recurrence": "running results are computed row by row, each element from the one before",
     "print": "what is printed is handed over as whole arrays",
 }
 """What stands between a template of a kind and its neighbours."""
@@ -58,7 +66,11 @@ def neighbours_apart(lowered: Lowered) -> tuple[Apart, ...]:
     while stack:
         step = stack.pop()
         found += _Edges(step).apart()
-        stack += [part.body for part in step.steps if not isinstance(part, Launch)]
+        for part in step.steps:
+            if isinstance(part, Loop):
+                stack.append(part.body.lowered)
+            elif isinstance(part, Branch):
+                stack += [body.lowered for body in part.bodies]
     return tuple(found)
 
 

@@ -13,19 +13,20 @@ from functools import partial
 from typing import Any
 
 from graphc.errors import UnsupportedError
+from graphc.fuse.attach import attach
 from graphc.fuse.groups import fuse
-from graphc.fuse.products import attach_products
 from graphc.fuse.values import CHEAP, Fused, Group, cost, expand, kind_of
 from graphc.indexing import contiguous_strides, trace, whole
 from graphc.ir import Node, Value
 from graphc.loops import Elementwise, Template
 from graphc.lower.attached import lower_attached
 from graphc.lower.group import GroupLowering
-from graphc.lower.launch import Launch, Loop, Step
-from graphc.lower.operands import place
+from graphc.lower.launch import Launch, Step
 from graphc.lower.product import generated
-from graphc.lower.templates import lower_template
-from graphc.types import Dim, Shape, Size, TensorType, product
+from graphc.lower.regions import REGIONS, lower_region
+from graphc.lower.templates import copied_base, lower_template
+from graphc.lower.windows import in_window
+from graphc.types import Dim, Shape, TensorType, product
 
 
 @dataclass(slots=True)
@@ -127,7 +128,7 @@ def lower(fused: Fused) -> Lowered:
     for value in fused.outputs.values():
         context.demand(value)
     batches: list[list[Step]] = []
-    attached = attach_products(fused, partial(generated, fused))
+    attached = attach(fused, partial(generated, fused))
     for unit in reversed(attached.units):
         after = unit if isinstance(unit, Group) else None
         node = attached.after.get(unit) if isinstance(unit, Group) else unit
@@ -136,6 +137,8 @@ def lower(fused: Fused) -> Lowered:
             batches += _around(context, before, node, after)
         elif node is not None:
             batches.append(_template(context, node))
+        elif after in attached.windows:
+            batches += _with_windows(context, after, attached.windows[after])
         elif after is not None:
             batches.append(_group(context, after))
             if after.copy_to is not None and after.copy_to[0] == "output":
@@ -167,6 +170,23 @@ def _around(
     return batches
 
 
+def _with_windows(context: Lowering, group: Group, nodes: list[Node]) -> list[list[Step]]:
+    """A group that stores what it makes into the results of updates; the last batch first.
+
+    An update is apart where the group reads what it overwrites at other places than it writes: a
+    buffer between them is smaller than a copy of the whole.
+    """
+    kernel = GroupLowering(context, group, windows=nodes).build()
+    assert kernel is not None
+    apart = [node for node in nodes if not in_window(kernel, node)]
+    if apart:
+        joined = [node for node in nodes if node not in apart]
+        batches = [_template(context, node) for node in apart]
+        last = _with_windows(context, group, joined) if joined else [_group(context, group)]
+        return [*batches, *last]
+    return [[*(copied_base(context, node) for node in nodes), Launch(kernel)]]
+
+
 def _group(context: Lowering, group: Group) -> list[Step]:
     kernel = GroupLowering(context, group).build()
     return [Launch(kernel)] if kernel is not None else []
@@ -181,28 +201,6 @@ def _template(context: Lowering, node: Node) -> list[Step]:
             f"{node.op.name} can't be compiled yet", location=context.fused.graph.location(node)
         )
     assert isinstance(template, Template)
-    if template.kind == "scan":
-        return [_scan(context, node)]
+    if template.kind in REGIONS:
+        return [lower_region(context, node, lambda region: lower(fuse(region)))]
     return lower_template(context, node, template.kind)
-
-
-def operand_place(context: Lowering, value: Value) -> tuple[Any, Size]:
-    """The key of the buffer in which a contiguous operand lies, and its offset."""
-    key, _, offset = place(context, value)
-    return key, offset
-
-
-def _scan(context: Lowering, node: Node) -> Loop:
-    (region,) = node.regions
-    body = lower(fuse(region))
-    operands = [
-        operand_place(context, value) if isinstance(value.type, TensorType) else None
-        for value in node.inputs
-    ]
-    results = [v if isinstance(v.type, TensorType) else None for v in node.outputs]
-    carries: list[tuple[Any, Any] | None] = [
-        (("carry", v, 0), ("carry", v, 1)) if isinstance(v.type, TensorType) else None
-        for v in node.outputs[: node["n_carry"]]
-    ]
-    order = tuple(v for v in (*node.inputs, *node.outputs) if not isinstance(v.type, TensorType))
-    return Loop(node, body, operands, results, carries, ("arena", node), order)

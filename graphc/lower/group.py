@@ -7,12 +7,17 @@ Values are made on demand at the outermost loop where their index is known, and 
 
 from __future__ import annotations
 
-from graphc.fuse.values import Member, kind_of
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from graphc.fuse.values import Group, Member, kind_of
 from graphc.indexing import loop
-from graphc.ir import Node
+from graphc.ir import Node, Value
 from graphc.loops import (
     Apply,
+    Buffer,
     For,
+    Index,
     Kernel,
     Let,
     Position,
@@ -39,6 +44,9 @@ from graphc.lower.split import split_branches, split_divided
 from graphc.lower.values import Block
 from graphc.types import DTYPES, Dim, Size, floordiv, product
 
+if TYPE_CHECKING:
+    from graphc.lower.driver import Lowering
+
 _INT64 = DTYPES["int64"]
 FLAT_UNIT = 1024
 """Chunks of a flat loop are a multiple of so many elements: no two share a line of the cache."""
@@ -47,7 +55,16 @@ BLOCK = 128
 
 
 class GroupLowering(AccumulationLowering):
-    """Builds the kernel of one group."""
+    """Builds the kernel of one group; what the updates `windows` write goes where they put it."""
+
+    def __init__(self, context: Lowering, group: Group, windows: Sequence[Node] = ()) -> None:
+        self.windows: dict[Value, list[Node]] = {}
+        for node in windows:
+            self.windows.setdefault(node.inputs[1], []).append(node)
+        super().__init__(context, group)
+        copies = group.copy_to is not None
+        self.elsewhere = {v for v in self.windows if copies or v not in context.demanded}
+        self.stored |= set(self.windows)
 
     def build(self) -> Kernel | None:
         """The kernel, or None if nothing needs the group's results."""
@@ -178,7 +195,9 @@ class GroupLowering(AccumulationLowering):
         names = [node.op.name for node in nodes if kind_of(node.out()) in ("point", "reduce")]
         picked = list(dict.fromkeys(names))
         if not picked:
-            return "copy"
+            return "update" if self.windows else "copy"
+        if self.windows:
+            picked.append("update")
         return "_".join(picked[:3]) if len(picked) <= 3 else f"{picked[0]}_to_{picked[-1]}"
 
     # --- the nest ---
@@ -241,8 +260,28 @@ class GroupLowering(AccumulationLowering):
         self.flush()
 
     def store_member(self, member: Member) -> None:
+        self.pending += self.stores(member)
+
+    def stores(self, member: Member) -> list[Stmt]:
+        """The stores of one element, to the member's buffer and into the results of updates."""
         value = self.read(member.value, member.index, top=True)
-        self.pending.append(Store(self.buffer(member.value, "write"), member.index, value))
+        found: list[Stmt] = []
+        if member.value not in self.elsewhere:
+            found.append(Store(self.buffer(member.value, "write"), member.index, value))
+        for node in self.windows.get(member.value, ()):
+            self.nodes[node] = None
+            found.append(Store(self.window(node), window_index(node, member.index), value))
+        return found
+
+    def window(self, node: Node) -> Buffer:
+        """The buffer of an update's result."""
+        value = node.out()
+        if value not in self.buffers:
+            name = self.buffer_name(self.context.buffer_name(value, value))
+            strides = self.context.strides(value)
+            buffer = Buffer(name, value, "part", value.dtype, value.shape, strides)
+            self.buffers[value] = buffer
+        return self.buffers[value]
 
     def store_result(self, member: Member) -> None:
         result = self.results[member.value]
@@ -288,8 +327,7 @@ class GroupLowering(AccumulationLowering):
             else:
                 pending.append(self.into_target(member, value))
         for member in stores:
-            value = self.read(member.value, member.index, top=True)
-            pending.append(Store(self.buffer(member.value, "write"), member.index, value))
+            pending += self.stores(member)
         for value_ in kept:
             member = self.group.members[value_]
             value = self.read(value_, member.index, top=True)
@@ -344,6 +382,12 @@ class GroupLowering(AccumulationLowering):
         for axis in node["axes"]:
             position = position * shape[axis] + member.operand_index[axis]
         return position
+
+
+def window_index(node: Node, index: Index) -> Index:
+    """Where an update puts the element `index` of what it writes."""
+    places = zip(node["start"], node["step"], index, strict=True)
+    return tuple(start + step * position for start, step, position in places)
 
 
 def reduced(node: Node) -> Size:

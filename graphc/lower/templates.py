@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from graphc.errors import UnsupportedError
-from graphc.indexing import contiguous_strides, linear
+from graphc.fuse.values import kind_of
+from graphc.indexing import contiguous_strides, linear, trace, whole
 from graphc.ir import Node
 from graphc.loops import (
     Accumulate,
@@ -25,6 +26,7 @@ from graphc.lower.product import lower_product
 from graphc.lower.program import lower_program
 from graphc.lower.rows import lower_argsort, lower_search, lower_sort
 from graphc.lower.running import lower_running
+from graphc.lower.windows import lower_window, window_index
 from graphc.types import DTYPES, Dim, TensorType, product
 
 if TYPE_CHECKING:
@@ -63,7 +65,7 @@ def lower_template(context: Lowering, node: Node, kind: str) -> list[Step]:
 # --- scatter --------------------------------------------------------------------------------------
 
 
-def _copied_base(context: Lowering, node: Node) -> Step:
+def copied_base(context: Lowering, node: Node) -> Step:
     """A copy of operand 0 into the result; dropped where the result may take its place."""
     operands = Operands(context, node)
     source, offset = operands.read(node.inputs[0])
@@ -121,7 +123,7 @@ def _scatter(context: Lowering, node: Node) -> list[Step]:
     sites = [Site(node, base.shape[axis]) for axis in axes]
     return [
         Launch(kernel_of(reads, "check", body, sites)),
-        _copied_base(context, node),
+        copied_base(context, node),
         Launch(kernel),
     ]
 
@@ -140,19 +142,20 @@ def _combine_of(node: Node) -> str | None:
 
 
 def _update(context: Lowering, node: Node) -> list[Step]:
-    _, value = node.inputs
+    value = node.inputs[1]
+    base = trace(value, *whole(value.shape))[0]
+    if kind_of(base) == "point":
+        context.demand(base)
+    if value not in context.materialised:
+        return [copied_base(context, node), Launch(lower_window(context, node))]
     operands = Operands(context, node)
-    result = operands.result("update")
+    result = operands.result("part")
 
     def element(index: Index) -> list[Stmt]:
-        target: Index = tuple(
-            start + step * position
-            for start, step, position in zip(node["start"], node["step"], index, strict=True)
-        )
-        return [Store(result, target, operands.element(value, index))]
+        return [Store(result, window_index(node, index), operands.element(value, index))]
 
     kernel = kernel_of(operands, "update", nest(value.shape, element))
-    return [_copied_base(context, node), Launch(kernel)]
+    return [copied_base(context, node), Launch(kernel)]
 
 
 # --- print ----------------------------------------------------------------------------------------

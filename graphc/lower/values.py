@@ -70,6 +70,7 @@ class ValueLowering:
         self.alive: set[Value] = set()
         self.chunks: Chunks | None = None
         self.stored = {v for v in group.members if v in context.demanded}
+        self.elsewhere: set[Value] = set()
         self.reset()
 
     def reset(self) -> None:
@@ -155,7 +156,7 @@ class ValueLowering:
         return found
 
     def recall(self, member: Member) -> Expr:
-        if member.value in self.stored:
+        if member.value in self.stored - self.elsewhere:
             return self.load(member.value, member.index)
         self.scratch[member.value] = None
         buffer, place = self.row_buffer(member.value)

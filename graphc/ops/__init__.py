@@ -1,5 +1,8 @@
 """The ops of the Graph IR: one record an op, and a builder function beside each."""
 
+from graphc.ops.branching import (
+    cond,
+)
 from graphc.ops.compare import (
     equal,
     fmax,
@@ -97,6 +100,10 @@ from graphc.ops.least_squares import (
 from graphc.ops.linalg import (
     matmul,
     matrix_transpose,
+)
+from graphc.ops.looping import (
+    limited,
+    while_loop,
 )
 from graphc.ops.ordering import (
     argsort,
@@ -280,6 +287,7 @@ __all__ = [
     "complex_",
     "complex_dtype",
     "concatenate",
+    "cond",
     "conjugate",
     "constant",
     "constant_array",
@@ -342,6 +350,7 @@ __all__ = [
     "left_shift",
     "less",
     "less_equal",
+    "limited",
     "log",
     "log1p",
     "log2",
@@ -423,6 +432,7 @@ __all__ = [
     "unskew",
     "update",
     "upper",
+    "while_loop",
     "windows",
     "with_diagonal",
     "xlog1py",

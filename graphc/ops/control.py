@@ -25,8 +25,10 @@ from graphc.ir import (
     fresh_input,
     inline,
     make,
+    rebuild,
+    topological,
 )
-from graphc.loops import Elementwise, Template
+from graphc.loops import SCALAR_FUNCTIONS, Elementwise, Template
 from graphc.ops.batching import batch_leading
 from graphc.ops.loop_rules import batch_scan, push_scan
 from graphc.ops.pointwise import add
@@ -189,7 +191,7 @@ def _evaluate_scan(driver: Driver, node: Node, arrays: list[Any]) -> tuple[Any, 
     xs, constants = arrays[n_carry : n_carry + n_xs], arrays[n_carry + n_xs :]
     ys = [
         np.empty([size for size in type_.shape if isinstance(size, int)], type_.dtype)
-        for type_ in map(_tensor, node.types[n_carry:])
+        for type_ in map(tensor_of, node.types[n_carry:])
     ]
     steps = range(length)
     for step in reversed(steps) if node["reverse"] else steps:
@@ -205,24 +207,23 @@ def _scan_vjp(driver: Driver, node: Node, cotangents: Cotangents) -> Cotangents:
     (body,) = node.regions
     n_carry, n_xs, length = node["n_carry"], node["n_xs"], node["length"]
     n_steps = n_carry + n_xs
-    wanted = [k for k, value in enumerate(body.inputs) if _differentiable(value)]
+    wanted = [k for k, value in enumerate(body.inputs) if differentiable(value)]
     backward = driver.differentiate(body, wanted)
     read = {value.node["number"] for value in _parameters(backward)}
     kept = [k for k in range(n_carry) if k in read and isinstance(body.inputs[k].type, TensorType)]
-    stacked = _carries_of_each_step(node, kept)
 
     states = {k: fresh_input(body.inputs[k].type) for k in [*kept, *range(n_carry, n_steps)]}
     constants = {k: fresh_input(body.inputs[k].type) for k in range(n_steps, len(body.inputs))}
     seen = states | constants
     arguments = [
-        seen[k] if k in seen else _placeholder(value.type) for k, value in enumerate(body.inputs)
+        seen[k] if k in seen else placeholder(value.type) for k, value in enumerate(body.inputs)
     ]
     carried = {k: fresh_input(body.inputs[k].type) for k in wanted if k < n_carry}
     summed = {k: fresh_input(body.inputs[k].type) for k in wanted if k >= n_steps}
     y_cotangents: dict[int, Value] = {}
     seeds: list[Value] = []
     for k, value in enumerate(body.outputs):
-        if not _differentiable(value):
+        if not differentiable(value):
             continue
         if k < n_carry:
             seeds.append(carried[k])
@@ -231,27 +232,31 @@ def _scan_vjp(driver: Driver, node: Node, cotangents: Cotangents) -> Cotangents:
         else:
             y_cotangents[k] = fresh_input(value.type)
             seeds.append(y_cotangents[k])
-    steps = dict(zip(wanted, inline(backward, [*arguments, *seeds]), strict=True))
+    parts, residuals = _with_residuals(body, arguments, inline(backward, [*arguments, *seeds]))
+    steps = dict(zip(wanted, parts, strict=True))
+    stacked = _of_each_step(node, [*(body.inputs[k] for k in kept), *residuals])
+    saved = stacked[len(kept) :]
 
     def sum_of(k: int) -> Value:
         return summed[k] if is_zero(steps[k]) else add(summed[k], steps[k])
 
     reverse_body = close(
-        [*carried.values(), *summed.values(), *states.values(), *y_cotangents.values()]
-        + list(constants.values()),
+        [*carried.values(), *summed.values(), *states.values(), *residuals.values()]
+        + [*y_cotangents.values(), *constants.values()],
         [
             *(steps[k] for k in carried),
             *(sum_of(k) for k in summed),
             *(steps[k] for k in wanted if n_carry <= k < n_steps),
         ],
     )
-    first = [_or_zeros(cotangents[k], node.inputs[k]) for k in carried]
+    first = [or_zeros(cotangents[k], node.inputs[k]) for k in carried]
     first += [zeros(node.inputs[k].tensor) for k in summed]
     given = [cotangents[k] for k in y_cotangents]
     results = scan(
         reverse_body,
         first,
-        [*stacked, *node.inputs[n_carry:n_steps], *(g for g in given if g is not None)],
+        [*stacked[: len(kept)], *node.inputs[n_carry:n_steps], *saved]
+        + [g for g in given if g is not None],
         node.inputs[n_steps:],
         length,
         reverse=not node["reverse"],
@@ -261,7 +266,8 @@ def _scan_vjp(driver: Driver, node: Node, cotangents: Cotangents) -> Cotangents:
     return tuple(found.get(k) for k in range(len(node.inputs)))
 
 
-def _differentiable(value: Value) -> bool:
+def differentiable(value: Value) -> bool:
+    """Whether `value` is a tensor of floats or complex numbers."""
     return isinstance(value.type, TensorType) and is_inexact(value.type.dtype)
 
 
@@ -269,26 +275,65 @@ def _parameters(graph: Graph) -> list[Value]:
     return [node.out() for node in graph.nodes if node.op is PARAMETER]
 
 
-def _placeholder(type_: Type) -> Value:
+def placeholder(type_: Type) -> Value:
     """What stands for an input that is not read."""
-    return token() if isinstance(type_, TokenType) else zeros(_tensor(type_))
+    return token() if isinstance(type_, TokenType) else zeros(tensor_of(type_))
 
 
-def _tensor(type_: Type) -> TensorType:
+def tensor_of(type_: Type) -> TensorType:
+    """`type_`, which is no token."""
     assert isinstance(type_, TensorType)
     return type_
 
 
-def _or_zeros(cotangent: Value | None, primal: Value) -> Value:
+def or_zeros(cotangent: Value | None, primal: Value) -> Value:
+    """`cotangent`; zeros like `primal` where it is None."""
     return zeros(primal.tensor) if cotangent is None else cotangent
 
 
-def _carries_of_each_step(node: Node, kept: Sequence[int]) -> list[Value]:
-    """The carries `kept` as each step of the scan `node` took them in, stacked.
+def _with_residuals(
+    body: Graph, arguments: Sequence[Value], results: Sequence[Value]
+) -> tuple[list[Value], dict[Value, Value]]:
+    """`results` with what is dear to compute again replaced by inputs, and what these stand for.
+
+    Products are kept by the step that makes them, and so are transcendental functions of them,
+    for then the product often is not needed. What takes no product is computed again: it costs
+    less than to store it.
+
+    Args:
+        body: of the loop.
+        arguments: what the gradient was built on in place of the body's inputs.
+        results: the gradient of one step.
+    """
+    heavy: set[Node] = set()
+    dear: list[Value] = []
+    for node in body.nodes:
+        product = node.op.name == "matmul"
+        if product or any(value.node in heavy for value in node.inputs):
+            heavy.add(node)
+            if product or node.op.name in _TRANSCENDENTAL:
+                dear.append(node.out())
+    if not dear:
+        return list(results), {}
+    copies = inline(Graph(body.inputs, tuple(dear)), arguments)
+    standing = {copy: fresh_input(copy.type) for copy in copies}
+    replaced = rebuild(results, standing)
+    reached = {node.out() for node in topological(replaced) if len(node.types) == 1}
+    pairs = zip(dear, copies, strict=True)
+    return replaced, {v: standing[copy] for v, copy in pairs if standing[copy] in reached}
+
+
+_TRANSCENDENTAL = {
+    name for name, kinds in SCALAR_FUNCTIONS.items() if "f" in kinds and "i" not in kinds
+} - {"divide", "floor", "ceil", "trunc", "rint", "copysign", "signbit", "sqrt"}
+
+
+def _of_each_step(node: Node, values: Sequence[Value]) -> list[Value]:
+    """What the `values` of the body of the scan `node` were in each step, stacked.
 
     The loop is run again for its values only: tokens pass through, so no effect is repeated.
     """
-    if not kept:
+    if not values:
         return []
     (body,) = node.regions
     n_carry, n_xs = node["n_carry"], node["n_xs"]
@@ -296,7 +341,7 @@ def _carries_of_each_step(node: Node, kept: Sequence[int]) -> list[Value]:
         taken if isinstance(taken.type, TokenType) else given
         for taken, given in zip(body.inputs[:n_carry], body.outputs[:n_carry], strict=True)
     ]
-    outputs = (*carries, *body.outputs[n_carry:], *(body.inputs[k] for k in kept))
+    outputs = (*carries, *body.outputs[n_carry:], *values)
     recording = Graph(body.inputs, outputs, names=body.names, notes=body.notes)
     results = scan(
         recording,

@@ -21,7 +21,8 @@ from graphc.ops.shape import spread, transpose, zeros
 from graphc.types import Size, TokenType
 
 
-def _or_zeros(tangent: Value | None, primal: Value) -> Value:
+def or_zeros(tangent: Value | None, primal: Value) -> Value:
+    """`tangent`, or zeros of the type of `primal` where there is none."""
     return zeros(primal.tensor) if tangent is None else tangent
 
 
@@ -35,7 +36,7 @@ def passing_tokens(body: Graph, n_carry: int) -> Graph:
     return Graph(body.inputs, outputs, names=body.names, notes=body.notes)
 
 
-def _moving(
+def moving_inputs(
     driver: Driver, body: Graph, n_carry: int, given: set[int]
 ) -> tuple[list[int], Graph, dict[int, Value]]:
     """The inputs whose tangents are not zero at some step, and the body pushed forward by them.
@@ -61,7 +62,7 @@ def push_scan(driver: Driver, node: Node, tangents: Tangents) -> Tangents:
     n_carry, n_steps = node["n_carry"], node["n_carry"] + node["n_xs"]
     body = passing_tokens(node.regions[0], n_carry)
     given = {k for k, t in enumerate(tangents) if t is not None}
-    moving, pushed, found = _moving(driver, body, n_carry, given)
+    moving, pushed, found = moving_inputs(driver, body, n_carry, given)
     inputs = [fresh_input(value.type) for value in body.inputs]
     moved = {k: fresh_input(body.inputs[k].type) for k in moving}
     results = inline(pushed, [*inputs, *moved.values()])
@@ -78,7 +79,7 @@ def push_scan(driver: Driver, node: Node, tangents: Tangents) -> Tangents:
         [*primal[:n_carry], *(steps[k] for k in carries)]
         + [*primal[n_carry:], *(steps[k] for k in ys)],
     )
-    pairs = {k: _or_zeros(tangents[k], node.inputs[k]) for k in moving}
+    pairs = {k: or_zeros(tangents[k], node.inputs[k]) for k in moving}
     operands = [*node.inputs[:n_carry], *(pairs[k] for k in carries)]
     operands += [*node.inputs[n_carry:n_steps], *(pairs[k] for k in xs)]
     operands += [*node.inputs[n_steps:], *(pairs[k] for k in constants)]

@@ -6,43 +6,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from graphc import ops
-from graphc.errors import DTypeError, ShapeError
-from graphc.ir import Node, Value, close, fresh_input, topological
+from graphc.errors import ShapeError
+from graphc.ir import Value, close, fresh_input
 from graphc.trace.context import Trace, active
-from graphc.trace.convert import array_like, as_size_argument, value_of
+from graphc.trace.convert import array_like, as_size_argument
 from graphc.trace.dispatch import locates
+from graphc.trace.recorded import Recorded, carried, free_values, next_value, rewrapped
 from graphc.trace.trees import check_same_structure, leaves, unflatten
-from graphc.trace.values import (
-    TracedArray,
-    TracedNumber,
-    TracedScalar,
-    fresh_array,
-    is_traced,
-    number,
-    scalar,
-)
+from graphc.trace.values import fresh_array, scalar
 from graphc.trace.views import Storage
-from graphc.types import Size, TokenType
-
-_CHEAP = {"constant", "iota", "size", "broadcast_to"}
-
-
-def _carry(leaf: Any) -> Any:
-    """A carry as a traced value; an int is an int64 number."""
-    if is_traced(leaf):
-        return leaf
-    if type(leaf) in (bool, int, float, complex):
-        return number(array_like(leaf).value, type(leaf))
-    return array_like(leaf)
-
-
-def _rewrap(like: Any, value: Value) -> Any:
-    """`value` as a traced value of the kind of `like`."""
-    if type(like) is TracedNumber:
-        return number(value, like.python_type)
-    if type(like) is TracedScalar:
-        return scalar(value)
-    return fresh_array(value)
+from graphc.types import Size
 
 
 @locates
@@ -53,7 +26,7 @@ def traced_scan(
     trace = active()
     sequences = [array_like(x) for x in leaves(xs)]
     steps = _length(sequences, length)
-    carries = [_carry(leaf) for leaf in leaves(init)]
+    carries = [carried(leaf) for leaf in leaves(init)]
     if trace.values is not None:
         return _unrolled(body, init, xs, trace.static(steps), reverse)
     written: list[Storage] = []
@@ -113,48 +86,32 @@ class _Attempt:
         self.sequences, self.steps, self.written = sequences, steps, written
         self.inputs = [fresh_input(carry.value.type) for carry in carries]
         self.rows = [fresh_input(x.value.tensor.with_shape(x.value.shape[1:])) for x in sequences]
-        self.states = [fresh_input(storage.value.type) for storage in written]
-        self.token = fresh_input(TokenType())
-        outer_token, log = trace.token, trace.write_log
-        outer_values = [storage.value for storage in written]
-        trace.token, trace.write_log = self.token, {}
-        for storage, value in zip(written, self.states, strict=True):
-            storage.rebind(value)
-        start = Storage.created()
-        carry = unflatten(init, [_rewrap(c, v) for c, v in zip(carries, self.inputs, strict=True)])
+        self.recorded = Recorded(trace, lambda: self._turn(body, xs), written)
+        self.newly_written = self.recorded.newly_written
+
+    def _turn(self, body: Any, xs: Any) -> tuple[Any, Any]:
+        pairs = zip(self.carries, self.inputs, strict=True)
+        carry = unflatten(self.init, [rewrapped(c, v) for c, v in pairs])
         row = unflatten(xs, [_row(v) for v in self.rows])
         result = body(carry, row)
         if not (isinstance(result, tuple) and len(result) == 2):
             raise ShapeError("a scan's body must return a pair (carry, y)")
-        self.carry, self.ys = result
-        touched = trace.write_log
-        self.uses_token = trace.token is not self.token
-        self.last_token = trace.token
-        self.state_results = [storage.value for storage in written]
-        self.newly_written = [
-            storage
-            for storage, _ in touched.values()
-            if storage.serial <= start and storage not in written
-        ]
-        trace.token, trace.write_log = outer_token, log
-        for storage, before in touched.values():
-            if storage.serial <= start and storage not in written:
-                storage.rebind(before)
-        for storage, before in zip(written, outer_values, strict=True):
-            storage.rebind(before)
+        return result
 
     def finish(self, reverse: bool) -> tuple[Any, Any]:
         """The scan node, with what the body reads from outside lifted to constants."""
-        check_same_structure(self.init, self.carry, "scan: the carry's structure changes")
-        results = [self._carry_result(k, leaf) for k, leaf in enumerate(leaves(self.carry))]
-        ys = [array_like(leaf) for leaf in leaves(self.ys)]
-        body_inputs = [*self.inputs, *self.states]
-        body_outputs = [*results, *self.state_results]
+        recorded = self.recorded
+        result, returned_ys = recorded.result
+        check_same_structure(self.init, result, "scan: the carry's structure changes")
+        triples = zip(self.carries, self.inputs, leaves(result), strict=True)
+        results = [next_value("scan", c, v.tensor, leaf) for c, v, leaf in triples]
+        ys = [array_like(leaf) for leaf in leaves(returned_ys)]
+        body_inputs = [*self.inputs, *recorded.states]
+        body_outputs = [*results, *recorded.results]
         outer = [*(c.value for c in self.carries), *(s.value for s in self.written)]
-        if self.uses_token:
-            assert self.last_token is not None
-            body_inputs.append(self.token)
-            body_outputs.append(self.last_token)
+        if recorded.uses_token:
+            body_inputs.append(recorded.token)
+            body_outputs.append(recorded.last_token)
             outer.append(self.trace.effect())
         outputs = [*body_outputs, *(y.value for y in ys)]
         lifted = free_values(outputs, [*body_inputs, *self.rows])
@@ -166,55 +123,12 @@ class _Attempt:
         count = len(self.carries)
         for storage, value in zip(self.written, found[count:], strict=False):
             storage.assign(value)
-        if self.uses_token:
+        if recorded.uses_token:
             self.trace.token = found[len(body_inputs) - 1]
-        carry = [_rewrap(c, v) for c, v in zip(self.carries, found, strict=False)]
+        carry = [rewrapped(c, v) for c, v in zip(self.carries, found, strict=False)]
         stacked = [fresh_array(value) for value in found[len(body_inputs) :]]
-        return unflatten(self.init, carry), unflatten(self.ys, stacked)
-
-    def _carry_result(self, position: int, leaf: Any) -> Value:
-        wanted = self.inputs[position].tensor
-        carry = self.carries[position]
-        if type(carry) is TracedNumber and not isinstance(leaf, TracedArray | TracedScalar):
-            value = value_of(leaf, wanted.dtype)
-        else:
-            value = _carry(leaf).value
-        if value.type != wanted:
-            raise DTypeError(
-                f"scan: a carry goes in as {wanted} and comes out as {value.type}",
-                hint="Start with an array of the type that the body gives, or convert in the body.",
-            )
-        return value
+        return unflatten(self.init, carry), unflatten(returned_ys, stacked)
 
 
 def _row(value: Value) -> Any:
     return scalar(value) if value.ndim == 0 else fresh_array(value)
-
-
-def free_values(outputs: Sequence[Value], inputs: Sequence[Value]) -> list[Value]:
-    """What `outputs` read that does not depend on `inputs`; cheap constants stay inside."""
-    inside = {value.node for value in inputs}
-    order = topological(outputs)
-    for node in order:
-        if any(value.node in inside for value in node.inputs):
-            inside.add(node)
-    found: dict[Value, None] = {}
-    seen: set[Node] = set()
-
-    def visit(value: Value) -> None:
-        if value.node in inside:
-            return
-        if value.node.op.name not in _CHEAP:
-            found[value] = None
-        elif value.node not in seen:
-            seen.add(value.node)
-            for operand in value.node.inputs:
-                visit(operand)
-
-    for value in outputs:
-        visit(value)
-    for node in order:
-        if node in inside:
-            for value in node.inputs:
-                visit(value)
-    return list(found)

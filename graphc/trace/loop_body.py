@@ -14,7 +14,7 @@ from graphc import ops
 from graphc.ir import Node, Value, close, fresh_input, rebuild, topological
 from graphc.trace.affine import affine
 from graphc.trace.context import Trace
-from graphc.trace.loop import free_values
+from graphc.trace.recorded import free_values
 from graphc.types import Size, TokenType
 
 

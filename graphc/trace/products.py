@@ -16,8 +16,8 @@ from graphc.trace.concrete import with_sizes
 from graphc.trace.context import active
 from graphc.trace.convert import array_like, is_weak, weak_value
 from graphc.trace.dispatch import locates
-from graphc.trace.loop import free_values
 from graphc.trace.marked import Marked, as_traced, like, mark, refuse_shared_writes
+from graphc.trace.recorded import free_values
 from graphc.trace.sizes import TracedSize, wrap_size
 from graphc.trace.trees import children, is_container, leaves, tree_map, unflatten
 from graphc.trace.values import TracedNumber, TracedScalar, fresh_array, is_traced, number, scalar

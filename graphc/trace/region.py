@@ -10,9 +10,9 @@ from graphc.errors import ShapeError, TraceError
 from graphc.ir import Graph, Value, close, fresh_input
 from graphc.trace.context import Trace, active
 from graphc.trace.dispatch import locates
-from graphc.trace.loop import free_values
 from graphc.trace.marked import Marked, as_traced, like, refuse_shared_writes
 from graphc.trace.products import directions
+from graphc.trace.recorded import free_values
 from graphc.trace.sizes import TracedSize
 from graphc.trace.trees import check_same_structure, leaves, unflatten
 from graphc.trace.values import TracedArray, is_traced

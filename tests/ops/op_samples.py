@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import scipy.special as special
 from matrix_samples import MATRIX_SAMPLES
+from region_samples import region_samples
 from sample import Sample
 
 from graphc import ops
@@ -518,6 +519,7 @@ SAMPLES = {
         Sample(scan, (LOOP[0], LOOP[1], np.zeros((0, 3)), LOOP[3]), scanned, (0, 2, 3)),
     ],
 }
+SAMPLES |= region_samples(Sample)
 
 SAMPLES |= MATRIX_SAMPLES
 

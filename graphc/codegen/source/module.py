@@ -12,12 +12,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from graphc.codegen.source.scalar import HELPERS, size_text
+from graphc.codegen.source.regions import region_lines
+from graphc.codegen.source.scalar import HELPERS
 from graphc.codegen.source.writer import NATIVE, TYPES, Function, KernelWriter, describe
 from graphc.codegen.words.step_layout import LAUNCH, OVERLAP, TABLE_ARENA, TABLE_FIRST, TABLE_RECORD
 from graphc.ir import Graph, Node, Value
 from graphc.loops import Kernel, Site
-from graphc.lower import Launch, Loop
+from graphc.lower import Branch, Launch, Loop
 from graphc.memory import MemoryPlan, Place
 from graphc.types import Size, TensorType
 
@@ -172,12 +173,12 @@ class _ModuleWriter:
         graph = plan.lowered.fused.graph
         lines: list[str] = []
         body: list[str] = []
-        loops = 0
+        regions = 0
         for step in plan.steps:
             body.append("")
-            if isinstance(step, Loop):
-                body += self.loop(step, plan, graph, loops)
-                loops += 1
+            if isinstance(step, Loop | Branch):
+                body += region_lines(self, step, plan, regions)
+                regions += 1
                 continue
             function, number = self.kernel(step, graph, plan)
             body += self.launch(step, plan, graph, function, number)
@@ -262,87 +263,6 @@ class _ModuleWriter:
             f"    status = launch_chunks({pool}, {function},",
             f"                           buffers, {sizes}, {chunks}, {finish})",
         ]
-
-    def loop(self, step: Loop, plan: MemoryPlan, graph: Graph, which: int) -> list[str]:
-        """A scan: a loop that runs the body's step, carries in two buffers in turn."""
-        node = step.node
-        self.module.step_names |= {"copy_memory", "at", "stack_words", "call_step"}
-        self.module.step_names |= {"cycles", "interrupted"}
-        body = self.step(step.plan, entry=False)
-        place_of_body = list(self.module.steps).index(body)
-        n_carry, n_xs = node["n_carry"], node["n_xs"]
-        length = self.number(node["length"])
-        inner, turn, place = f"inner_{which}", f"turn_{which}", f"place_{which}"
-        region = node.regions[0]
-        width = TABLE_FIRST + len(region.inputs) + len(region.outputs)
-        lines = [f"    # scan: {body} for each of {size_text(node['length'])} elements"]
-        lines += [
-            f"    {inner} = stack_words({width})",
-            f"    {inner}[{TABLE_ARENA}] = {self.pointer(step.arena, plan)}",
-            f"    {inner}[{TABLE_RECORD}] = table[{TABLE_RECORD}]",
-            f"    since_{which} = stack_words(1)",
-            f"    since_{which}[0] = cycles()",
-        ]
-        sources: list[str] = []
-        for number, operand in enumerate(step.operands):
-            value = node.inputs[number]
-            if operand is None:
-                sources.append("")
-                continue
-            sources.append(self.pointer(*((operand[0], plan, operand[1], value.dtype.itemsize))))
-            if number >= n_carry:
-                lines.append(f"    {inner}[{TABLE_FIRST + number}] = {sources[-1]}")
-        first_output = TABLE_FIRST + len(region.inputs)
-        loop_lines = [
-            f"{place} = {length} - 1 - {turn}" if node["reverse"] else f"{place} = {turn}"
-        ]
-        ends: list[str] = []
-        for number in range(n_carry):
-            pair = step.carries[number]
-            if pair is None:
-                continue
-            even, odd = (self.pointer(key, plan) for key in pair)
-            loop_lines += [
-                f"if {turn} == 0:",
-                f"    {inner}[{TABLE_FIRST + number}] = {sources[number]}",
-                f"    {inner}[{first_output + number}] = {even}",
-                f"elif {turn} & 1 == 1:",
-                f"    {inner}[{TABLE_FIRST + number}] = {even}",
-                f"    {inner}[{first_output + number}] = {odd}",
-                "else:",
-                f"    {inner}[{TABLE_FIRST + number}] = {odd}",
-                f"    {inner}[{first_output + number}] = {even}",
-            ]
-            result = step.results[number]
-            target = self.pointer(result, plan)
-            size = self.number(node.out(number).tensor.nbytes)
-            ends += [
-                f"    if {length} == 0:",
-                f"        copy_memory({target}, {sources[number]}, {size})",
-                f"    elif {length} & 1 == 1:",
-                f"        copy_memory({target}, {even}, {size})",
-                "    else:",
-                f"        copy_memory({target}, {odd}, {size})",
-            ]
-        for number in range(n_carry, n_carry + n_xs):
-            stride = self.number(region.inputs[number].tensor.nbytes)
-            where = f"at({sources[number]}, {place} * {stride})"
-            loop_lines.append(f"{inner}[{TABLE_FIRST + number}] = {where}")
-        for number in range(n_carry, len(region.outputs)):
-            stride = self.number(region.outputs[number].tensor.nbytes)
-            where = f"at({self.pointer(step.results[number], plan)}, {place} * {stride})"
-            loop_lines.append(f"{inner}[{first_output + number}] = {where}")
-        poll = ", ".join(self.function(name) for name in ("poll", "signals"))
-        loop_lines += [
-            f"status = call_step(constants[STEP_{place_of_body}], {inner}, constants, sizes)",
-            "if status == 0:",
-            f"    status = interrupted({poll}, {turn}, since_{which})",
-            "if status != 0:",
-            "    return status",
-        ]
-        lines.append(f"    for {turn} in range({length}):")
-        lines += [f"        {line}" for line in loop_lines]
-        return lines + ends
 
 
 def _tuple(items: list[str]) -> str:

@@ -7,6 +7,7 @@ are called by their addresses, with C's convention.
 from __future__ import annotations
 
 from graphc.codegen.words import step_layout as layout
+from graphc.codegen.words.memory import byte as byte
 from graphc.codegen.words.memory import call, call_int, cycles, set_word, word
 from graphc.codegen.words.memory import copy_memory as copy_memory
 from graphc.codegen.words.memory import stack_words as stack_words

@@ -7,37 +7,20 @@ Offsets are expressions of the symbolic sizes, all multiples of 64 bytes.
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 from graphc.indexing import contiguous_strides, whole
 from graphc.ir import Value
-from graphc.loops import (
-    Accumulate,
-    Apply,
-    Assign,
-    Buffer,
-    Cast,
-    Check,
-    Combine,
-    Expr,
-    For,
-    If,
-    Kernel,
-    Let,
-    Load,
-    Require,
-    Select,
-    Stmt,
-    Store,
-    Tile,
-)
-from graphc.lower import Launch, Loop, Lowered
+from graphc.loops import Buffer, For, Kernel, Load, Stmt, Store
+from graphc.lower import Branch, Launch, Loop, Lowered
 from graphc.lower.collapse import collapse
 from graphc.lower.launch import Step
-from graphc.types import Dim, Size, TensorType, floordiv, product
+from graphc.lower.overlap import made_by_tiles, overwrites
+from graphc.memory.carries import rotate
+from graphc.memory.schedule import may_fail, schedule
+from graphc.types import Dim, Size, floordiv, product
 
 ALIGNMENT = 64
 
@@ -76,53 +59,13 @@ def aligned(size: Size) -> Size:
     return floordiv(size + (ALIGNMENT - 1), ALIGNMENT) * ALIGNMENT
 
 
-def schedule(steps: Sequence[Step], late: Callable[[Step], bool]) -> list[Step]:
-    """`steps` in an order that keeps dependencies and runs those that are `late` last.
-
-    Of those that are ready the first that is not late runs next; a late one only when none is.
-    """
-    writer: dict[Any, int] = {}
-    readers: dict[Any, list[int]] = {}
-    after: list[set[int]] = [set() for _ in steps]
-    users: list[list[int]] = [[] for _ in steps]
-    for number, step in enumerate(steps):
-        for key in [*step.reads, *step.order]:
-            if key in writer:
-                after[number].add(writer[key])
-            readers.setdefault(key, []).append(number)
-        for key in [*step.writes, *step.order]:
-            if key in writer:
-                after[number].add(writer[key])
-            after[number].update(r for r in readers.get(key, ()) if r != number)
-            writer[key] = number
-            readers[key] = []
-    for number, others in enumerate(after):
-        for other in others:
-            users[other].append(number)
-    waiting = [len(others) for others in after]
-    ready = [(late(step), number) for number, step in enumerate(steps) if not waiting[number]]
-    heapq.heapify(ready)
-    order: list[Step] = []
-    while ready:
-        _, number = heapq.heappop(ready)
-        order.append(steps[number])
-        for user in users[number]:
-            waiting[user] -= 1
-            if not waiting[user]:
-                heapq.heappush(ready, (late(steps[user]), user))
-    return order
-
-
-def may_fail(step: Step) -> bool:
-    """Whether a check in `step` can stop the call."""
-    if isinstance(step, Loop):
-        return any(map(may_fail, step.plan.steps))
-    return bool(step.kernel.sites)
-
-
 class _Planner:
-    def __init__(self, lowered: Lowered) -> None:
+    """Places the buffers of one schedule; `kept`: inputs of a body that it hands on as they are."""
+
+    def __init__(self, lowered: Lowered, inner: bool, kept: Collection[int]) -> None:
         self.lowered = lowered
+        self.inner = inner
+        self.kept = kept
         self.graph = lowered.fused.graph
         self.strided = lowered.fused.strided
         self.steps: list[Step] = []
@@ -130,12 +73,16 @@ class _Planner:
         self.places: dict[Any, Place] = {}
         self.constants: list[Value] = []
         self.functions: list[str] = []
-        self.last: dict[Any, int] = {}
+        self.readers: dict[Any, list[int]] = {}
+        self.writers: dict[Any, list[int]] = {}
         self.sizes: dict[Any, Size] = {}
         self.finals: list[Step] = []
         outputs = lowered.outputs
-        written = [k for k, target in enumerate(self.graph.written) if target is not None]
-        self.replacing = {outputs[k] for k in written if k in outputs}
+        self.replaced = {
+            outputs[k]: self.graph.inputs[target]
+            for k, target in enumerate(self.graph.written)
+            if target is not None and k in outputs
+        }
 
     def find(self, key: Any) -> Any:
         while key in self.same:
@@ -144,10 +91,18 @@ class _Planner:
 
     def run(self) -> MemoryPlan:
         lowered = self.lowered
-        self.steps = schedule(lowered.steps, self.is_late)
-        for step in self.steps:
+        for step in lowered.steps:
+            if isinstance(step, Loop | Branch):
+                for body in step.bodies:
+                    body.plan = plan_memory(body.lowered, inner=True, kept=body.unwritten)
             if isinstance(step, Loop):
-                step.plan = plan_memory(step.body)
+                step.rotation = rotate(step)
+        self.steps = schedule(lowered.steps, self.is_late, self.replaced)
+        for number, step in enumerate(self.steps):
+            for key in dict.fromkeys(step.reads):
+                self.readers.setdefault(key, []).append(number)
+            for key in dict.fromkeys(step.writes):
+                self.writers.setdefault(key, []).append(number)
         self.fix_known_places()
         self.place_outputs()
         self.elide_copies()
@@ -158,7 +113,7 @@ class _Planner:
 
     def is_late(self, step: Step) -> bool:
         """Whether a step writes what replaces an argument."""
-        return any(key in self.replacing for key in step.writes)
+        return any(key in self.replaced for key in step.writes)
 
     def all_keys(self) -> list[Any]:
         keys: dict[Any, None] = {}
@@ -182,17 +137,18 @@ class _Planner:
                 self.places[key] = Place("constant", len(self.constants))
                 self.constants.append(key)
         for step in self.steps:
-            if isinstance(step, Loop):
-                for value in step.plan.constants:
-                    if value not in self.places:
-                        self.places[value] = Place("constant", len(self.constants))
-                        self.constants.append(value)
-                for name in step.plan.functions:
-                    self.add_function(name)
-            else:
+            if isinstance(step, Launch):
                 for buffer in step.kernel.buffers:
                     if buffer.role == "function":
                         self.add_function(buffer.key[1])
+                continue
+            for body in step.bodies:
+                for value in body.plan.constants:
+                    if value not in self.places:
+                        self.places[value] = Place("constant", len(self.constants))
+                        self.constants.append(value)
+                for name in body.plan.functions:
+                    self.add_function(name)
 
     def add_function(self, name: str) -> None:
         if name not in self.functions:
@@ -221,30 +177,37 @@ class _Planner:
             if target not in self.strided and self.may_write_early(argument, key):
                 self.places[key] = Place("input", target)
                 continue
+            if self.inner:
+                self.places[key] = Place("output", k)
+                continue
             self.finals.append(self.copy_back(key, argument, k))
 
     def may_write_early(self, argument: Value, key: Any) -> bool:
         """Whether what replaces an argument may be written straight into it."""
-        writers = [n for n, step in enumerate(self.steps) if key in step.writes]
-        readers = [n for n, step in enumerate(self.steps) if argument in step.reads]
-        if not writers:
+        writers = self.writers.get(key)
+        if not writers or argument.node["number"] in self.kept:
             return False
-        first = writers[0]
         # A call that is refused changes nothing: no check may come after the first write.
-        if any(isinstance(self.steps[n], Loop) for n in writers) or self.may_fail_from(first):
+        return not self.may_fail_from(writers[0]) and self.overwrites_late(argument, key)
+
+    def overwrites_late(self, argument: Value, key: Any) -> bool:
+        """Whether `argument` is read only before `key`, in its memory, is written."""
+        writers = self.writers[key]
+        first = writers[0]
+        reading = [number for number in self.readers.get(argument, ()) if number >= first]
+        if any(not overwrites(self.steps[n], argument, key, self.find) for n in reading):
             return False
-        for number in readers:
-            if number > first:
-                return False
-            if number == first:
-                step = self.steps[number]
-                if not isinstance(step, Launch) or not in_place(step.kernel, argument, key):
-                    return False
-        return True
+        # What is read later must not have been changed: by the copy that is to be dropped alone.
+        copy = self.steps[first]
+        copied = isinstance(copy, Launch) and copy.elidable and first in reading
+        return reading in ([], [first]) or (copied and writers == reading and len(reading) == 2)
 
     def may_fail_from(self, number: int) -> bool:
-        """Whether a step from `number` on can stop the call."""
-        return any(may_fail(step) for step in self.steps[number:])
+        """Whether a step from `number` on can stop the call, while arguments are not written yet.
+
+        A body writes the loop's own arrays, or arguments where nothing in the loop can fail.
+        """
+        return not self.inner and any(may_fail(step) for step in self.steps[number:])
 
     def copy_back(self, key: Any, argument: Value, number: int) -> Step:
         """A kernel that copies a finished value into the caller's array."""
@@ -275,6 +238,8 @@ class _Planner:
         numbers = {id(step): number for number, step in enumerate(self.steps)}
         # Last first: the end of a chain of writes knows the argument that it replaces.
         for step in reversed(self.steps):
+            if isinstance(step, Loop | Branch):
+                self.join_states(step, numbers[id(step)], uses)
             if not (isinstance(step, Launch) and step.elidable):
                 kept.append(step)
                 continue
@@ -285,11 +250,24 @@ class _Planner:
             self.join(source, result, uses)
         self.steps = kept[::-1]
 
+    def join_states(
+        self, step: Loop | Branch, number: int, uses: dict[Any, tuple[int, int]]
+    ) -> None:
+        """Let what a loop starts from be made where the loop works, if nothing else reads it."""
+        for k in step.states:
+            operand, result = step.operands[k], step.results[k]
+            assert operand is not None
+            source, result = self.find(operand[0]), self.find(result)
+            if source in self.places or not overwrites(step, source, result, self.find):
+                continue
+            if self.may_join(source, result, number, uses):
+                self.join(source, result, uses)
+
     def may_join(
         self, source: Any, result: Any, number: int, uses: dict[Any, tuple[int, int]]
     ) -> bool:
         """Whether `result` may be built in the memory of `source`, which is read last here."""
-        if source == result or uses[source][1] > number:
+        if source == result or not self.last_read(source, result, number, uses):
             return False
         held, wanted = self.places.get(source), self.places.get(result)
         if held is not None and wanted is not None:
@@ -299,19 +277,30 @@ class _Planner:
         if wanted is None or wanted.kind != "input":
             return True
         # The argument is now written as early as `source` is: nothing may read it later.
-        first = uses[source][0]
-        if self.may_fail_from(first):
+        if self.may_fail_from(uses[source][0]):
             return False
-        argument = self.graph.inputs[wanted.number]
-        last = uses.get(argument, (0, -1))[1]
-        step = self.steps[first]
-        return last < first or (last == first and isinstance(step, Launch) and step.elidable)
+        return self.overwrites_late(self.graph.inputs[wanted.number], source)
+
+    def last_read(
+        self, source: Any, result: Any, number: int, uses: dict[Any, tuple[int, int]]
+    ) -> bool:
+        """Whether step `number` is the last to read `source`, but for one that overwrites it."""
+        last = uses[source][1]
+        if last <= number:
+            return True
+        between = (step for step in self.steps[number + 1 : last])
+        if any(source in map(self.find, [*step.reads, *step.writes]) for step in between):
+            return False
+        step = self.steps[last]
+        writes = isinstance(step, Launch) and result in map(self.find, step.writes)
+        return writes and overwrites(step, source, result, self.find)
 
     def join(self, source: Any, result: Any, uses: dict[Any, tuple[int, int]]) -> None:
         """Give both one buffer."""
         if source in self.places and result in self.places:
             return
         self.same[source] = result
+        self.writers[result] = sorted({*self.writers.pop(source, ()), *self.writers[result]})
         first = uses.pop(source)[0]
         uses[result] = (min(first, uses[result][0]), uses[result][1])
 
@@ -326,14 +315,14 @@ class _Planner:
                     size = product(buffer.shape) * buffer.dtype.itemsize
                     found.setdefault(self.find(buffer.key), size)
                 continue
-            for value in (*step.node.inputs, *step.node.outputs):
-                if isinstance(value.type, TensorType):
-                    found.setdefault(self.find(value), value.tensor.nbytes)
-            for pair, value in zip(step.carries, step.node.outputs, strict=False):
-                if pair is not None:
-                    for key in pair:
-                        found[key] = value.tensor.nbytes
-            found[step.arena] = step.plan.arena
+            for key, value in zip(step.results, step.node.outputs, strict=True):
+                if key is not None:
+                    found.setdefault(self.find(key), value.tensor.nbytes)
+            for body in step.bodies:
+                found[body.arena] = body.plan.arena
+            if isinstance(step, Loop):
+                for key, number in step.scratch.items():
+                    found[key] = step.node.outputs[number].tensor.nbytes
         return found
 
     def place_in_arena(self) -> Size:
@@ -379,30 +368,15 @@ class _Planner:
         sizes: dict[Any, Size],
     ) -> Any:
         """An operand that dies in `step` and whose memory the result `key` may take."""
-        if not isinstance(step, Launch) or (
-            isinstance(key, tuple) and key[0] in ("row", "partial")
-        ):
+        if isinstance(key, tuple) and key[0] in ("row", "partial"):
             return None
-        made = made_by_tiles(step.kernel.body)
+        made = made_by_tiles(step.kernel.body) if isinstance(step, Launch) else []
         for operand in dict.fromkeys(self.find(k) for k in [*step.reads, *made]):
             dies = operand in held and uses[operand][1] == number and operand != key
             fits = dies and sizes[operand] == sizes[key]
-            if fits and in_place(step.kernel, operand, key, self.find):
+            if fits and overwrites(step, operand, key, self.find):
                 return operand
         return None
-
-
-def made_by_tiles(body: Iterable[Stmt]) -> list[Any]:
-    """The keys of what products in `body` compute."""
-    found: list[Any] = []
-    for stmt in body:
-        if isinstance(stmt, For):
-            found += made_by_tiles(stmt.body)
-        elif isinstance(stmt, If):
-            found += made_by_tiles((*stmt.then, *stmt.otherwise))
-        elif isinstance(stmt, Tile) and stmt.template == "product":
-            found.append(stmt.operands[-1][0].key)
-    return found
 
 
 def _best(free: list[tuple[Size, Size]], size: Size) -> tuple[Size, Size] | None:
@@ -418,83 +392,13 @@ def _best(free: list[tuple[Size, Size]], size: Size) -> tuple[Size, Size] | None
     return best
 
 
-def plan_memory(lowered: Lowered) -> MemoryPlan:
-    """Place every buffer of a schedule."""
-    return _Planner(lowered).run()
+def plan_memory(lowered: Lowered, *, inner: bool = False, kept: Collection[int] = ()) -> MemoryPlan:
+    """Place every buffer of a schedule.
 
-
-# --- reading and writing the same memory ----------------------------------------------------------
-
-
-def in_place(
-    kernel: Kernel, source: Any, result: Any, find: Callable[[Any], Any] = lambda key: key
-) -> bool:
-    """Whether `result` may lie in the memory of `source`, which `kernel` reads.
-
-    True if every element of the source is read at the place where the result is written, and
-    no read comes after the first write.
+    Args:
+        lowered: what runs.
+        inner: it is the body of a loop or branch; what replaces an input is made in the place of
+            that input or in an output of the body.
+        kept: inputs that are not written, for the loop hands them on as they are.
     """
-    if any(b.role == "function" for b in kernel.buffers):
-        return False
-    targets = [b for b in kernel.buffers if find(b.key) == result]
-    if any(b.role != "write" for b in targets):
-        return False
-    sources = [b for b in kernel.buffers if find(b.key) == source]
-    if any(b.dtype != t.dtype for b in sources for t in targets):
-        return False
-    events: list[tuple[str, Any]] = []
-    _events((*kernel.body, *kernel.finish), source, result, find, events)
-    loads = [place for kind, place in events if kind == "load"]
-    stores = [place for kind, place in events if kind == "store"]
-    if not stores:
-        return False
-    if any(place != stores[0] for place in loads + stores):
-        return False
-    first_store = next(n for n, (kind, _) in enumerate(events) if kind == "store")
-    return not any(kind == "load" for kind, _ in events[first_store:])
-
-
-def _events(
-    body: Iterable[Stmt],
-    source: Any,
-    result: Any,
-    find: Callable[[Any], Any],
-    events: list[tuple[str, Any]],
-) -> None:
-    def reads(expr: Expr) -> None:
-        match expr:
-            case Load():
-                if find(expr.buffer.key) in (source, result):
-                    events.append(("load", expr.index))
-            case Apply():
-                for argument in expr.arguments:
-                    reads(argument)
-            case Select():
-                for part in (expr.condition, expr.then, expr.otherwise):
-                    reads(part)
-            case Cast():
-                reads(expr.operand)
-
-    for stmt in body:
-        match stmt:
-            case Tile():
-                # It reads and writes anywhere: no place equals another. What it makes of the source
-                # comes before all that is read of it; a left operand that is a result is made here.
-                *read, made = (find(buffer.key) for buffer, _ in stmt.operands)
-                known = {source} if read[:1] == [result] else {source, result}
-                events += [("load", object()) for key in read if key in known]
-                events += [("store", object())] * (made == result)
-            case For():
-                _events(stmt.body, source, result, find, events)
-            case Require():
-                reads(stmt.condition)
-            case If():
-                reads(stmt.condition)
-                _events(stmt.then, source, result, find, events)
-                _events(stmt.otherwise, source, result, find, events)
-            case Let() | Assign() | Combine() | Check():
-                reads(stmt.value)
-            case Store() | Accumulate():
-                reads(stmt.value)
-                if find(stmt.buffer.key) == result:
-                    events.append(("store", stmt.index))
+    return _Planner(lowered, inner, kept).run()

@@ -1,0 +1,87 @@
+"""The units of a graph, groups and templates: what each needs, and with which others it runs."""
+
+from __future__ import annotations
+
+from graphc.fuse.values import Fused
+from graphc.ir import Node, Value
+
+
+class Units:
+    """The units of a graph: what each needs, transitively, and with which others it runs.
+
+    Sets of units are bitsets of their numbers.
+    """
+
+    def __init__(self, fused: Fused) -> None:
+        self.fused = fused
+        self.units = fused.units
+        self.owner: dict[Value, int] = {}
+        self.copies: dict[Value, int] = {}
+        for number, unit in enumerate(self.units):
+            if isinstance(unit, Node):
+                self.owner |= dict.fromkeys(unit.outputs, number)
+            elif unit.copy_to is None:
+                self.owner |= dict.fromkeys(unit.members, number)
+            elif unit.copy_to[0] == "copy":
+                self.copies[unit.copy_to[1]] = number
+        self.joined = [1 << number for number in range(len(self.units))]
+        self.above: list[int] = []
+        for number in range(len(self.units)):
+            needed = self.needed(number)
+            mask = 0
+            for other in needed:
+                mask |= 1 << other
+                if other < number:
+                    mask |= self.above[other]
+            self.above.append(mask)
+
+    def needed(self, number: int) -> set[int]:
+        """The units whose results unit `number` reads."""
+        unit = self.units[number]
+        stack: list[Value] = []
+        found: set[int] = set()
+        if isinstance(unit, Node):
+            for value in unit.inputs:
+                copy = self.copies.get(value)
+                if copy is not None:
+                    found.add(copy)
+                else:
+                    stack.append(value)
+        elif unit.copy_to is not None:
+            stack += unit.members
+        else:
+            stack += [operand for value in unit.members for operand in value.node.inputs]
+        seen: set[Value] = set()
+        while stack:
+            value = stack.pop()
+            if value in seen:
+                continue
+            seen.add(value)
+            owner = self.owner.get(value)
+            if owner is not None:
+                found.add(owner)
+            else:
+                stack += value.node.inputs
+        return found - {number}
+
+    def apart(self, first: int, second: int) -> bool:
+        """Whether a third unit needs the `first` and is needed by the `second`."""
+        source = self.joined[first]
+        between = self.above[second] & ~(source | self.joined[second])
+        number = 0
+        while between:
+            if between & 1 and self.above[number] & source:
+                return True
+            between >>= 1
+            number += 1
+        return False
+
+    def join(self, first: int, second: int) -> None:
+        """From now on both run together, and with what they already run with."""
+        whole = self.joined[first] | self.joined[second]
+        mask = (self.above[first] | self.above[second]) & ~whole
+        for number, above in enumerate(self.above):
+            if whole >> number & 1:
+                self.above[number], self.joined[number] = mask, whole
+            elif above & whole:
+                self.above[number] = above | mask | whole
