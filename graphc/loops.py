@@ -263,7 +263,8 @@ class Reduction:
 class Template:
     """An op that is no plain loop nest over its output; `kind` names its emitter in `graphc.lower`.
 
-    ``matmul``, ``scatter_add``, ``scatter``, ``update``, ``scan``, ``print``, ``check``.
+    ``matmul``, ``scatter_add``, ``scatter_reduce``, ``scatter``, ``update``, ``sort``, ``argsort``,
+    ``search``, ``cumulate``, ``recurrence``, ``scan``, ``print``, ``check``.
     """
 
     kind: str
@@ -393,7 +394,7 @@ class Combine:
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """A template that is no plain loop nest: matrix product, copy of memory, callback.
+    """A template that is no plain loop nest: matrix product, sort of a row, callback.
 
     Each operand is a buffer and an offset in elements; `sizes` and `options` are the template's.
     """

@@ -16,7 +16,7 @@ def after(write, *args, **kwargs):
         write(x, *rest)
         return x.sum()
 
-    same(function, *args, **kwargs)
+    same(function, *args, ulps=64, **kwargs)
 
 
 def test_put():
