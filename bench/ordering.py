@@ -48,6 +48,10 @@ def cases() -> dict[str, tuple[Callable[..., Any], tuple[Any, ...]]]:
     found["cumsum (1e3, 1e3) axis 0"] = (lambda m: np.cumsum(m, 0)), (square,)
     found["cumsum (1e3, 1e3) axis 1"] = (lambda m: np.cumsum(m, 1)), (square,)
     found["maximum.accumulate 1e6"] = (lambda x: np.maximum.accumulate(x)), (x,)
+    found["logaddexp.accumulate 1e5"] = (
+        (lambda x: np.logaddexp.accumulate(x)),
+        (x[:100_000].copy(),),
+    )
     found["searchsorted 1e6 in 1e4"] = np.searchsorted, (np.sort(x[:10_000]), x)
     found["searchsorted 1e6 in 1e6"] = np.searchsorted, (np.sort(x), x)
     found["partition 1e6"] = (lambda x: np.partition(x, 500_000)), (x,)
