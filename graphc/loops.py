@@ -268,11 +268,16 @@ class Reduction:
 class Template:
     """An op that is no plain loop nest over its output; `kind` names its emitter in `graphc.lower`.
 
-    ``matmul``, ``scatter_add``, ``scatter``, ``update``, ``scan``, ``while``, ``cond``, ``print``,
-    ``check``,
-    ``program``: one with a `program` of its own (`graphc.loops_program`), run for each place of the
-    batch, which is operand 0 without its last `core` axes. With a `work`, the nanoseconds that one
-    place takes, the batch is split among threads: such a program calls no routine.
+    <<<<<<< HEAD
+        ``matmul``, ``scatter_add``, ``scatter``, ``update``, ``scan``, ``while``, ``cond``, ``print``,
+        ``check``,
+        ``program``: one with a `program` of its own (`graphc.loops_program`), run for each place of the
+        batch, which is operand 0 without its last `core` axes. With a `work`, the nanoseconds that one
+        place takes, the batch is split among threads: such a program calls no routine.
+    =======
+        ``matmul``, ``scatter_add``, ``scatter_reduce``, ``scatter``, ``update``, ``sort``, ``argsort``,
+        ``search``, ``cumulate``, ``recurrence``, ``scan``, ``print``, ``check``.
+    >>>>>>> order
     """
 
     kind: str
@@ -412,7 +417,7 @@ class Combine:
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """A template that is no plain loop nest: matrix product, copy of memory, callback.
+    """A template that is no plain loop nest: matrix product, sort of a row, callback.
 
     Each operand is a buffer and an offset in elements; `sizes` and `options` are the template's.
     """

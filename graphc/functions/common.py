@@ -18,6 +18,7 @@ from graphc.trace.convert import (
     broadcast_shapes,
     is_weak,
     python_type,
+    same_size,
 )
 from graphc.trace.dispatch import implements
 from graphc.trace.substitute import ALWAYS_TRACED
@@ -100,6 +101,13 @@ def like_method(function: Implementation) -> Implementation:
 def rank_of(x: Any) -> int:
     """The number of axes of `x` as an array, which may be a list with traced numbers in it."""
     return 0 if is_weak(x) else array_like(x).value.ndim
+
+
+def same_shape(left: Shape, right: Shape) -> bool:
+    """Whether two shapes are equal; symbolic sizes that are by chance become static."""
+    if len(left) != len(right):
+        return False
+    return all(same_size(a, b) for a, b in zip(left, right, strict=True))
 
 
 def default_dtype(x: Any) -> np.dtype:

@@ -14,6 +14,7 @@ from graphc.functions.common import (
     as_array,
     promoted,
     rank_of,
+    same_shape,
     sliced,
     static_int,
 )
@@ -261,7 +262,7 @@ def interp(
         if period is None:
             raise ValueError("object too deep for desired array")
         raise ValueError("Data points must be 1-D sequences")
-    if places.shape != heights.shape:
+    if not same_shape(places.shape, heights.shape):
         raise ValueError("fp and xp are not of the same length")
     if not active().holds(">", places.shape[0], 0):
         raise ValueError("array of sample points is empty")

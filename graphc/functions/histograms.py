@@ -8,7 +8,7 @@ import numpy as np
 
 from graphc import ops
 from graphc.errors import UnsupportedError
-from graphc.functions.common import FLOAT64, INT64, as_array, rank_of
+from graphc.functions.common import FLOAT64, INT64, as_array, rank_of, same_shape
 from graphc.functions.differences import diff
 from graphc.functions.ordering import searchsorted
 from graphc.ir import Value
@@ -97,8 +97,11 @@ def bincount(x: Any, /, weights: Any = None, minlength: Any = 0) -> TracedArray:
             f"Cannot cast array data from {worth.dtype!r} to dtype('float64') according to the "
             "rule 'safe'"
         )
-    if worth.value.shape != places.shape:
+    if not same_shape(worth.value.shape, places.shape):
         raise ValueError("The weights and list don't have the same length.")
+    if empty:
+        # NumPy counts nothing in int64, with weights too.
+        return fresh_array(ops.zeros(TensorType(INT64, (least,))))
     return fresh_array(counted(places, ops.cast(worth.value, FLOAT64), least))
 
 
@@ -229,7 +232,7 @@ def histogram(
     """`numpy.histogram`, of a static number of bins or of edges."""
     x: Any = as_array(a)
     w = None if weights is None else as_array(weights)
-    if w is not None and w.value.shape != x.value.shape:
+    if w is not None and not same_shape(w.value.shape, x.value.shape):
         raise ValueError("weights should have the same shape as a.")
     if x.dtype.kind == "b":
         x = fresh_array(ops.cast(x.value, DTYPES["uint8"]))
@@ -324,7 +327,7 @@ def histogram2d(
     x: Any, y: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None
 ) -> Any:
     """`numpy.histogram2d`."""
-    if as_array(x).value.shape[0] != as_array(y).value.shape[0]:
+    if not same_shape(as_array(x).value.shape[:1], as_array(y).value.shape[:1]):
         raise ValueError("x and y must have the same length.")
     count = len(bins) if isinstance(bins, list | tuple) or rank_of(bins) else 1
     if count not in (1, 2):

@@ -15,6 +15,7 @@ from graphc.functions.common import (
     array_or_scalar,
     as_array,
     promoted,
+    same_shape,
     sequence_of_arrays,
     static_int,
 )
@@ -133,7 +134,7 @@ def lexsort(keys: Any, axis: Any = -1) -> TracedArray:
     parts = sequence_of_arrays(keys, "lexsort")
     if not parts:
         raise TypeError("need sequence of keys with len > 0 in lexsort")
-    if any(part.value.shape != parts[0].value.shape for part in parts):
+    if any(not same_shape(part.value.shape, parts[0].value.shape) for part in parts):
         raise ValueError("all keys need to be the same shape")
     if parts[0].ndim == 0:
         return fresh_array(ops.constant(0, INT64))
@@ -169,7 +170,7 @@ def searchsorted(a: Any, v: Any, side: Any = "left", sorter: Any = None) -> Any:
         order = as_array(sorter)
         if order.dtype.kind not in "iub":
             raise TypeError("sorter must only contain integers")
-        if order.value.shape != row.shape:
+        if not same_shape(order.value.shape, row.shape):
             raise ValueError("sorter.size must equal a.size")
         row = ops.gather(row, (_in_range(order.value, row.shape[0]),), (0,))
     values = value_of(v, dtype)

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from graphc import ops
-from graphc.functions.common import FLOAT64, INT64, as_array, deliver
+from graphc.functions.common import FLOAT64, INT64, as_array, deliver, same_shape
 from graphc.functions.reductions import NO_VALUE, given
 from graphc.ir import Value
 from graphc.trace.context import active
@@ -319,11 +319,11 @@ BAD_WEIGHTS = "Weights included NaN, inf or were all zero."
 
 def _weight_rows(weights: Any, x: TracedArray, axis: Any, axes: tuple[int, ...]) -> Value:
     w = as_array(weights)
-    if w.value.shape != x.value.shape:
+    if not same_shape(w.value.shape, x.value.shape):
         if axis is None:
             raise TypeError("Axis must be specified when shapes of a and weights differ.")
         given_axes = [k % x.ndim for k in (axis if isinstance(axis, tuple | list) else (axis,))]
-        if w.value.shape != tuple(x.value.shape[k] for k in given_axes):
+        if not same_shape(w.value.shape, tuple(x.value.shape[k] for k in given_axes)):
             raise ValueError(
                 "Shape of weights must be consistent with shape of a along specified axis."
             )

@@ -203,6 +203,15 @@ def _along_axis(x: TracedArray, index: TracedArray, place: int) -> tuple[list[Va
 def put_along_axis(arr: Any, indices: Any, values: Any, axis: Any) -> None:
     """`numpy.put_along_axis`: writes into `arr`."""
     x, index = as_array(arr), as_array(indices)
+    if index.dtype.kind not in "iu":
+        raise IndexError("`indices` must be an integer array")
+    if axis is None:
+        flat = fresh_array(ops.reshape(x.value, (x.value.tensor.size,)))
+        put_along_axis(flat, index, values, 0)
+        x.write(ops.reshape(flat.value, x.value.shape))
+        return
+    if x.ndim != index.ndim:
+        raise ShapeError("`indices` and `arr` must have the same number of dimensions")
     places, shape = _along_axis(x, index, normalized_axis(axis, x.ndim))
     new = ops.broadcast_to(value_of(values, x.dtype), shape)
     x.write(ops.scatter(x.value, new, places, tuple(range(x.ndim))))

@@ -9,7 +9,7 @@ import numpy as np
 
 from graphc import ops
 from graphc.errors import OutOfBoundsError
-from graphc.functions.common import BOOL, INT64, as_array
+from graphc.functions.common import BOOL, INT64, as_array, same_shape
 from graphc.functions.selection import bounded
 from graphc.ir import Value
 from graphc.trace.context import active
@@ -62,7 +62,7 @@ def place(arr: Any, mask: Any, vals: Any) -> None:
     """`numpy.place`: the first value to the first element that the mask takes, and so on."""
     x = _writable(arr, "place")
     taken = _flat(value_of(mask, BOOL))
-    if taken.shape != (x.value.tensor.size,):
+    if not same_shape(taken.shape, (x.value.tensor.size,)):
         raise ValueError("place: mask and data must be the same size")
     if not active().holds(">", as_array(vals).value.tensor.size, 0):
         raise ValueError("Cannot insert from an empty array!")
@@ -76,7 +76,7 @@ def putmask(a: Any, mask: Any, values: Any) -> None:
     """`numpy.putmask`: each element that the mask takes gets the value of its own place."""
     x = _writable(a, "putmask")
     taken = _flat(value_of(mask, BOOL))
-    if taken.shape != (x.value.tensor.size,):
+    if not same_shape(taken.shape, (x.value.tensor.size,)):
         raise ValueError("putmask: mask and data must be the same size")
     if not active().holds(">", as_array(values).value.tensor.size, 0):
         return

@@ -161,7 +161,8 @@ def apply_ufunc(ufunc: Any, method: str, inputs: Sequence[Any], kwargs: dict[str
         return combined(lambda *parts: apply_ufunc(ufunc, method, parts, {}), *inputs)
     if ufunc in FUNCTIONS and method == "__call__":
         return call_function(ufunc, inputs, kwargs)
-    if method == "reduce" and ufunc.__name__ in _REDUCTIONS:
+    widens = ufunc.__name__ in ("add", "multiply")
+    if method == "reduce" and ufunc.__name__ in _REDUCTIONS and (widens or "dtype" not in kwargs):
         return call_function(_REDUCTIONS[ufunc.__name__], inputs, {"axis": 0, **kwargs})
     if method == "outer":
         left, right = (array_like(x) for x in inputs)

@@ -135,6 +135,18 @@ def test_reduce_with_initial():
         same(lambda x, m: ufunc.reduce(x, axis=1, initial=2.0, where=m), x, mask, ulps=16)
 
 
+def test_reduce_with_a_dtype():
+    for ufunc in (np.add, np.multiply, np.maximum, np.minimum, np.logical_and, np.hypot):
+        for dtype in ("float32", "float64"):
+            if ufunc is not np.logical_and:
+                same(lambda x: ufunc.reduce(x, axis=1, dtype=dtype), sample((3, 4)), ulps=16)
+                same(lambda x: ufunc.accumulate(x, axis=1, dtype=dtype), sample((3, 4)), ulps=16)
+    same(lambda x: np.logical_and.reduce(x, dtype=bool), sample((3, 4)))
+    same(lambda x, out: np.maximum.reduce(x, axis=0, out=out), sample((3, 4)), np.zeros(4))
+    same(lambda x, out: np.hypot.reduce(x, axis=0, out=out), sample((3, 4)), np.zeros(4))
+    same(lambda x, out: np.hypot.accumulate(x, out=out), sample((3, 4)), np.zeros((3, 4)))
+
+
 def test_reduceat_at_traced_indices():
     x, index = sample((6, 3)), np.array([0, 4, 1, 5])
     for ufunc in (np.add, np.multiply, np.maximum, np.minimum):

@@ -15,7 +15,7 @@ def test_bincount():
     same(lambda x: np.bincount(x, minlength=9), x)
     same(lambda x, w: np.bincount(x, w, 5), x, w)
     same(lambda x: np.bincount(x, minlength=4), x.astype("uint8"))
-    same(lambda x: np.bincount(x, minlength=4), x[:0])
+    same(lambda x, w: (np.bincount(x, minlength=4), np.bincount(x, w[:0])), x[:0], w)
     same(lambda w: np.bincount([0, 2, 2, 1, 5, 0], w), w)
     same(lambda w: np.bincount(np.array([0, 2, 2]), w[:3], 2), w)
     same(lambda x: np.bincount(x, minlength=4), x - 1)

@@ -16,7 +16,7 @@ def after(write, *args, **kwargs):
         write(x, *rest)
         return x.sum()
 
-    same(function, *args, **kwargs)
+    same(function, *args, ulps=64, **kwargs)
 
 
 def test_put():
@@ -42,6 +42,17 @@ def test_place_and_putmask():
         after(lambda x, v: function(x, x[0] > 0, v), x, values)
     for x in strided().values():
         after(lambda x, v: np.place(x[1:], x[1:] > 0, v), x, values)
+
+
+def test_put_along_axis():
+    x, index = sample((3, 4)), np.array([[0, 3], [1, 1], [2, 0]])
+    after(lambda x, i: np.put_along_axis(x, i, 7.0, axis=1), x, index)
+    after(lambda x, i: np.put_along_axis(x, i.ravel(), 7.0, axis=None), x, index)
+    after(lambda x, i: np.put_along_axis(x, i[0], 7.0, axis=1), x, index)
+    after(lambda x, i: np.put_along_axis(x, i * 1.0, 7.0, axis=1), x, index)
+    for mode in ("raise", "wrap", "clip"):
+        same(lambda x, i: np.take(x, i - 1, axis=1, mode=mode), x, index)
+        same(lambda x, i: np.take(x, i * 5 - 6, mode=mode), x, index)
 
 
 def test_fill_diagonal():
