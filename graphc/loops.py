@@ -268,8 +268,8 @@ class Reduction:
 class Template:
     """An op that is no plain loop nest over its output; `kind` names its emitter in `graphc.lower`.
 
-        ``matmul``, ``scatter_add``, ``scatter``, ``update``, ``scan``, ``while``, ``cond``, ``print``,
-    ``check``,
+    ``matmul``, ``scatter_add``, ``scatter_reduce``, ``scatter``, ``update``, ``sort``, ``argsort``,
+    ``search``, ``cumulate``, ``recurrence``, ``scan``, ``while``, ``cond``, ``print``, ``check``,
     ``program``: one with a `program` of its own (`graphc.loops_program`), run for each place of the
     batch, which is operand 0 without its last `core` axes. With a `work`, the nanoseconds that one
     place takes, the batch is split among threads: such a program calls no routine.

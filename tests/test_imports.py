@@ -1,6 +1,7 @@
 """The rooms of the house: each imports only from rooms above it in the list."""
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -160,7 +161,11 @@ def test_no_two_modules_import_each_other():
 
 
 def fresh_process(code):
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    """What `code` prints in a process that keeps its bytecode, as a user's does."""
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+    )
     return done.stdout.strip()
 
 
