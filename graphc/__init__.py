@@ -11,6 +11,7 @@ array([0.6, 0.8])
 """
 
 from graphc import functions as functions
+from graphc import random as random
 from graphc.api import compile as compile
 from graphc.api import spec as spec
 from graphc.control import cond as cond

@@ -122,17 +122,17 @@ SCALAR_FUNCTIONS: dict[str, str] = {
     "sin": "fc",
     "cos": "fc",
     "tan": "fc",
-    "arcsin": "f",
-    "arccos": "f",
-    "arctan": "f",
+    "arcsin": "fc",
+    "arccos": "fc",
+    "arctan": "fc",
     "arctan2": "f",
     "hypot": "f",
     "sinh": "fc",
     "cosh": "fc",
     "tanh": "fc",
-    "arcsinh": "f",
-    "arccosh": "f",
-    "arctanh": "f",
+    "arcsinh": "fc",
+    "arccosh": "fc",
+    "arctanh": "fc",
     # rounding and the parts of a float
     "rint": "f",
     "floor": "f",
@@ -162,6 +162,7 @@ SCALAR_FUNCTIONS: dict[str, str] = {
     "bitwise_count": "iu",
     "gcd": "iu",
     "lcm": "iu",
+    "threefry2x32": "u",
     # complex
     "complex": "f",
     "real": "c",
@@ -185,6 +186,8 @@ of their imaginary parts), with these exceptions. ``absolute`` of complex gives 
 dtype. ``ldexp`` takes (float, signed integer). ``frexp_mantissa`` and ``frexp_exponent`` (int32)
 are the results of ``frexp``. ``complex(re, im)`` makes a complex, exactly: no arithmetic.
 ``polygamma(order, x)``: order is a `Const` of int64, 1 or more. ``bitwise_count`` gives uint8.
+``threefry2x32(key_0, key_1, counter_0, counter_1)``, of uint32, gives uint64: see
+`graphc.ops.random`.
 """
 
 

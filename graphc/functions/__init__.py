@@ -14,4 +14,4 @@ from graphc.functions import (
     shaping,
     statistics,
 )
-from graphc.trace import indexing
+from graphc.trace import indexing, iterables

@@ -261,22 +261,31 @@ def _weakest(x: Any) -> np.dtype:
     return np.dtype({bool: "?", int: "u1", float: "f4", complex: "c8"}[python_type(x)])
 
 
+def _finite(source: Any, nan: Any, posinf: Any, neginf: Any) -> Any:
+    """`source` with other numbers in place of NaN and the infinities."""
+    limits = np.finfo(source.dtype)
+    result: Any = where(np.isnan(source), nan, source)
+    top = float(limits.max) if posinf is None else posinf
+    bottom = float(limits.min) if neginf is None else neginf
+    result = where(np.equal(source, np.inf), top, result)
+    result = where(np.equal(source, -np.inf), bottom, result)
+    dtype = source.dtype
+    return array_or_scalar(ops.cast(result.value, dtype))
+
+
 @implements(np.nan_to_num)
 def nan_to_num(
     x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None
 ) -> Any:
-    """`numpy.nan_to_num` of real arrays."""
+    """`numpy.nan_to_num`; of complex numbers, each part by itself."""
     source = array_like(x)
-    if source.dtype.kind == "c":
-        raise UnsupportedError("np.nan_to_num of complex numbers", hint="Do each part by itself.")
     result: Any = source
     if source.dtype.kind == "f":
-        limits = np.finfo(source.dtype)
-        result = where(np.isnan(source), nan, source)
-        top = float(limits.max) if posinf is None else posinf
-        bottom = float(limits.min) if neginf is None else neginf
-        result = where(np.equal(source, np.inf), top, result)
-        result = where(np.equal(source, -np.inf), bottom, result)
+        result = _finite(source, nan, posinf, neginf)
+    elif source.dtype.kind == "c":
+        parts = (ops.real(source.value), ops.imag(source.value))
+        real, imag = (_finite(array_or_scalar(part), nan, posinf, neginf) for part in parts)
+        result = array_or_scalar(ops.complex_(real.value, imag.value))
     if not copy and type(x) is TracedArray:
         assign(x, result)
         return x

@@ -11,9 +11,10 @@ from graphc.errors import UnsupportedError
 from graphc.functions.common import BOOL, FLOAT64, INT64, array_or_scalar, as_array, deliver
 from graphc.functions.reductions import NO_VALUE, given, kept_axes, masked, reduced_size
 from graphc.ir import Value
+from graphc.trace.context import active
 from graphc.trace.convert import as_dtype, broadcast_shapes, normalized_axes, value_of
 from graphc.trace.dispatch import implements
-from graphc.types import is_inexact, real_dtype, supported_dtype
+from graphc.types import is_inexact, product, real_dtype, supported_dtype
 
 
 def _mean_dtype(dtype: np.dtype, wanted: Any) -> np.dtype:
@@ -152,6 +153,8 @@ def average(
     x = as_array(a)
     if weights is None:
         result = mean(x, axis, keepdims=keepdims)
+        if active().holds("==", product(result.value.shape), 0):
+            raise ZeroDivisionError("division by zero")  # as NumPy counts what it averages
         total = array_or_scalar(
             ops.cast(_count(x.value, normalized_axes(axis, x.ndim), True), result.dtype)
         )

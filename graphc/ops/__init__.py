@@ -105,6 +105,9 @@ from graphc.ops.query import (
     is_zero,
     uniform,
 )
+from graphc.ops.random import (
+    threefry2x32,
+)
 from graphc.ops.reduce import (
     all_,
     any_,
@@ -322,6 +325,7 @@ __all__ = [
     "sum_",
     "tan",
     "tanh",
+    "threefry2x32",
     "to_complex",
     "token",
     "transpose",

@@ -10,6 +10,14 @@ from graphc.errors import DomainError
 from graphc.ir import Value
 from graphc.loops import Const, Expr, Guarded
 from graphc.ops.compare import equal, greater_equal, isinf, logical_and
+from graphc.ops.complex_expressions import (
+    complex_exp2,
+    complex_expm1,
+    complex_log1p,
+    complex_log2,
+    complex_log10,
+    real_or_complex,
+)
 from graphc.ops.pointwise import (
     Builder,
     add,
@@ -39,11 +47,16 @@ exp: Builder = pointwise(
 exp2: Builder = pointwise(
     "exp2",
     np.exp2,
-    kinds="f",
+    kinds="fc",
     vjp=lambda x, out, g: (masked_multiply(g, scaled(out, math.log(2))),),
+    expression=real_or_complex("exp2", complex_exp2),
 )
 expm1: Builder = pointwise(
-    "expm1", np.expm1, kinds="f", vjp=lambda x, out, g: (masked_multiply(g, exp(x)),)
+    "expm1",
+    np.expm1,
+    kinds="fc",
+    vjp=lambda x, out, g: (masked_multiply(g, exp(x)),),
+    expression=real_or_complex("expm1", complex_expm1),
 )
 expit: Builder = pointwise(
     "expit",
@@ -70,20 +83,23 @@ log: Builder = pointwise(
 log2: Builder = pointwise(
     "log2",
     np.log2,
-    kinds="f",
+    kinds="fc",
     vjp=lambda x, out, g: (masked_multiply(g, reciprocal(scaled(x, math.log(2)))),),
+    expression=real_or_complex("log2", complex_log2),
 )
 log10: Builder = pointwise(
     "log10",
     np.log10,
-    kinds="f",
+    kinds="fc",
     vjp=lambda x, out, g: (masked_multiply(g, reciprocal(scaled(x, math.log(10)))),),
+    expression=real_or_complex("log10", complex_log10),
 )
 log1p: Builder = pointwise(
     "log1p",
     np.log1p,
-    kinds="f",
+    kinds="fc",
     vjp=lambda x, out, g: (masked_multiply(g, reciprocal(add(x, full_like(x, 1)))),),
+    expression=real_or_complex("log1p", complex_log1p),
 )
 
 # --- logarithms of sums of exponentials -----------------------------------------------------------

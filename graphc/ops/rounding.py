@@ -12,6 +12,7 @@ from graphc.errors import DTypeError, ShapeError
 from graphc.ir import Cotangents, Driver, Node, Op, Value, make
 from graphc.loops import Apply, Elementwise, Expr
 from graphc.ops.compare import equal
+from graphc.ops.complex_expressions import complex_rint, real_or_complex
 from graphc.ops.pointwise import (
     Builder,
     divide,
@@ -34,7 +35,13 @@ INT32 = DTYPES["int32"]
 
 # --- rounding -------------------------------------------------------------------------------------
 
-rint: Builder = pointwise("rint", np.rint, kinds="f", vjp=no_derivative)
+rint: Builder = pointwise(
+    "rint",
+    np.rint,
+    kinds="fc",
+    vjp=no_derivative,
+    expression=real_or_complex("rint", complex_rint),
+)
 floor: Builder = pointwise("floor", np.floor, kinds="f", vjp=no_derivative)
 ceil: Builder = pointwise("ceil", np.ceil, kinds="f", vjp=no_derivative)
 trunc: Builder = pointwise("trunc", np.trunc, kinds="f", vjp=no_derivative)

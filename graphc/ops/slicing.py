@@ -216,5 +216,45 @@ CONCATENATE = register(
 
 
 def concatenate(operands: Sequence[Value], axis: int) -> Value:
-    """Operands of one dtype joined along `axis` (not negative)."""
-    return make(CONCATENATE, tuple(operands), {"axis": axis}).out()
+    """Operands of one dtype joined along `axis` (not negative).
+
+    Slices that lie side by side in one value are taken as one slice: the rows of a loop's results
+    are joined again in one piece, and so is their gradient.
+    """
+    joined: list[Value] = []
+    for operand in operands:
+        whole = _side_by_side(joined[-1], operand, axis) if joined else None
+        if whole is None:
+            joined.append(operand)
+        else:
+            joined[-1] = whole
+    if len(joined) == 1:
+        return joined[0]
+    return make(CONCATENATE, tuple(joined), {"axis": axis}).out()
+
+
+def _side_by_side(left: Value, right: Value, axis: int) -> Value | None:
+    """The slice that `left` and `right` are the two parts of; None if they are not."""
+    first, second = _slice_below(left), _slice_below(right)
+    if first is None or second is None or first.inputs != second.inputs:
+        return None
+    ones = (1,) * left.ndim
+    if first["step"] != ones or second["step"] != ones:
+        return None
+    met = tuple(
+        start + size if k == axis else start
+        for k, (start, size) in enumerate(zip(first["start"], first["size"], strict=True))
+    )
+    others = (*left.shape[:axis], *left.shape[axis + 1 :])
+    if second["start"] != met or others != (*right.shape[:axis], *right.shape[axis + 1 :]):
+        return None
+    size = tuple(n + right.shape[axis] if k == axis else n for k, n in enumerate(left.shape))
+    return slice_(first.inputs[0], first["start"], size, ones)
+
+
+def _slice_below(value: Value) -> Node | None:
+    """The slice that `value` is, maybe reshaped and back."""
+    node = value.node
+    while node.op.name == "reshape":
+        node = node.inputs[0].node
+    return node if node.op is SLICE and node.types[0] == value.type else None

@@ -49,19 +49,19 @@ tan: Builder = pointwise(
 arcsin: Builder = pointwise(
     "arcsin",
     np.arcsin,
-    kinds="f",
+    kinds="fc",
     vjp=lambda x, out, g: (masked_multiply(g, reciprocal(sqrt(_one_minus_square(x)))),),
 )
 arccos: Builder = pointwise(
     "arccos",
     np.arccos,
-    kinds="f",
+    kinds="fc",
     vjp=lambda x, out, g: (negative(masked_multiply(g, reciprocal(sqrt(_one_minus_square(x))))),),
 )
 arctan: Builder = pointwise(
     "arctan",
     np.arctan,
-    kinds="f",
+    kinds="fc",
     vjp=lambda x, out, g: (masked_multiply(g, reciprocal(add(_one(x), square(x)))),),
 )
 
@@ -117,11 +117,20 @@ tanh: Builder = pointwise(
     kinds="fc",
     vjp=lambda x, out, g: (masked_multiply(g, _one_minus_square(out)),),
 )
+
+
+def _root_of_one_plus_square(x: Value) -> Value:
+    """``sqrt(1 + x**2)``, whose square does not overflow for real x."""
+    if x.dtype.kind == "c":
+        return sqrt(add(_one(x), square(x)))
+    return hypot(x, _one(x))
+
+
 arcsinh: Builder = pointwise(
     "arcsinh",
     np.arcsinh,
-    kinds="f",
-    vjp=lambda x, out, g: (masked_multiply(g, reciprocal(hypot(x, _one(x)))),),
+    kinds="fc",
+    vjp=lambda x, out, g: (masked_multiply(g, reciprocal(_root_of_one_plus_square(x))),),
 )
 
 
@@ -131,10 +140,10 @@ def _arccosh_vjp(x: Value, out: Value, g: Value) -> tuple[Value]:
     return (masked_multiply(g, reciprocal(root)),)
 
 
-arccosh: Builder = pointwise("arccosh", np.arccosh, kinds="f", vjp=_arccosh_vjp)
+arccosh: Builder = pointwise("arccosh", np.arccosh, kinds="fc", vjp=_arccosh_vjp)
 arctanh: Builder = pointwise(
     "arctanh",
     np.arctanh,
-    kinds="f",
+    kinds="fc",
     vjp=lambda x, out, g: (masked_multiply(g, reciprocal(_one_minus_square(x))),),
 )

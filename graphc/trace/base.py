@@ -32,16 +32,20 @@ def unsupported_function(function: Any) -> UnsupportedError:
     """The error for a NumPy function that has no implementation, naming the nearest that has."""
     module = getattr(function, "__module__", "numpy") or "numpy"
     name = f"{module}.{function.__name__}".replace("numpy.", "np.", 1)
-    covered = {f.__name__: f for f in FUNCTIONS}
-    near = difflib.get_close_matches(function.__name__, covered, n=1, cutoff=0.7)
-    hint = (
-        f"The nearest function that is covered: np.{near[0]}."
-        if near
-        else ("Compute it outside the compiled function and pass the result in.")
-    )
     return UnsupportedError(
-        f"{name} is not covered for traced arrays", location=user_location(), hint=hint
+        f"{name} is not covered for traced arrays",
+        location=user_location(),
+        hint=nearest(function.__name__),
     )
+
+
+def nearest(name: str) -> str:
+    """What to write instead of a function that is not covered."""
+    covered = {f.__name__: f for f in FUNCTIONS}
+    near = difflib.get_close_matches(name, covered, n=1, cutoff=0.7)
+    if near:
+        return f"The nearest function that is covered: np.{near[0]}."
+    return "Compute it outside the compiled function and pass the result in."
 
 
 class Traced:

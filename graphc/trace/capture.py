@@ -51,11 +51,13 @@ from graphc.types import DTYPES, Dim, TensorType, supported_dtype
 class Policy:
     """Which sizes are symbolic: by source, ``(source, axis)``, axis None for a Python int.
 
-    `axes` names the axes of arrays that stand for a spec, by the arrays' ids.
+    `axes` names the axes of arrays that stand for a spec, by the arrays' ids; `loops` keeps from
+    one tracing to the next what is known of Python loops (`graphc.trace.python_loop`).
     """
 
     symbols: dict[tuple[str, int | None], str] = field(default_factory=dict)
     axes: dict[int, tuple[int | str, ...]] = field(default_factory=dict)
+    loops: dict[Any, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True, eq=False)

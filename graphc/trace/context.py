@@ -60,6 +60,10 @@ class Trace:
         values: in eager mode, the array behind each value; else None.
         capture: wraps what the function reads (a `graphc.trace.capture.Capture`).
         write_log: storages written so far, with their values before.
+        open_loops: Python loops of which a turn with a traced position is under way.
+        kept_loops: keys of Python loops that are loops of the graph.
+        positions: the traced positions of those loops, with the least and the greatest they take.
+        is_void: a loop has found that the function must be traced again.
     """
 
     hints: dict[str, int] = field(default_factory=dict)
@@ -69,6 +73,10 @@ class Trace:
     values: dict[Value, Any] | None = None
     capture: Any = None
     write_log: dict[int, tuple[Any, Value]] = field(default_factory=dict)
+    open_loops: list[Any] = field(default_factory=list)
+    kept_loops: set[Any] = field(default_factory=set)
+    is_void: bool = False
+    positions: dict[Value, tuple[Size, Size]] = field(default_factory=dict)
 
     def hint(self, size: Size) -> int:
         """The number behind `size` in the call that is traced."""

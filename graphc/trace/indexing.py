@@ -19,6 +19,7 @@ from graphc.trace.sizes import TracedSize, as_size
 from graphc.trace.ufuncs import assign
 from graphc.trace.values import TracedArray, TracedNumber, fresh_array, scalar
 from graphc.trace.views import PickStep, SliceStep
+from graphc.trace.windows import is_window, windowed
 from graphc.types import DTYPES, Dim, Shape, Size
 
 INT64 = DTYPES["int64"]
@@ -111,6 +112,7 @@ def _parse(array: TracedArray, key: Any) -> _Parsed:
     shape: list[Size] = []  # of the view, integers dropped and new axes added
     advanced: list[_Advanced] = []
     picks: list[tuple[int, Value]] = []
+    windows: list[tuple[int, slice]] = []
     axis = 0
     for position, item in enumerate(items):
         if item is None:
@@ -118,6 +120,13 @@ def _parse(array: TracedArray, key: Any) -> _Parsed:
             continue
         extent = array.value.shape[axis]
         axis += 1
+        if is_window(item):
+            windows.append((len(shape), item))
+            start.append(0)
+            size.append(extent)
+            step.append(1)
+            shape.append(extent)
+            continue
         if isinstance(item, slice):
             first, count, stride = _resolve_slice(item, extent)
             start.append(first)
@@ -148,8 +157,10 @@ def _parse(array: TracedArray, key: Any) -> _Parsed:
         view = view.reshaped(tuple(shape))
     elif view is array:
         view = TracedArray(array.storage, array.path, array.steps, array.origin)
+    for window_axis, item in windows:
+        view = windowed(view, window_axis, item)
     for dropped, (pick_axis, value) in enumerate(picks):
-        view = view.view(PickStep(pick_axis - dropped, value))
+        view = view.view(PickStep((pick_axis - dropped,), (value,)))
     return _Parsed(view, advanced, all_integers and not advanced)
 
 

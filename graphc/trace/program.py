@@ -21,14 +21,15 @@ from graphc.errors import GraphcError, Location, TraceError
 from graphc.ir import Graph, Value, close, topological
 from graphc.trace.call_code import MISS, evaluate, guarded
 from graphc.trace.capture import Capture, Policy
-from graphc.trace.context import SizeGuard, Trace, tracing
+from graphc.trace.context import Respecialize, SizeGuard, Trace, tracing
 from graphc.trace.convert import holds_traced
 from graphc.trace.inputs import Input, Passed, all_passed
 from graphc.trace.objects import ObjectProxy
+from graphc.trace.python_loop import Retrace, blamed
 from graphc.trace.sharing import Block
 from graphc.trace.sizes import TracedSize
 from graphc.trace.values import TracedArray, TracedNumber, TracedScalar, is_traced
-from graphc.trace.views import PickStep
+from graphc.trace.views import PickStep, WindowStep
 
 
 @dataclass(slots=True, eq=False)
@@ -126,6 +127,22 @@ def trace_program(
         Respecialize: a symbolic size must be static.
         GraphcError: what can't be traced.
     """
+    while True:
+        found = _trace_once(fn, args, kwargs, policy, blocks, names, eager)
+        if found is not None:
+            return found
+
+
+def _trace_once(
+    fn: Any,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    policy: Policy,
+    blocks: Sequence[Block],
+    names: Sequence[str],
+    eager: bool,
+) -> Program | None:
+    """The program, or None where a Python loop asks for another tracing."""
     trace = Trace(values={} if eager else None)
     with tracing(trace):
         capture = Capture(trace, policy, list(blocks))
@@ -145,7 +162,21 @@ def trace_program(
             }
         else:
             capture.require("not kwargs")
-        result = function(*wrapped, **named)
+        try:
+            result = function(*wrapped, **named)
+        except Retrace:
+            return None
+        except Respecialize:
+            raise
+        except Exception as error:
+            if not trace.open_loops:
+                raise
+            blamed(trace.open_loops, trace.kept_loops).give_up(str(error).split("\n")[0])
+            return None
+        if trace.open_loops:
+            blamed(trace.open_loops, trace.kept_loops).give_up("it is left by break or return")
+        if trace.open_loops or trace.is_void:
+            return None
         try:
             return _Builder(trace, capture, names).build(result)
         except GraphcError as error:
@@ -325,7 +356,7 @@ class _Builder:
         base = storage.source
         if len(path) == 1 and (id(storage), path[0]) in self.capture.block_sources:
             return self.capture.block_sources[id(storage), path[0]]
-        if any(isinstance(step, PickStep) for step in path):
+        if any(isinstance(step, PickStep | WindowStep) for step in path):
             return self._output(value.value)
         if base is None:
             if id(storage) not in self.storages:

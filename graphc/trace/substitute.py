@@ -111,6 +111,20 @@ class _TypeMeta(type):
         return repr(cls.actual)
 
 
+class _MadeOtherwise(_TypeMeta):
+    """As `_TypeMeta`, of a type whose instances traced code makes in another way."""
+
+    make: Any
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        return cls.make(*args, **kwargs)
+
+
+def type_stand_in(name: str, actual: type, make: Any) -> Any:
+    """What traced code sees in place of the type `actual`, whose instances are made by `make`."""
+    return _MadeOtherwise(name, (), {"actual": actual, "make": staticmethod(make)})
+
+
 @cache
 def _scalar_type(actual: type) -> Any:
     dtype = np.dtype(actual)
@@ -188,8 +202,8 @@ class _Random:
             f"np.random.{name} inside a compiled function would draw one sample while tracing and "
             "use it for ever",
             location=user_location(),
-            hint="Draw outside and pass the numbers in; graphc.random, which draws inside, is not "
-            "built yet.",
+            hint="Draw outside and pass the numbers in, or draw inside with graphc.random, as in "
+            "graphc.random.normal(key, shape).",
         )
 
 
@@ -212,8 +226,8 @@ class _RandomSource:
             f"{self._graphc_name} inside a compiled function would draw one sample while tracing "
             "and use it for ever",
             location=user_location(),
-            hint="Draw outside and pass the numbers in; graphc.random, which draws inside, is not "
-            "built yet.",
+            hint="Draw outside and pass the numbers in, or draw inside with graphc.random, as in "
+            "graphc.random.normal(key, shape).",
         )
 
 

@@ -177,6 +177,13 @@ def apply_ufunc(ufunc: Any, method: str, inputs: Sequence[Any], kwargs: dict[str
     return _call(ufunc, inputs, **kwargs)
 
 
+def covered_ufunc(ufunc: Any) -> bool:
+    """Whether a ufunc can be called on traced values."""
+    name = OP_NAMES.get(ufunc.__name__, ufunc.__name__)
+    known = ufunc in FUNCTIONS or ufunc is np.positive
+    return known or name in OPS or ufunc.__name__ in _COMPOSED
+
+
 def _call(
     ufunc: Any,
     inputs: Sequence[Any],
@@ -188,9 +195,9 @@ def _call(
     subok: bool = True,
     signature: Any = None,
 ) -> Any:
-    name = OP_NAMES.get(ufunc.__name__, ufunc.__name__)
-    if ufunc is not np.positive and name not in OPS and ufunc.__name__ not in _COMPOSED:
+    if not covered_ufunc(ufunc):
         raise unsupported_function(ufunc)
+    name = OP_NAMES.get(ufunc.__name__, ufunc.__name__)
     operands = [x if is_weak(x) else array_like(x) for x in inputs]
     targets = out if isinstance(out, tuple) else (out,) * ufunc.nout
     loop = loop_dtypes(ufunc, operands, dtype, casting)

@@ -22,6 +22,7 @@ from graphc.trace.sizes import TracedSize, wrap_size
 from graphc.trace.views import (
     BroadcastStep,
     ComponentStep,
+    PickStep,
     ReshapeStep,
     SliceStep,
     Step,
@@ -226,6 +227,10 @@ class TracedArray(Traced):
             shape = tuple(self.origin.hint(size) for size in step.get(self.value).shape)
             joined = last.then(step, shape, strides)
             return TracedArray(self.storage, (*self.path[:-1], joined), strides, self.origin)
+        if isinstance(last, PickStep) and isinstance(step, PickStep):
+            # One write at both positions, not one of a whole part that was read before.
+            picked = last.then(step, self.ndim + len(last.axes))
+            return TracedArray(self.storage, (*self.path[:-1], picked), strides, self.origin)
         return TracedArray(self.storage, (*self.path, step), strides, self.origin)
 
     @property
@@ -289,7 +294,7 @@ class TracedArray(Traced):
     def __iter__(self) -> Iterator[Any]:
         if self.ndim == 0:
             raise TypeError("iteration over a 0-d array")
-        return iter([self[k] for k in range(len(self))])
+        return call("iterate", self)  # type: ignore[no-any-return]
 
     def __getitem__(self, key: Any) -> Any:
         return call("get_item", self, key)

@@ -193,26 +193,72 @@ class StridedStep:
 
 @dataclass(frozen=True, slots=True)
 class PickStep:
-    """The part at a traced integer position on one axis; that axis is gone."""
+    """The part at traced integer positions on some axes; those axes are gone."""
 
-    axis: int
-    position: Value
+    axes: tuple[int, ...]
+    positions: tuple[Value, ...]
 
     def get(self, base: Value) -> Value:
-        return ops.gather(base, (self.position,), (self.axis,))
+        return ops.gather(base, self.positions, self.axes)
 
     def put(self, base: Value, part: Value) -> Value:
-        return ops.scatter(base, part, (self.position,), (self.axis,))
+        return ops.scatter(base, part, self.positions, self.axes)
 
     def strides(self, shape: Sequence[int], strides: Sequence[int]) -> tuple[int, ...]:
-        return tuple(stride for axis, stride in enumerate(strides) if axis != self.axis)
+        return tuple(stride for axis, stride in enumerate(strides) if axis not in self.axes)
+
+    def then(self, step: PickStep, rank: int) -> PickStep:
+        """This step on an array of `rank` axes, and one after it, as one."""
+        left = [axis for axis in range(rank) if axis not in self.axes]
+        pairs = [
+            *zip(self.axes, self.positions, strict=True),
+            *((left[axis], at) for axis, at in zip(step.axes, step.positions, strict=True)),
+        ]
+        pairs.sort(key=lambda pair: pair[0])
+        return PickStep(tuple(axis for axis, _ in pairs), tuple(at for _, at in pairs))
 
     def replay(self, array: np.ndarray, resolve: Resolve) -> np.ndarray:
         raise AssertionError("a picked part is returned as a copy")
 
 
+@dataclass(frozen=True, slots=True)
+class WindowStep:
+    """`size` elements from a traced position on, along one axis."""
+
+    axis: int
+    position: Value
+    size: int
+
+    def _places(self) -> Value:
+        places = ops.iota(self.size)
+        return ops.add(places, ops.broadcast_to(self.position, places.shape))
+
+    def get(self, base: Value) -> Value:
+        found = ops.gather(base, (self._places(),), (self.axis,))
+        order = (*range(1, self.axis + 1), 0, *range(self.axis + 1, base.ndim))
+        return ops.transpose(found, order)
+
+    def put(self, base: Value, part: Value) -> Value:
+        others = (axis for axis in range(base.ndim) if axis != self.axis)
+        moved = ops.transpose(part, (self.axis, *others))
+        return ops.scatter(base, moved, (self._places(),), (self.axis,))
+
+    def strides(self, shape: Sequence[int], strides: Sequence[int]) -> tuple[int, ...]:
+        return tuple(strides)
+
+    def replay(self, array: np.ndarray, resolve: Resolve) -> np.ndarray:
+        raise AssertionError("a window is returned as a copy")
+
+
 Step: TypeAlias = (
-    SliceStep | TransposeStep | ReshapeStep | BroadcastStep | ComponentStep | StridedStep | PickStep
+    SliceStep
+    | TransposeStep
+    | ReshapeStep
+    | BroadcastStep
+    | ComponentStep
+    | StridedStep
+    | PickStep
+    | WindowStep
 )
 
 

@@ -66,7 +66,7 @@ POINTWISE = {
     "fmod": p(np.fmod, "iuf", (-5.4, -5.1), (1.2, 1.25)),
     "absolute": p(np.absolute, "biufc", POSITIVE),
     "sign": p(np.sign, "iufc", POSITIVE),
-    "rint": p(np.rint, "f", (0.6, 0.9)),
+    "rint": p(np.rint, "fc", (0.6, 0.9)),
     "floor": p(np.floor, "f", (0.6, 0.9)),
     "ceil": p(np.ceil, "f", (0.6, 0.9)),
     "trunc": p(np.trunc, "f", (0.6, 0.9)),
@@ -78,21 +78,21 @@ POINTWISE = {
     "sqrt": p(np.sqrt, "fc", POSITIVE),
     "cbrt": p(np.cbrt, "f", (-2, -1)),
     "exp": p(np.exp, "fc", ANYWHERE),
-    "exp2": p(np.exp2, "f", ANYWHERE),
-    "expm1": p(np.expm1, "f", ANYWHERE),
+    "exp2": p(np.exp2, "fc", ANYWHERE),
+    "expm1": p(np.expm1, "fc", ANYWHERE),
     "expit": p(special.expit, "f", ANYWHERE),
     "log": p(np.log, "fc", POSITIVE),
-    "log2": p(np.log2, "f", POSITIVE),
-    "log10": p(np.log10, "f", POSITIVE),
-    "log1p": p(np.log1p, "f", POSITIVE),
+    "log2": p(np.log2, "fc", POSITIVE),
+    "log10": p(np.log10, "fc", POSITIVE),
+    "log1p": p(np.log1p, "fc", POSITIVE),
     "logaddexp": p(np.logaddexp, "f", ANYWHERE, ANYWHERE),
     "logaddexp2": p(np.logaddexp2, "f", ANYWHERE, ANYWHERE),
     "sin": p(np.sin, "fc", ANYWHERE),
     "cos": p(np.cos, "fc", ANYWHERE),
     "tan": p(np.tan, "fc", INSIDE),
-    "arcsin": p(np.arcsin, "f", INSIDE),
-    "arccos": p(np.arccos, "f", INSIDE),
-    "arctan": p(np.arctan, "f", ANYWHERE),
+    "arcsin": p(np.arcsin, "fc", INSIDE),
+    "arccos": p(np.arccos, "fc", INSIDE),
+    "arctan": p(np.arctan, "fc", ANYWHERE),
     "arctan2": p(np.arctan2, "f", ANYWHERE, POSITIVE),
     "hypot": p(np.hypot, "f", ANYWHERE, POSITIVE),
     "deg2rad": p(np.deg2rad, "f", ANYWHERE),
@@ -100,9 +100,9 @@ POINTWISE = {
     "sinh": p(np.sinh, "fc", ANYWHERE),
     "cosh": p(np.cosh, "fc", ANYWHERE),
     "tanh": p(np.tanh, "fc", ANYWHERE),
-    "arcsinh": p(np.arcsinh, "f", ANYWHERE),
-    "arccosh": p(np.arccosh, "f", ABOVE_ONE),
-    "arctanh": p(np.arctanh, "f", INSIDE),
+    "arcsinh": p(np.arcsinh, "fc", ANYWHERE),
+    "arccosh": p(np.arccosh, "fc", ABOVE_ONE),
+    "arctanh": p(np.arctanh, "fc", INSIDE),
     "maximum": p(np.maximum, "biufc", ANYWHERE, ANYWHERE),
     "minimum": p(np.minimum, "biufc", ANYWHERE, ANYWHERE),
     "fmax": p(np.fmax, "biufc", ANYWHERE, ANYWHERE),
@@ -238,7 +238,20 @@ def flat_argmax(x):
 ZERO_ROW = np.array([[1.5, 0.0, 2.0, -1.0], [0.0, 3.0, 0.0, 2.0], [1.0, 2.0, 3.0, 4.0]])
 LOOP = (normal(3), np.int64(5), normal(4, 3), normal(3))
 
+# Threefry-2x32 with 20 rounds: the known answers of Random123, a column each.
+THREEFRY = np.array(
+    [
+        [0, 0xFFFFFFFF, 0x13198A2E],
+        [0, 0xFFFFFFFF, 0x03707344],
+        [0, 0xFFFFFFFF, 0x243F6A88],
+        [0, 0xFFFFFFFF, 0x85A308D3],
+    ],
+    np.uint32,
+)
+BLOCKS = np.array([0x6B20015999BA4EFE, 0x1CB996FCBB002BE7, 0xC4923A9C483DF7A0], np.uint64)
+
 SAMPLES = {
+    "threefry2x32": [Sample(ops.threefry2x32, tuple(THREEFRY), lambda *words: BLOCKS, ())],
     "select": [
         Sample(ops.select, (X > 0, X, 2 * X), lambda c, x, y: np.where(c, x, y), (1, 2), 3),
     ],

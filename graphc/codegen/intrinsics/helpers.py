@@ -150,6 +150,14 @@ def complex_multiply(x: Any, y: Any) -> Any:
 
 
 @register_jitable
+def complex_exponential(x: Any) -> Any:
+    """``exp(x)``; real where x is, also where that is infinite."""
+    if x.imag == 0:
+        return complex(math.exp(x.real), x.imag)
+    return cmath.exp(x)
+
+
+@register_jitable
 def complex_greater(x: Any, y: Any) -> Any:
     """``x > y`` as NumPy orders complex numbers; False where a part that decides is NaN."""
     if x.real == y.real:

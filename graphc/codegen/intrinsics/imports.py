@@ -2,6 +2,7 @@
 
 from graphc.codegen.intrinsics.helpers import complex_absolute as complex_absolute
 from graphc.codegen.intrinsics.helpers import complex_divide as complex_divide
+from graphc.codegen.intrinsics.helpers import complex_exponential as complex_exponential
 from graphc.codegen.intrinsics.helpers import complex_greater as complex_greater
 from graphc.codegen.intrinsics.helpers import complex_greater_equal as complex_greater_equal
 from graphc.codegen.intrinsics.helpers import complex_less as complex_less
@@ -80,6 +81,7 @@ from graphc.codegen.intrinsics.memory import integers as integers
 from graphc.codegen.intrinsics.memory import pointers as pointers
 from graphc.codegen.intrinsics.parts import part_start as part_start
 from graphc.codegen.intrinsics.parts import part_stop as part_stop
+from graphc.codegen.intrinsics.random_bits import threefry2x32 as threefry2x32
 from graphc.codegen.tiles.gemm import gemm as gemm
 from graphc.codegen.tiles.product import product as product
 from graphc.codegen.vecmath.functions import vector_arccos as vector_arccos

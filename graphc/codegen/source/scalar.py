@@ -104,9 +104,11 @@ _INTEGER_CALLS = {
     "bitwise_count": "count_ones",
     "gcd": "greatest_common_divisor",
     "lcm": "least_common_multiple",
+    "threefry2x32": "threefry2x32",
     "absolute": "abs",
 }
 _COMPLEX_CALLS = {
+    "exp": "complex_exponential",
     "multiply": "complex_multiply",
     "divide": "complex_divide",
     "absolute": "complex_absolute",
@@ -117,9 +119,10 @@ _COMPLEX_CALLS = {
     "greater_equal": "complex_greater_equal",
     "maximum": "complex_maximum",
     "minimum": "complex_minimum",
-    **{name: f"cmath.{name}" for name in ("sqrt", "exp", "log", "sin", "cos", "tan", "sinh")},
+    **{name: f"cmath.{name}" for name in ("sqrt", "log", "sin", "cos", "tan", "sinh")},
     "cosh": "cmath.cosh",
     "tanh": "cmath.tanh",
+    **{f"arc{name}": f"cmath.a{name}" for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh")},
 }
 HELPERS = frozenset(
     name
@@ -374,7 +377,7 @@ class ExpressionWriter:
             raise UnsupportedError(f"{name} of {operand.name} can't be compiled")
         function = _COMPLEX_CALLS[name]
         narrow = dtype.name == "complex64"
-        if narrow and (function.startswith("cmath") or name == "power"):
+        if narrow and (function.startswith("cmath") or name in ("exp", "power")):
             # In double precision: parts that cancel lose digits otherwise.
             wide = self.cast_name(np.dtype("complex128"))
             texts = [self.call(wide, text) for text in texts]
