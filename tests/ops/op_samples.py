@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import scipy.special as special
+from region_samples import region_samples
 
 from graphc import ops
 from graphc.ir import Value, close, fresh_input, make
@@ -390,6 +391,7 @@ SAMPLES = {
         Sample(scan, (LOOP[0], LOOP[1], np.zeros((0, 3)), LOOP[3]), scanned, (0, 2, 3)),
     ],
 }
+SAMPLES |= region_samples(Sample)
 
 NO_SAMPLE = {
     "token": "holds no data: tested with print",
