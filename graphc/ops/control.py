@@ -22,13 +22,15 @@ from graphc.ir import (
     Value,
     close,
     fresh_input,
-    inline,
     make,
+    rebuild,
+    topological,
 )
 from graphc.loops import Elementwise, Template
 from graphc.ops.pointwise import add
 from graphc.ops.query import is_zero
 from graphc.ops.registry import register
+from graphc.ops.residuals import residuals
 from graphc.ops.shape import only, zeros
 from graphc.types import TOKEN, Size, TensorType, TokenType, Type, is_inexact
 
@@ -174,15 +176,20 @@ def _evaluate_scan(driver: Driver, node: Node, arrays: list[Any]) -> tuple[Any, 
 
 
 def _scan_vjp(driver: Driver, node: Node, cotangents: Cotangents) -> Cotangents:
-    """Run the loop again keeping what each step took in, then the body's gradient backwards."""
+    """Run the loop keeping what is wanted of each step, then the body's gradient backwards."""
     (body,) = node.regions
     n_carry, n_xs, length = node["n_carry"], node["n_xs"], node["length"]
     n_steps = n_carry + n_xs
     wanted = [k for k, value in enumerate(body.inputs) if differentiable(value)]
     backward = driver.differentiate(body, wanted)
-    read = {value.node["number"] for value in _parameters(backward)}
+    known = residuals(backward, len(body.inputs))
+    read = {
+        step["number"] for step in topological(backward.outputs, known) if step.op is PARAMETER
+    }
     kept = [k for k in range(n_carry) if k in read]
-    stacked = _carries_of_each_step(node, kept)
+    recorded = rebuild(known, dict(zip(backward.inputs, body.inputs, strict=False)))
+    stacked = _of_each_step(node, [*(body.inputs[k] for k in kept), *recorded])
+    taken = {value: fresh_input(value.type) for value in known}
 
     states = {k: fresh_input(body.inputs[k].type) for k in [*kept, *range(n_carry, n_steps)]}
     constants = {k: fresh_input(body.inputs[k].type) for k in range(n_steps, len(body.inputs))}
@@ -204,13 +211,16 @@ def _scan_vjp(driver: Driver, node: Node, cotangents: Cotangents) -> Cotangents:
         else:
             y_cotangents[k] = fresh_input(value.type)
             seeds.append(y_cotangents[k])
-    steps = dict(zip(wanted, inline(backward, [*arguments, *seeds]), strict=True))
+    replaced = dict(zip(backward.inputs, [*arguments, *seeds], strict=True)) | taken
+    steps = dict(zip(wanted, rebuild(backward.outputs, replaced), strict=True))
+    rows = [*(states[k] for k in kept), *taken.values()]
+    rows += [states[k] for k in range(n_carry, n_steps)]
 
     def sum_of(k: int) -> Value:
         return summed[k] if is_zero(steps[k]) else add(summed[k], steps[k])
 
     reverse_body = close(
-        [*carried.values(), *summed.values(), *states.values(), *y_cotangents.values()]
+        [*carried.values(), *summed.values(), *rows, *y_cotangents.values()]
         + list(constants.values()),
         [
             *(steps[k] for k in carried),
@@ -239,10 +249,6 @@ def differentiable(value: Value) -> bool:
     return isinstance(value.type, TensorType) and is_inexact(value.type.dtype)
 
 
-def _parameters(graph: Graph) -> list[Value]:
-    return [node.out() for node in graph.nodes if node.op is PARAMETER]
-
-
 def placeholder(type_: Type) -> Value:
     """What stands for an input that is not read."""
     return token() if isinstance(type_, TokenType) else zeros(tensor_of(type_))
@@ -259,12 +265,12 @@ def or_zeros(cotangent: Value | None, primal: Value) -> Value:
     return zeros(primal.tensor) if cotangent is None else cotangent
 
 
-def _carries_of_each_step(node: Node, kept: Sequence[int]) -> list[Value]:
-    """The carries `kept` as each step of the scan `node` took them in, stacked.
+def _of_each_step(node: Node, values: Sequence[Value]) -> list[Value]:
+    """Values of the body of the scan `node`, as each step has them, stacked.
 
     The loop is run again for its values only: tokens pass through, so no effect is repeated.
     """
-    if not kept:
+    if not values:
         return []
     (body,) = node.regions
     n_carry, n_xs = node["n_carry"], node["n_xs"]
@@ -272,7 +278,7 @@ def _carries_of_each_step(node: Node, kept: Sequence[int]) -> list[Value]:
         taken if isinstance(taken.type, TokenType) else given
         for taken, given in zip(body.inputs[:n_carry], body.outputs[:n_carry], strict=True)
     ]
-    outputs = (*carries, *body.outputs[n_carry:], *(body.inputs[k] for k in kept))
+    outputs = (*carries, *body.outputs[n_carry:], *values)
     recording = Graph(body.inputs, outputs, names=body.names, notes=body.notes)
     results = scan(
         recording,
