@@ -183,9 +183,7 @@ def _scan_vjp(driver: Driver, node: Node, cotangents: Cotangents) -> Cotangents:
     wanted = [k for k, value in enumerate(body.inputs) if differentiable(value)]
     backward = driver.differentiate(body, wanted)
     known = residuals(backward, len(body.inputs))
-    read = {
-        step["number"] for step in topological(backward.outputs, known) if step.op is PARAMETER
-    }
+    read = {step["number"] for step in topological(backward.outputs, known) if step.op is PARAMETER}
     kept = [k for k in range(n_carry) if k in read]
     recorded = rebuild(known, dict(zip(backward.inputs, body.inputs, strict=False)))
     stacked = _of_each_step(node, [*(body.inputs[k] for k in kept), *recorded])
