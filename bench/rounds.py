@@ -173,6 +173,8 @@ def compare(
     processes: dict[str, Process] = {}
     try:
         for peer in peers:
+            if peer in workload.without:
+                continue
             tell(f"{name}: {peer}")
             try:
                 row, process = _start(peer, workload, small, threads, folder / peer)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-PEERS = ("graphc", "numpy", "torch", "inductor", "jax", "pytensor")
+PEERS = ("graphc", "numpy", "torch", "inductor", "jax", "numba", "pytensor")
 
 THREADS = (
     "OMP_NUM_THREADS",

@@ -1,7 +1,8 @@
 """The workloads: what each computes, on which inputs, and the least work that it can be.
 
 Every workload is one whole step. An input that the step updates is a result under the same name;
-other results are ``loss`` and ``grad_<input>``. All is float32; labels are int64.
+other results are ``loss`` and ``grad_<input>``. All is float32, but for `stencil` and `matscan`,
+which are float64; labels are int64.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ class Workload:
         least: (*shape) -> bytes that must be read and written at least, each once.
         wanted: how many times faster than the best peer graphc is to be.
         tolerance: allowed difference between results, as a share of the largest element.
+        without: the peers that do not take part: they have no loops, or unroll them.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Workload:
     least: Callable[..., int]
     wanted: float
     tolerance: float = 1e-4
+    without: tuple[str, ...] = ("numba",)
 
     def make(self, small: bool = False) -> Arrays:
         """The seeded inputs: the same in every process."""
@@ -115,6 +118,32 @@ def _rows(rng: np.random.Generator, rows: int, columns: int) -> Arrays:
         "scale": 1 + np.float32(0.1) * _normal(rng, columns),
         "shift": np.float32(0.1) * _normal(rng, columns),
     }
+
+
+TURNS = 100
+"""Turns of the stencil: each writes both arrays."""
+
+PRODUCTS = 10_000
+"""Turns of `matscan`."""
+
+
+def _plates(rng: np.random.Generator, rows: int, columns: int) -> Arrays:
+    return {"a": rng.random((rows, columns)), "b": rng.random((rows, columns))}
+
+
+def _elman(rng: np.random.Generator, turns: int, batch: int, size: int) -> Arrays:
+    return {
+        "Wx": _normal(rng, size, size) / np.float32(np.sqrt(size)),
+        "Wh": _normal(rng, size, size) / np.float32(np.sqrt(size)),
+        "b": _normal(rng, size) * np.float32(0.1),
+        "h": _normal(rng, batch, size),
+        "x": _normal(rng, turns, batch, size),
+    }
+
+
+def _matrices(rng: np.random.Generator, size: int) -> Arrays:
+    turning = np.linalg.qr(rng.standard_normal((size, size)))[0]
+    return {"h": rng.standard_normal((size, size)), "A": turning * 0.9999}
 
 
 def _mlp(batch: int, wanted: float) -> Workload:
@@ -180,6 +209,42 @@ WORKLOADS = {
             flops=lambda rows, columns: rows * columns * (ELEMENTARY + 45),
             least=lambda rows, columns: 4 * 2 * rows * columns,
             wanted=2.0,
+        ),
+        Workload(
+            name="stencil",
+            kind="stencil",
+            text=f"{TURNS} times two five-point stencils, a to b and b to a, 1000×1000 float64",
+            shape=(1000, 1000),
+            small=(20, 30),
+            inputs=_plates,
+            flops=lambda rows, columns: TURNS * 2 * 4 * rows * columns,
+            least=lambda rows, columns: 4 * 8 * rows * columns,
+            wanted=0.77,
+            without=("inductor", "pytensor"),
+        ),
+        Workload(
+            name="elman",
+            kind="elman",
+            text="64 Elman cells, batch 16, hidden 128; loss and all gradients",
+            shape=(64, 16, 128),
+            small=(5, 3, 8),
+            inputs=_elman,
+            flops=lambda turns, batch, size: turns * 6 * 2 * batch * size * size,
+            least=lambda turns, batch, size: 4 * 2 * (turns * batch * size + 2 * size * size),
+            wanted=1.5,
+            without=("numba", "pytensor"),
+        ),
+        Workload(
+            name="matscan",
+            kind="matscan",
+            text=f"h = h A, 3×3 float64, {PRODUCTS} times; sum and both gradients",
+            shape=(3,),
+            small=(3,),
+            inputs=_matrices,
+            flops=lambda size: PRODUCTS * 3 * 2 * size**3,
+            least=lambda size: 8 * 4 * size * size,
+            wanted=5.0,
+            without=("inductor", "numba", "pytensor"),
         ),
     )
 }

@@ -42,9 +42,17 @@ def compile_module(module: Module, name: str, options: Options) -> CompiledModul
     level = KERNEL_LEVELS[options.optimize]
     path = write_source(module.source, name)
     *bodies, entry = module.steps.items()
+
+    def body(name: str, text: str) -> Native:
+        """A loop's body: linked with its kernels where they are small."""
+        if name not in module.linked:
+            return Native(name, "words", text, STEP_LEVEL)
+        parts = [text, *(function.key for function in module.linked[name])]
+        return Native(name, "linked", "\n".join(parts), level)
+
     wanted = [
         *(Native(function.name, "kernel", function.key, level) for function in module.kernels),
-        *(Native(body, "words", text, STEP_LEVEL) for body, text in bodies),
+        *(body(name, text) for name, text in bodies),
         Native(entry[0], "words", entry[1], STEP_LEVEL),
     ]
     namespace = partial(module_namespace, module.source, path)

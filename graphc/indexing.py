@@ -250,7 +250,7 @@ def storage(value: Value) -> tuple[Value, Shape, Size] | None:
     """
     index, bounds = whole(value.shape)
     base, source = trace(value, index, bounds)
-    offset = linear(source, contiguous_strides(base.shape))
+    offset = _rejoined(linear(source, contiguous_strides(base.shape)))
     strides: list[Size] = []
     for position in index:
         if isinstance(position, int):
@@ -264,6 +264,22 @@ def storage(value: Value) -> tuple[Value, Shape, Size] | None:
     if any(atom in bounds for atom in atoms(offset)):
         return None
     return base, tuple(strides), offset
+
+
+def _rejoined(size: Size) -> Size:
+    """`size` with ``c * (x % n) + c * n * (x // n)`` as ``c * x``."""
+    if isinstance(size, int):
+        return size
+    for monomial, coefficient in size.terms:
+        (atom, *others) = monomial or (None,)
+        if not isinstance(atom, Mod) or others or not isinstance(atom.denominator, int):
+            continue
+        whole_part = coefficient * atom.denominator
+        quotient = floordiv(atom.numerator, atom.denominator)
+        if isinstance(quotient, Dim) and (quotient.terms[0][0], whole_part) in size.terms:
+            rest = size - coefficient * Dim((((atom,), 1),)) - whole_part * quotient
+            return _rejoined(rest + coefficient * atom.numerator)
+    return size
 
 
 def split_linear(size: Size, name: str) -> tuple[Size | None, Size]:

@@ -28,7 +28,7 @@ from graphc import cache as disk
 from graphc.errors import BackendError
 
 FORMAT = "1"
-MAKERS = {"kernel": "cpu", "words": "words.compiler"}
+MAKERS = {"kernel": "cpu", "linked": "linked", "words": "words.compiler"}
 """The modules of `graphc.codegen` that make LLVM's text of each kind of function."""
 
 _addresses: dict[str, int] = {}
@@ -41,7 +41,7 @@ class Native:
 
     Attributes:
         name: what it is called in its module.
-        kind: a key of `MAKERS`: a kernel, or a plain function of words.
+        kind: a key of `MAKERS`: a kernel, a plain function of words, or one with its kernels.
         text: what decides its code; two with the same text and kind are the same.
         level: of optimisation, 0 to 3.
     """

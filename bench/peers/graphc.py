@@ -9,7 +9,7 @@ import numpy as np
 
 import graphc
 from bench.peers import Step
-from bench.workloads import EPSILON, RATE, parameters
+from bench.workloads import EPSILON, PRODUCTS, RATE, TURNS, parameters
 
 VERSIONS = ("graphc", "numba", "llvmlite", "numpy")
 ROOT = float(np.sqrt(2 / np.pi))
@@ -80,12 +80,47 @@ def layernorm(x, scale, shift):
     return graphc.value_and_grad(_normalised, argnums=(0, 1, 2))(x, scale, shift)
 
 
+@graphc.compile
+def stencil(a, b):
+    """Two arrays that are written in turn."""
+    for _ in range(TURNS):
+        b[1:-1, 1:-1] = 0.25 * (a[:-2, 1:-1] + a[2:, 1:-1] + a[1:-1, :-2] + a[1:-1, 2:])
+        a[1:-1, 1:-1] = 0.25 * (b[:-2, 1:-1] + b[2:, 1:-1] + b[1:-1, :-2] + b[1:-1, 2:])
+
+
+def _cells(Wx, Wh, b, h, x):
+    for row in x:
+        h = np.tanh(row @ Wx + h @ Wh + b)
+    return np.mean(h * h)
+
+
+@graphc.compile
+def elman(Wx, Wh, b, h, x):
+    """A recurrent network with all gradients."""
+    return graphc.value_and_grad(_cells, argnums=(0, 1, 2, 3, 4))(Wx, Wh, b, h, x)
+
+
+def _multiplied(h, A):
+    for _ in range(PRODUCTS):
+        h = h @ A
+    return np.sum(h * h)
+
+
+@graphc.compile
+def matscan(h, A):
+    """Many small products with both gradients."""
+    return graphc.value_and_grad(_multiplied, argnums=(0, 1))(h, A)
+
+
 _STEPS: dict[str, Any] = {
     "scalar": scalar,
     "mlp": mlp,
     "chain": chain,
     "softmaxce": softmaxce,
     "layernorm": layernorm,
+    "stencil": stencil,
+    "elman": elman,
+    "matscan": matscan,
 }
 
 
@@ -104,6 +139,8 @@ def build(kind: str, inputs: Mapping[str, np.ndarray]) -> Step:
     def results(out: Any) -> dict[str, np.ndarray]:
         if kind == "mlp":
             return {"loss": out, **arguments[0]}
+        if kind == "stencil":
+            return inputs
         if kind == "scalar":
             return {"loss": out, "w": arguments[0]}
         loss, grads = out

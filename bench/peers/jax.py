@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from bench.peers import Step
-from bench.workloads import EPSILON, RATE, parameters
+from bench.workloads import EPSILON, PRODUCTS, RATE, TURNS, parameters
 
 VERSIONS = ("jax", "jaxlib")
 
@@ -67,11 +67,57 @@ def _normalised(x: Any, scale: Any, shift: Any) -> Any:
     return jnp.mean(jax.nn.gelu(y, approximate=True) ** 2)
 
 
-_LOSSES = {"chain": _chained, "softmaxce": _cross_entropy, "layernorm": _normalised}
+def _cells(Wx: Any, Wh: Any, b: Any, h: Any, x: Any) -> Any:
+    def cell(h: Any, row: Any) -> Any:
+        return jnp.tanh(row @ Wx + h @ Wh + b), None
+
+    h, _ = jax.lax.scan(cell, h, x)
+    return jnp.mean(h * h)
+
+
+def _multiplied(h: Any, A: Any) -> Any:
+    h, _ = jax.lax.scan(lambda h, _: (h @ A, None), h, None, length=PRODUCTS)
+    return jnp.sum(h * h)
+
+
+def _averaged(x: Any) -> Any:
+    return 0.25 * (x[:-2, 1:-1] + x[2:, 1:-1] + x[1:-1, :-2] + x[1:-1, 2:])
+
+
+def _stencil(inputs: Inputs) -> Step:
+    def turn(_: Any, state: Any) -> Any:
+        a, b = state
+        b = b.at[1:-1, 1:-1].set(_averaged(a))
+        return a.at[1:-1, 1:-1].set(_averaged(b)), b
+
+    def turns(a: Any, b: Any) -> Any:
+        return jax.lax.fori_loop(0, TURNS, turn, (a, b))
+
+    compiled = jax.jit(turns, donate_argnums=(0, 1))
+    state = tuple(jnp.array(inputs[name]) for name in "ab")
+
+    def step() -> Any:
+        nonlocal state
+        state = jax.block_until_ready(compiled(*state))
+
+    return Step(step, lambda _: dict(zip("ab", map(np.array, state), strict=True)))
+
+
+_LOSSES = {
+    "chain": _chained,
+    "softmaxce": _cross_entropy,
+    "layernorm": _normalised,
+    "elman": _cells,
+    "matscan": _multiplied,
+}
 
 
 def build(kind: str, inputs: Inputs) -> Step:
     """The step of a workload."""
+    if any(array.dtype == np.float64 for array in inputs.values()):
+        jax.config.update("jax_enable_x64", True)
+    if kind == "stencil":
+        return _stencil(inputs)
     if kind == "scalar":
         return _training(_squared, inputs["w"], inputs["x"], inputs["y"])
     if kind == "mlp":

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from bench.peers import Step
-from bench.workloads import EPSILON, RATE, parameters
+from bench.workloads import EPSILON, PRODUCTS, RATE, TURNS, parameters
 
 VERSIONS = ("numpy",)
 
@@ -107,12 +107,66 @@ def _layernorm(inputs: Mapping[str, np.ndarray]) -> Step:
     return Step(step, lambda out: dict(zip(names, out, strict=True)))
 
 
+def _stencil(inputs: Mapping[str, np.ndarray]) -> Step:
+    a, b = inputs["a"].copy(), inputs["b"].copy()
+
+    def step() -> Any:
+        for _ in range(TURNS):
+            b[1:-1, 1:-1] = 0.25 * (a[:-2, 1:-1] + a[2:, 1:-1] + a[1:-1, :-2] + a[1:-1, 2:])
+            a[1:-1, 1:-1] = 0.25 * (b[:-2, 1:-1] + b[2:, 1:-1] + b[1:-1, :-2] + b[1:-1, 2:])
+
+    return Step(step, lambda _: {"a": a, "b": b})
+
+
+def _elman(inputs: Mapping[str, np.ndarray]) -> Step:
+    weights, again, bias, first, x = (inputs[name] for name in ("Wx", "Wh", "b", "h", "x"))
+
+    def step() -> Any:
+        states = [first]
+        for row in x:
+            states.append(np.tanh(row @ weights + states[-1] @ again + bias))
+        loss = np.mean(states[-1] * states[-1])
+        grads = {f"grad_{name}": np.zeros_like(inputs[name]) for name in ("Wx", "Wh", "b", "x")}
+        delta = states[-1] * (2 / first.size)
+        for turn in reversed(range(len(x))):
+            after = states[turn + 1]
+            delta = delta * (1 - after * after)
+            grads["grad_Wx"] += x[turn].T @ delta
+            grads["grad_Wh"] += states[turn].T @ delta
+            grads["grad_b"] += delta.sum(axis=0)
+            grads["grad_x"][turn] = delta @ weights.T
+            delta = delta @ again.T
+        return {"loss": loss, "grad_h": delta, **grads}
+
+    return Step(step, dict)
+
+
+def _matscan(inputs: Mapping[str, np.ndarray]) -> Step:
+    first, factor = inputs["h"], inputs["A"]
+
+    def step() -> Any:
+        states = [first]
+        for _ in range(PRODUCTS):
+            states.append(states[-1] @ factor)
+        delta = 2 * states[-1]
+        total = np.zeros_like(factor)
+        for state in reversed(states[:-1]):
+            total += state.T @ delta
+            delta = delta @ factor.T
+        return {"loss": np.sum(states[-1] * states[-1]), "grad_h": delta, "grad_A": total}
+
+    return Step(step, dict)
+
+
 _BUILD: dict[str, Callable[[Mapping[str, np.ndarray]], Step]] = {
     "scalar": _scalar,
     "mlp": _mlp,
     "chain": _chain,
     "softmaxce": _softmaxce,
     "layernorm": _layernorm,
+    "stencil": _stencil,
+    "elman": _elman,
+    "matscan": _matscan,
 }
 
 

@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional
 
 from bench.peers import Step
-from bench.workloads import EPSILON, LAYERS, RATE, parameters
+from bench.workloads import EPSILON, LAYERS, PRODUCTS, RATE, TURNS, parameters
 
 VERSIONS = ("torch",)
 
@@ -113,13 +113,48 @@ def normalised(x: torch.Tensor, scale: torch.Tensor, shift: torch.Tensor) -> tor
     return torch.mean(functional.gelu(y, approximate="tanh") ** 2)
 
 
-_LOSSES = {"chain": chained, "softmaxce": cross_entropy, "layernorm": normalised}
+def cells(
+    Wx: torch.Tensor, Wh: torch.Tensor, b: torch.Tensor, h: torch.Tensor, x: torch.Tensor
+) -> torch.Tensor:
+    """The loss of `elman`."""
+    for row in x:
+        h = torch.tanh(row @ Wx + h @ Wh + b)
+    return torch.mean(h * h)
+
+
+def multiplied(h: torch.Tensor, A: torch.Tensor) -> torch.Tensor:
+    """The loss of `matscan`."""
+    for _ in range(PRODUCTS):
+        h = h @ A
+    return torch.sum(h * h)
+
+
+def _stencil(inputs: Mapping[str, np.ndarray]) -> Step:
+    a, b = _tensor(inputs["a"]), _tensor(inputs["b"])
+
+    def step() -> None:
+        for _ in range(TURNS):
+            b[1:-1, 1:-1] = 0.25 * (a[:-2, 1:-1] + a[2:, 1:-1] + a[1:-1, :-2] + a[1:-1, 2:])
+            a[1:-1, 1:-1] = 0.25 * (b[:-2, 1:-1] + b[2:, 1:-1] + b[1:-1, :-2] + b[1:-1, 2:])
+
+    return Step(step, lambda _: {"a": a.numpy(), "b": b.numpy()})
+
+
+_LOSSES = {
+    "chain": chained,
+    "softmaxce": cross_entropy,
+    "layernorm": normalised,
+    "elman": cells,
+    "matscan": multiplied,
+}
 
 
 def build(
     kind: str, inputs: Mapping[str, np.ndarray], compiled: Callable[..., Any] = _unchanged
 ) -> Step:
     """The step of a workload; `compiled` is put around the loss function."""
+    if kind == "stencil":
+        return _stencil(inputs)
     if kind == "scalar":
         return _scalar(inputs, compiled)
     if kind == "mlp":

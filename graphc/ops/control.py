@@ -23,17 +23,17 @@ from graphc.ir import (
     Value,
     close,
     fresh_input,
-    inline,
     make,
     rebuild,
     topological,
 )
-from graphc.loops import SCALAR_FUNCTIONS, Elementwise, Template
+from graphc.loops import Elementwise, Template
 from graphc.ops.batching import batch_leading
 from graphc.ops.loop_rules import batch_scan, push_scan
 from graphc.ops.pointwise import add
 from graphc.ops.query import is_zero
 from graphc.ops.registry import register
+from graphc.ops.residuals import residuals
 from graphc.ops.shape import only, zeros
 from graphc.types import TOKEN, Size, TensorType, TokenType, Type, is_inexact
 
@@ -203,14 +203,18 @@ def _evaluate_scan(driver: Driver, node: Node, arrays: list[Any]) -> tuple[Any, 
 
 
 def _scan_vjp(driver: Driver, node: Node, cotangents: Cotangents) -> Cotangents:
-    """Run the loop again keeping what each step took in, then the body's gradient backwards."""
+    """Run the loop keeping what is wanted of each step, then the body's gradient backwards."""
     (body,) = node.regions
     n_carry, n_xs, length = node["n_carry"], node["n_xs"], node["length"]
     n_steps = n_carry + n_xs
     wanted = [k for k, value in enumerate(body.inputs) if differentiable(value)]
     backward = driver.differentiate(body, wanted)
-    read = {value.node["number"] for value in _parameters(backward)}
+    known = residuals(backward, len(body.inputs))
+    read = {step["number"] for step in topological(backward.outputs, known) if step.op is PARAMETER}
     kept = [k for k in range(n_carry) if k in read and isinstance(body.inputs[k].type, TensorType)]
+    recorded = rebuild(known, dict(zip(backward.inputs, body.inputs, strict=False)))
+    stacked = _of_each_step(node, [*(body.inputs[k] for k in kept), *recorded])
+    taken = {value: fresh_input(value.type) for value in known}
 
     states = {k: fresh_input(body.inputs[k].type) for k in [*kept, *range(n_carry, n_steps)]}
     constants = {k: fresh_input(body.inputs[k].type) for k in range(n_steps, len(body.inputs))}
@@ -232,17 +236,17 @@ def _scan_vjp(driver: Driver, node: Node, cotangents: Cotangents) -> Cotangents:
         else:
             y_cotangents[k] = fresh_input(value.type)
             seeds.append(y_cotangents[k])
-    parts, residuals = _with_residuals(body, arguments, inline(backward, [*arguments, *seeds]))
-    steps = dict(zip(wanted, parts, strict=True))
-    stacked = _of_each_step(node, [*(body.inputs[k] for k in kept), *residuals])
-    saved = stacked[len(kept) :]
+    replaced = dict(zip(backward.inputs, [*arguments, *seeds], strict=True)) | taken
+    steps = dict(zip(wanted, rebuild(backward.outputs, replaced), strict=True))
+    rows = [*(states[k] for k in kept), *taken.values()]
+    rows += [states[k] for k in range(n_carry, n_steps)]
 
     def sum_of(k: int) -> Value:
         return summed[k] if is_zero(steps[k]) else add(summed[k], steps[k])
 
     reverse_body = close(
-        [*carried.values(), *summed.values(), *states.values(), *residuals.values()]
-        + [*y_cotangents.values(), *constants.values()],
+        [*carried.values(), *summed.values(), *rows, *y_cotangents.values()]
+        + list(constants.values()),
         [
             *(steps[k] for k in carried),
             *(sum_of(k) for k in summed),
@@ -255,8 +259,7 @@ def _scan_vjp(driver: Driver, node: Node, cotangents: Cotangents) -> Cotangents:
     results = scan(
         reverse_body,
         first,
-        [*stacked[: len(kept)], *node.inputs[n_carry:n_steps], *saved]
-        + [g for g in given if g is not None],
+        [*stacked, *node.inputs[n_carry:n_steps], *(g for g in given if g is not None)],
         node.inputs[n_steps:],
         length,
         reverse=not node["reverse"],
@@ -269,10 +272,6 @@ def _scan_vjp(driver: Driver, node: Node, cotangents: Cotangents) -> Cotangents:
 def differentiable(value: Value) -> bool:
     """Whether `value` is a tensor of floats or complex numbers."""
     return isinstance(value.type, TensorType) and is_inexact(value.type.dtype)
-
-
-def _parameters(graph: Graph) -> list[Value]:
-    return [node.out() for node in graph.nodes if node.op is PARAMETER]
 
 
 def placeholder(type_: Type) -> Value:
@@ -291,45 +290,8 @@ def or_zeros(cotangent: Value | None, primal: Value) -> Value:
     return zeros(primal.tensor) if cotangent is None else cotangent
 
 
-def _with_residuals(
-    body: Graph, arguments: Sequence[Value], results: Sequence[Value]
-) -> tuple[list[Value], dict[Value, Value]]:
-    """`results` with what is dear to compute again replaced by inputs, and what these stand for.
-
-    Products are kept by the step that makes them, and so are transcendental functions of them,
-    for then the product often is not needed. What takes no product is computed again: it costs
-    less than to store it.
-
-    Args:
-        body: of the loop.
-        arguments: what the gradient was built on in place of the body's inputs.
-        results: the gradient of one step.
-    """
-    heavy: set[Node] = set()
-    dear: list[Value] = []
-    for node in body.nodes:
-        product = node.op.name == "matmul"
-        if product or any(value.node in heavy for value in node.inputs):
-            heavy.add(node)
-            if product or node.op.name in _TRANSCENDENTAL:
-                dear.append(node.out())
-    if not dear:
-        return list(results), {}
-    copies = inline(Graph(body.inputs, tuple(dear)), arguments)
-    standing = {copy: fresh_input(copy.type) for copy in copies}
-    replaced = rebuild(results, standing)
-    reached = {node.out() for node in topological(replaced) if len(node.types) == 1}
-    pairs = zip(dear, copies, strict=True)
-    return replaced, {v: standing[copy] for v, copy in pairs if standing[copy] in reached}
-
-
-_TRANSCENDENTAL = {
-    name for name, kinds in SCALAR_FUNCTIONS.items() if "f" in kinds and "i" not in kinds
-} - {"divide", "floor", "ceil", "trunc", "rint", "copysign", "signbit", "sqrt"}
-
-
 def _of_each_step(node: Node, values: Sequence[Value]) -> list[Value]:
-    """What the `values` of the body of the scan `node` were in each step, stacked.
+    """Values of the body of the scan `node`, as each step has them, stacked.
 
     The loop is run again for its values only: tokens pass through, so no effect is repeated.
     """

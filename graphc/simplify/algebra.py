@@ -22,7 +22,7 @@ from graphc.loops import Elementwise, IndexMap
 from graphc.ops import uniform
 from graphc.rewrite import Rules, rewrite, transform
 from graphc.simplify.cover import cover_scans
-from graphc.simplify.hoist import hoist_products
+from graphc.simplify.hoist import hoisted
 from graphc.simplify.index import INDEX_RULES
 from graphc.simplify.position import POSITION_RULES
 from graphc.simplify.product import PRODUCT_RULES
@@ -53,9 +53,7 @@ def simplify(graph: Graph, *, differentiable: bool = False) -> Graph:
     graph = rewrite(graph, rules)
     while any(node.regions for node in graph.nodes):
         before = graph.outputs
-        graph = trim_scans(merge_scans(cover_scans(graph)))
-        if not differentiable:
-            graph = hoist_products(graph)
+        graph = trim_scans(hoisted(merge_scans(cover_scans(graph))))
         graph = rewrite(transform(graph, simplify_bodies), rules)
         if graph.outputs == before:
             break

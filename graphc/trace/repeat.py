@@ -45,7 +45,8 @@ def traced_while(cond: Any, body: Any, init: Any, max_steps: Any) -> Any:
 
 def _static_count(max_steps: Any) -> int:
     if isinstance(max_steps, bool) or is_traced(max_steps) or not hasattr(max_steps, "__index__"):
-        raise DTypeError("while_loop: max_steps must be an int that is known when it is compiled")
+        kind = getattr(max_steps, "__class__", type(max_steps)).__name__
+        raise DTypeError(f"while_loop: max_steps must be an int, not a {kind}")
     count = int(max_steps.__index__())
     if count < 1:
         raise ShapeError(f"while_loop: max_steps must be 1 or more, not {count}")

@@ -22,6 +22,9 @@ from graphc.lower import Branch, Launch, Loop
 from graphc.memory import MemoryPlan, Place
 from graphc.types import Size, TensorType
 
+MOST_LINKED = 16
+"""A body of more kernels calls them."""
+
 _MODULES = frozenset(["math", "cmath"])
 
 
@@ -45,6 +48,7 @@ class Module:
         source: the whole text.
         kernels: the functions to compile one by one, in the order of the table of constants.
         steps: the names of step functions, the entry last.
+        linked: the kernels of a loop's body that are linked to it, by the name of its step.
         sizes: what the ``sizes`` array holds.
         launches: by launch number, for error messages.
     """
@@ -60,6 +64,7 @@ class Module:
     records: list[tuple[str, Kernel]] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
     step_names: set[str] = field(default_factory=set)
+    linked: dict[str, list[Function]] = field(default_factory=dict)
     fixed: list[Size] = field(default_factory=list)
 
 
@@ -128,7 +133,7 @@ class _ModuleWriter:
 
     # --- kernels ---
 
-    def kernel(self, launch: Launch, graph: Graph, plan: MemoryPlan) -> tuple[Function, int]:
+    def kernel(self, launch: Launch, graph: Graph, plan: MemoryPlan) -> Function:
         """The function for a launch; launches with the same text share one."""
         kernel = launch.kernel
         for node in kernel.nodes:
@@ -147,16 +152,20 @@ class _ModuleWriter:
         found = self.by_text.get(body)
         if found is not None:
             self.also(found.name, describe(graph, kernel))
-            return replace(function, name=found.name), self.kernel_numbers[found.name]
+            return replace(function, name=found.name)
         self.names[kernel.name] = count + 1
         self.by_text[body] = function
-        number = len(self.module.kernels)
-        self.kernel_numbers[name] = number
-        self.module.kernels.append(function)
         self.module.used |= function.used | {"buffer"}
         self.headers[name] = len(self.parts)
         self.parts.append("\n".join(describe(graph, kernel)) + "\n" + function.text.rstrip())
-        return function, number
+        return function
+
+    def number_of(self, function: Function) -> int:
+        """The place of a kernel that is called by its address."""
+        if function.name not in self.kernel_numbers:
+            self.kernel_numbers[function.name] = len(self.module.kernels)
+            self.module.kernels.append(function)
+        return self.kernel_numbers[function.name]
 
     def also(self, name: str, lines: list[str]) -> None:
         """Add another launch's user lines to the comment of a shared kernel."""
@@ -173,6 +182,7 @@ class _ModuleWriter:
         graph = plan.lowered.fused.graph
         lines: list[str] = []
         body: list[str] = []
+        linked: list[Function] | None = None if entry or not _is_small(plan) else []
         regions = 0
         for step in plan.steps:
             body.append("")
@@ -180,8 +190,8 @@ class _ModuleWriter:
                 body += region_lines(self, step, plan, regions)
                 regions += 1
                 continue
-            function, number = self.kernel(step, graph, plan)
-            body += self.launch(step, plan, graph, function, number)
+            function = self.kernel(step, graph, plan)
+            body += self.launch(step, plan, graph, function, linked)
         name = "step" if entry else f"body_{sum(n.startswith('body') for n in self.module.steps)}"
         lines.append(f"def {name}(table, constants, sizes):")
         if entry and any(target is not None for target in graph.written):
@@ -191,6 +201,8 @@ class _ModuleWriter:
         lines.append(f"    arena = table[{TABLE_ARENA}]")
         text = "\n".join(lines + body + ["", "    return 0", ""])
         self.module.steps[name] = text
+        if linked is not None:
+            self.module.linked[name] = linked
         self.parts.append("# the step: one native call\n" + text if entry else text.rstrip())
         return name
 
@@ -228,7 +240,12 @@ class _ModuleWriter:
         return self.module.arrays.index(value)
 
     def launch(
-        self, step: Launch, plan: MemoryPlan, graph: Graph, function: Function, number: int
+        self,
+        step: Launch,
+        plan: MemoryPlan,
+        graph: Graph,
+        function: Function,
+        linked: list[Function] | None,
     ) -> list[str]:
         kernel = step.kernel
         lines = [f"    # {kernel.name}"]
@@ -241,9 +258,17 @@ class _ModuleWriter:
         buffers = [self.pointer(buffer.key, plan) for buffer in by_slot.values()]
         if kernel.sites:
             buffers.append(f"table[{TABLE_RECORD}]")
-        lines.append(f"    buffers = {_tuple(buffers)}")
         sizes = _tuple([self.number(size) for size in function.sizes])
-        lines += self.launch_lines(kernel, f"constants[{number}]", sizes)
+        if linked is None:
+            lines.append(f"    buffers = {_tuple(buffers)}")
+            lines += self.launch_lines(kernel, f"constants[{self.number_of(function)}]", sizes)
+        else:
+            linked.append(function)
+            self.module.step_names.add("run_kernel")
+            lines += [
+                f"    status = run_kernel({function.name},",
+                f"                        {_tuple(buffers)}, {sizes})",
+            ]
         if kernel.sites or kernel.name == "print":
             code = (len(self.module.launches) + 1) * LAUNCH
             lines += ["    if status != 0:", f"        return {code} + status"]
@@ -263,6 +288,18 @@ class _ModuleWriter:
             f"    status = launch_chunks({pool}, {function},",
             f"                           buffers, {sizes}, {chunks}, {finish})",
         ]
+
+
+def _is_small(plan: MemoryPlan) -> bool:
+    """Whether a body is a few kernels of one chunk, which are linked to it."""
+    steps = plan.steps
+    return 0 < len(steps) <= MOST_LINKED and all(
+        isinstance(step, Launch)
+        and step.kernel.chunks == 1
+        and not step.kernel.finish
+        and step.kernel.name != "print"
+        for step in steps
+    )
 
 
 def _tuple(items: list[str]) -> str:

@@ -44,6 +44,10 @@ PADDING = 16
 """Elements between the copied rows of A, so that they do not share places of the cache."""
 
 
+TINY = 128
+"""Multiplications of a product that is written out."""
+
+
 class _Product:
     """Builds one product function."""
 
@@ -219,6 +223,32 @@ def product_function(
     return _Product(module, form, rows, columns, modes).build(name)
 
 
+def tiny_product(builder: Any, bits: int, sizes: tuple[int, int, int], args: Any) -> None:
+    """A product of a few elements, written out; `args` are the matrices with their strides."""
+    rows, columns, inner = sizes
+    a, a_row, a_inner, b, b_inner, b_column, c, c_row = args
+    element = ir.FloatType() if bits == 32 else ir.DoubleType()
+    a, b, c = (builder.bitcast(matrix, element.as_pointer()) for matrix in (a, b, c))
+
+    def place(matrix: Any, i: int, stride: Any, j: int, step: Any) -> Any:
+        offset = builder.add(builder.mul(number(i), stride), builder.mul(number(j), step))
+        return builder.gep(matrix, [offset])
+
+    left = [
+        [builder.load(place(a, i, a_row, k, a_inner)) for k in range(inner)] for i in range(rows)
+    ]
+    right = [
+        [builder.load(place(b, k, b_inner, j, b_column)) for j in range(columns)]
+        for k in range(inner)
+    ]
+    for i in range(rows):
+        for j in range(columns):
+            total = builder.fmul(left[i][0], right[0][j])
+            for k in range(1, inner):
+                total = builder.fma(left[i][k], right[k][j], total)
+            builder.store(total, place(c, i, c_row, j, number(1)))
+
+
 def _literal(value: Any) -> int:
     found: int = value.literal_value
     return found
@@ -248,6 +278,11 @@ def _typed(
     element = dtype.dtype
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        depth = args[4]
+        inner = depth.constant if isinstance(depth, ir.Constant) else 0
+        if 0 < known_rows * known_columns * inner <= TINY:
+            tiny_product(builder, element.bitwidth, (known_rows, known_columns, inner), args[5:])
+            return context.get_dummy_value()
         function = product_function(
             builder.module,
             element.bitwidth,

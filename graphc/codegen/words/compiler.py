@@ -4,7 +4,8 @@
     statement := name = expr | name = (expr, ...) | name[expr] = expr | if | while
                | for name in range(expr) | return expr | call
     expr      := integer, constant or name | arithmetic, comparison, and, or, not, choice
-               | name[expr] | min(a, b) | max(a, b) | a function of `graphc.codegen.words.memory`
+               | name[expr] | min(a, b) | max(a, b) | run_kernel(name, (expr, ...), (expr, ...))
+               | a function of `graphc.codegen.words.memory`
                | a plain function
 
 All values are signed words; a truth value is 1 or 0; a subscript is the word at that place from an
@@ -66,12 +67,23 @@ def llvm_text(function: FunctionType, symbol: str) -> str:
     Raises:
         UnsupportedError: its text is not in the grammar above.
     """
+    return linked_text(function, symbol)[0]
+
+
+def linked_text(function: FunctionType, symbol: str) -> tuple[str, dict[FunctionType, str]]:
+    """The LLVM module of `llvm_text`, and the kernels that must be linked to it, with their names.
+
+    Raises:
+        UnsupportedError: as `llvm_text`.
+    """
     found: dict[FunctionType, str] = {function: symbol}
+    kernels: dict[FunctionType, str] = {}
     texts: list[str] = []
     for one in _growing(found):
-        texts.append(_Function(one, found).write())
+        texts.append(_Function(one, found, kernels).write())
+    texts += [f"declare i32 @{name}(ptr, ptr, i64, i64)" for name in kernels.values()]
     pause = f"declare void {PAUSE.replace('i32 1', 'i32')}\n" if PAUSE else ""
-    return _INTRINSICS + pause + "\n".join(texts)
+    return _INTRINSICS + pause + "\n".join(texts), kernels
 
 
 def _growing(found: dict[FunctionType, str]) -> Any:
@@ -85,9 +97,15 @@ def _growing(found: dict[FunctionType, str]) -> Any:
 class _Function:
     """Writes one function. Each name is a place on the stack, which LLVM makes a register."""
 
-    def __init__(self, function: FunctionType, found: dict[FunctionType, str]) -> None:
+    def __init__(
+        self,
+        function: FunctionType,
+        found: dict[FunctionType, str],
+        kernels: dict[FunctionType, str],
+    ) -> None:
         self.globals = function.__globals__
         self.found = found
+        self.kernels = kernels
         self.symbol = found[function]
         (tree,) = ast.parse(textwrap.dedent(inspect.getsource(function))).body
         assert isinstance(tree, ast.FunctionDef)
@@ -298,6 +316,8 @@ class _Function:
             return self.value(f"ptrtoint ptr {name} to i64")
         if function in (words.call, words.call_int, words.call_doubles):
             return self.call_address(function, *arguments)
+        if function is words.run_kernel:
+            return self.run_kernel(*arguments)
         if not isinstance(function, FunctionType):
             raise self.refuse(node)
         values = [
@@ -324,6 +344,24 @@ class _Function:
         if kind is not words.call_int:
             return self.value(f"call i64 {place}({taken})")
         return self.value(f"sext i32 {self.value(f'call i32 {place}({taken})')} to i64")
+
+    def run_kernel(self, kernel: ast.expr, buffers: ast.expr, sizes: ast.expr) -> str:
+        """Call a kernel that is linked to this module."""
+        assert isinstance(kernel, ast.Name)
+        function = self.globals[kernel.id]
+        symbol = self.kernels.setdefault(function, f"kernel_{len(self.kernels)}")
+        arrays = []
+        for argument in (buffers, sizes):
+            assert isinstance(argument, ast.Tuple)
+            values = [self.expression(item) for item in argument.elts]
+            array = self.new()
+            self.places.append(f"  {array} = alloca [{max(len(values), 1)} x i64], align 64")
+            for place, value in enumerate(values):
+                word = self.value(f"getelementptr i64, ptr {array}, i64 {place}")
+                self.lines.append(f"  store i64 {value}, ptr {word}, align 8")
+            arrays.append(f"ptr {array}")
+        status = self.value(f"call i32 @{symbol}({', '.join(arrays)}, i64 0, i64 1)")
+        return self.value(f"sext i32 {status} to i64")
 
     def place(self, address: str, place: str = "0") -> str:
         offset = self.value(f"shl i64 {place}, 3")

@@ -84,6 +84,11 @@ def call_doubles(function: int, arguments: tuple[int, ...]) -> int:
     return int(ctypes.PYFUNCTYPE(ctypes.c_int64, *taken)(function)(*values))
 
 
+def run_kernel(kernel: object, buffers: tuple[int, ...], sizes: tuple[int, ...]) -> int:
+    """The status of a kernel that is linked to the function which calls it: native code only."""
+    raise NotImplementedError(f"{kernel} runs where it is linked")
+
+
 # --- words that several threads use: sequentially consistent --------------------------------------
 
 

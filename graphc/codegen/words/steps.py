@@ -10,6 +10,7 @@ from graphc.codegen.words import step_layout as layout
 from graphc.codegen.words.memory import byte as byte
 from graphc.codegen.words.memory import call, call_int, cycles, set_word, word
 from graphc.codegen.words.memory import copy_memory as copy_memory
+from graphc.codegen.words.memory import run_kernel as run_kernel
 from graphc.codegen.words.memory import stack_words as stack_words
 
 PATIENCE = 50_000_000
