@@ -279,11 +279,11 @@ def _typed(
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         depth = args[4]
-        if isinstance(depth, ir.Constant) and known_rows and known_columns:
-            if 0 < known_rows * known_columns * depth.constant <= TINY:
-                sizes = (known_rows, known_columns, depth.constant)
-                tiny_product(builder, element.bitwidth, sizes, args[5:])
-                return context.get_dummy_value()
+        inner = depth.constant if isinstance(depth, ir.Constant) else 0
+        if 0 < known_rows * known_columns * inner <= TINY:
+            sizes = (known_rows, known_columns, inner)
+            tiny_product(builder, element.bitwidth, sizes, args[5:])
+            return context.get_dummy_value()
         function = product_function(
             builder.module,
             element.bitwidth,
