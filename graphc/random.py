@@ -198,9 +198,9 @@ def uniform(
     Raises:
         DTypeError, ShapeError: no key, no float dtype, or bounds that do not broadcast.
 
-    >>> import numpy as np, graphc
-    >>> graphc.random.uniform(graphc.random.key(0), (3,), np.float32)
-    array([0.947667  , 0.9785799 , 0.33229148], dtype=float32)
+    >>> import graphc
+    >>> graphc.random.uniform(graphc.random.key(0), (3,)).round(3)
+    array([0.418, 0.216, 0.965])
     """
     kind, extents = _float_dtype(dtype, "uniform"), as_shape(shape)
     low, high = _spread(minval, extents, kind), _spread(maxval, extents, kind)
@@ -220,9 +220,9 @@ def normal(key: np.ndarray, shape: int | Sequence[int] = (), dtype: Any = np.flo
     Raises:
         DTypeError, ShapeError: no key, or no float dtype.
 
-    >>> import numpy as np, graphc
-    >>> graphc.random.normal(graphc.random.key(0), (3,), np.float32)
-    array([ 1.622642  ,  2.0252647 , -0.43359435], dtype=float32)
+    >>> import graphc
+    >>> graphc.random.normal(graphc.random.key(0), (3,)).round(3)
+    array([-0.206, -0.785,  1.816])
     """
     kind, extents = _float_dtype(dtype, "normal"), as_shape(shape)
     low = np.nextafter(np.array(-1, kind), np.array(0, kind))

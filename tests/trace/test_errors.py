@@ -37,7 +37,7 @@ def sampled(x, y):
 
 
 def uncovered(x, y):
-    return np.packbits(x)
+    return np.polyfit(x, x, 1)
 
 
 def selected(x, y):
