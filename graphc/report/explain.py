@@ -69,6 +69,7 @@ class Explanation:
         native_calls: calls from Python into native code in one step.
         apart: the neighbours that different kernels compute, and why.
         guards: relations between sizes that this form relies on.
+        unrolled: Python loops that ran while tracing, as ``file:line: text: reason``.
         source_file: the file that holds the generated source.
     """
 
@@ -80,6 +81,7 @@ class Explanation:
     native_calls: int
     apart: tuple[ApartReport, ...]
     guards: tuple[str, ...]
+    unrolled: tuple[str, ...]
     source_file: str
 
     @property
@@ -114,6 +116,9 @@ class Explanation:
             )
             lines += [f"  {'':<28} {line}" for line in kernel.lines[:2]]
         lines += _not_fused(self.apart)
+        if self.unrolled:
+            lines += ["", "  Python loops that ran while tracing:"]
+            lines += [f"    {entry}" for entry in self.unrolled]
         if self.guards:
             lines += ["", f"  for sizes where {', '.join(self.guards)}"]
         lines += ["", f"  source: {self.source_file}"]
@@ -194,5 +199,6 @@ def explain(name: str, form: Any, sizes: Mapping[str, int]) -> Explanation:
         native_calls=executable.native_calls,
         apart=tuple(_apart_report(entry) for entry in executable.apart),
         guards=guards,
+        unrolled=tuple(f"{_line(place)}: {reason}" for place, reason in program.unrolled),
         source_file=str(executable.path),
     )

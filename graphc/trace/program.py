@@ -25,7 +25,7 @@ from graphc.trace.context import Respecialize, SizeGuard, Trace, tracing
 from graphc.trace.convert import holds_traced
 from graphc.trace.inputs import Input, Passed, all_passed
 from graphc.trace.objects import ObjectProxy
-from graphc.trace.python_loop import Retrace, blamed
+from graphc.trace.python_loop import Retrace, blamed, unrolled_loops
 from graphc.trace.sharing import Block
 from graphc.trace.sizes import TracedSize
 from graphc.trace.values import TracedArray, TracedNumber, TracedScalar, is_traced
@@ -48,6 +48,7 @@ class Program:
         sizes: the integers met (axes and Python ints), by source, which may become symbolic.
         symbolic: the names of symbolic sizes, with their values in the traced call.
         guards: relations between sizes.
+        unrolled: Python loops that ran while tracing, and why they could not be kept.
         written: positions in `inputs` of arrays that are written.
         trace: the tracing (in eager mode it holds the values).
     """
@@ -60,6 +61,7 @@ class Program:
     sizes: dict[tuple[str, int | None], int]
     symbolic: dict[str, int]
     guards: list[SizeGuard]
+    unrolled: list[tuple[Location, str]]
     written: tuple[int, ...]
     trace: Trace
     outputs: list[Value]
@@ -255,6 +257,7 @@ class _Builder:
             sizes=self.capture.sizes,
             symbolic=dict(self.trace.hints),
             guards=self.trace.guards,
+            unrolled=unrolled_loops(self.capture.policy.loops),
             written=tuple(w for w in graph.written if w is not None),
             trace=self.trace,
             outputs=self.outputs,

@@ -15,6 +15,7 @@ is traced again, and this loop then runs one turn more before it tries, or all o
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
@@ -199,6 +200,19 @@ def _difference(before: dict[Key, Slot], after: dict[Key, Slot]) -> str:
             continue
         return f"{described(key)} changes its kind"
     return ""
+
+
+def unrolled_loops(plans: Mapping[LoopKey, LoopPlan]) -> list[tuple[Location, str]]:
+    """Where the loops stand that could not be kept, and why."""
+    found = []
+    for (code, offset), plan in plans.items():
+        if plan.unrolled:
+            lines = list(code.co_positions())
+            line = lines[offset // 2][0] or code.co_firstlineno
+            found.append(
+                (Location(code.co_filename, line, function=code.co_qualname), plan.unrolled)
+            )
+    return found
 
 
 def blamed(loops: list[PythonLoop], kept: set[LoopKey]) -> PythonLoop:

@@ -346,6 +346,15 @@ def test_a_loop_that_grows_too_large_says_why(monkeypatch):
         function(normal(3))
 
 
+def test_explain_says_why_a_loop_was_not_kept():
+    (entry,) = graphc.compile(branches).explain(normal(5)).unrolled
+    assert "test_python_loops.py" in entry
+    assert "for i in range(90):" in entry
+    assert "branch" in entry
+    assert entry in str(graphc.compile(branches).explain(normal(5)))
+    assert not graphc.compile(rebound).explain(normal(5)).unrolled
+
+
 def test_an_error_in_a_turn_is_the_users():
     @graphc.compile
     def function(x):
