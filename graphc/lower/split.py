@@ -81,7 +81,7 @@ def split_branches(body: Sequence[Stmt], fresh: Fresh) -> tuple[Stmt, ...]:
     for stmt in body:
         if isinstance(stmt, For):
             stmt = replace(stmt, body=split_branches(stmt.body, fresh))
-            pieces = _pieces(stmt, fresh)
+            pieces = _pieces(stmt, fresh, [MOST])
             count = sum(len(piece.body) for piece in pieces if isinstance(piece, For))
             result += pieces if count <= MOST else [stmt]
         else:
@@ -89,10 +89,16 @@ def split_branches(body: Sequence[Stmt], fresh: Fresh) -> tuple[Stmt, ...]:
     return tuple(result)
 
 
-def _pieces(loop: For, fresh: Fresh) -> list[Stmt]:
-    """The loops that `loop` becomes, in order."""
-    found = _branch(loop)
+def _pieces(loop: For, fresh: Fresh, room: list[int]) -> list[Stmt]:
+    """The loops that `loop` becomes, in order; those without positions are left out.
+
+    `room` counts down: once it is used up there are too many loops, and none is split any more.
+    """
+    if isinstance(loop.start, int) and isinstance(loop.stop, int) and loop.start >= loop.stop:
+        return []
+    found = _branch(loop) if room[0] > 0 else None
     if found is None:
+        room[0] -= 1
         return [loop]
     place, limit = found
     branch = loop.body[place]
@@ -102,7 +108,7 @@ def _pieces(loop: For, fresh: Fresh) -> list[Stmt]:
     before, after = loop.body[:place], loop.body[place + 1 :]
     first = replace(loop, stop=middle, body=(*before, *branch.then, *after))
     second = replace(loop, start=middle, body=(*before, *branch.otherwise, *after))
-    return [*lets, *_pieces(first, fresh), *_pieces(second, fresh)]
+    return [*lets, *_pieces(first, fresh, room), *_pieces(second, fresh, room)]
 
 
 def _branch(loop: For) -> tuple[int, Size] | None:

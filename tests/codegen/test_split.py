@@ -81,3 +81,19 @@ def test_no_branch_and_no_division_is_left_in_the_loop():
         assert " if " not in body
         assert "%" not in body
         assert "//" not in body
+
+
+def test_many_branches_on_one_size_make_two_loops():
+    """A second derivative of a product branches on the same sizes dozens of times."""
+    x = np.random.default_rng(0).normal(size=4)
+    found = graphc.hessian(lambda x: np.prod(x) * x)(x)
+
+    def gradient(x):
+        others = np.array([np.prod(np.delete(x, k)) for k in range(4)])
+        return np.outer(x, others) + np.prod(x) * np.eye(4)
+
+    step = 1e-6
+    for k in range(4):
+        moved = step * np.eye(4)[k]
+        slope = (gradient(x + moved) - gradient(x - moved)) / (2 * step)
+        np.testing.assert_allclose(found[..., k], slope, rtol=1e-6, atol=1e-8)
