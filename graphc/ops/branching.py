@@ -9,7 +9,8 @@ from graphc.errors import DTypeError, ShapeError
 from graphc.ir import Cotangents, Driver, Graph, Node, Op, Value, close, fresh_input, inline, make
 from graphc.loops import Template
 from graphc.ops.branch_rules import batch_cond, push_cond
-from graphc.ops.control import differentiable, placeholder, tensor_of
+from graphc.ops.control import placeholder, tensor_of
+from graphc.ops.query import differentiable
 from graphc.ops.registry import register
 from graphc.ops.shape import zeros
 from graphc.types import DTYPES, TensorType, TokenType, Type

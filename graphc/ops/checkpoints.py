@@ -17,11 +17,12 @@ import numpy as np
 from graphc.ir import Cotangents, Driver, Graph, Node, Value, close, fresh_input, inline
 from graphc.ops.branching import cond
 from graphc.ops.compare import equal, greater, less, maximum
-from graphc.ops.control import differentiable, or_zeros, placeholder
+from graphc.ops.control import placeholder
 from graphc.ops.creation import constant, iota
 from graphc.ops.index import gather, scatter, update
+from graphc.ops.loop_rules import or_zeros
 from graphc.ops.pointwise import add, multiply, select, subtract
-from graphc.ops.query import is_zero
+from graphc.ops.query import differentiable, is_zero
 from graphc.ops.rounding import floor_divide, remainder
 from graphc.ops.shape import broadcast_to, zeros
 from graphc.ops.slicing import slice_

@@ -29,13 +29,13 @@ from graphc.ir import (
 )
 from graphc.loops import Elementwise, Template
 from graphc.ops.batching import batch_leading
-from graphc.ops.loop_rules import batch_scan, push_scan
+from graphc.ops.loop_rules import batch_scan, or_zeros, push_scan
 from graphc.ops.pointwise import add
-from graphc.ops.query import is_zero
+from graphc.ops.query import differentiable, is_zero
 from graphc.ops.registry import register
 from graphc.ops.residuals import residuals
 from graphc.ops.shape import only, zeros
-from graphc.types import TOKEN, Size, TensorType, TokenType, Type, is_inexact
+from graphc.types import TOKEN, Size, TensorType, TokenType, Type
 
 Types = tuple[Type, ...]
 Attributes = dict[str, Any]
@@ -269,11 +269,6 @@ def _scan_vjp(driver: Driver, node: Node, cotangents: Cotangents) -> Cotangents:
     return tuple(found.get(k) for k in range(len(node.inputs)))
 
 
-def differentiable(value: Value) -> bool:
-    """Whether `value` is a tensor of floats or complex numbers."""
-    return isinstance(value.type, TensorType) and is_inexact(value.type.dtype)
-
-
 def placeholder(type_: Type) -> Value:
     """What stands for an input that is not read."""
     return token() if isinstance(type_, TokenType) else zeros(tensor_of(type_))
@@ -283,11 +278,6 @@ def tensor_of(type_: Type) -> TensorType:
     """`type_`, which is no token."""
     assert isinstance(type_, TensorType)
     return type_
-
-
-def or_zeros(cotangent: Value | None, primal: Value) -> Value:
-    """`cotangent`; zeros like `primal` where it is None."""
-    return zeros(primal.tensor) if cotangent is None else cotangent
 
 
 def _of_each_step(node: Node, values: Sequence[Value]) -> list[Value]:

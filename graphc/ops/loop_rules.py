@@ -22,7 +22,7 @@ from graphc.types import Size, TokenType
 
 
 def or_zeros(tangent: Value | None, primal: Value) -> Value:
-    """`tangent`, or zeros of the type of `primal` where there is none."""
+    """The (co)tangent, or zeros of the type of `primal` where there is none."""
     return zeros(primal.tensor) if tangent is None else tangent
 
 

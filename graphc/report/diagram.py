@@ -19,7 +19,8 @@ from graphc.interp import bind_sizes, extend
 from graphc.ir import PARAMETER, Graph, Node, Value
 from graphc.loops import Elementwise, Reduction, Template
 from graphc.ops import full_like
-from graphc.types import TensorType, is_inexact, shape_text
+from graphc.ops.query import differentiable
+from graphc.types import TensorType, shape_text
 
 
 class KernelLike(Protocol):
@@ -126,16 +127,12 @@ def evaluations(
     sizes = bind_sizes(graph, arrays)
     values: dict[Value, Any] = dict(zip(graph.inputs, arrays, strict=True))
     extend(values, graph.outputs, sizes)
-    inner = [value for node in graph.nodes for value in node.outputs if _differentiable(value)]
-    seeds = [full_like(value, 1) if _differentiable(value) else None for value in graph.outputs]
+    inner = [value for node in graph.nodes for value in node.outputs if differentiable(value)]
+    seeds = [full_like(value, 1) if differentiable(value) else None for value in graph.outputs]
     found = dict(zip(inner, cotangents_of(graph.outputs, seeds, inner), strict=True))
     known = dict(values)
     extend(known, [value for value in found.values() if value is not None], sizes)
     return values, {value: known[g] for value, g in found.items() if g is not None}
-
-
-def _differentiable(value: Value) -> bool:
-    return isinstance(value.type, TensorType) and is_inexact(value.dtype)
 
 
 def describe(

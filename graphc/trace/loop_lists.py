@@ -6,6 +6,7 @@ from collections.abc import Collection
 from typing import Any
 
 from graphc.ir import Value, fresh_input, topological
+from graphc.trace.recorded import rewrapped
 from graphc.trace.trees import leaves, tree_map, unflatten
 from graphc.trace.values import (
     TracedArray,
@@ -13,8 +14,6 @@ from graphc.trace.values import (
     TracedScalar,
     fresh_array,
     is_traced,
-    number,
-    scalar,
 )
 
 
@@ -37,7 +36,7 @@ class GrowingList:
         if type(leaf) not in (TracedArray, TracedScalar, TracedNumber):
             return leaf
         self.inputs.append(fresh_input(leaf.value.type))
-        return _of_kind(leaf, self.inputs[-1])
+        return rewrapped(leaf, self.inputs[-1])
 
     def end(self, turns: int, written: Collection[int]) -> str:
         """Why what the turn has appended can't be stacked, or "".
@@ -83,10 +82,4 @@ def _row(like: Any, row: Any) -> Any:
     """A row as a traced value of the kind of `like`."""
     if type(like) is TracedArray and type(row) is TracedArray:
         return row
-    return _of_kind(like, row.value)
-
-
-def _of_kind(like: Any, value: Value) -> Any:
-    if type(like) is TracedNumber:
-        return number(value, like.python_type)
-    return scalar(value) if type(like) is TracedScalar else fresh_array(value)
+    return rewrapped(like, row.value)

@@ -13,11 +13,9 @@ from graphc.trace.liveness import live_names
 from graphc.trace.loop_body import LoopBody
 from graphc.trace.loop_lists import GrowingList
 from graphc.trace.loop_state import Key, Slot, State, described, same_static
+from graphc.trace.recorded import rewrapped
 from graphc.trace.values import (
     TracedArray,
-    TracedNumber,
-    TracedScalar,
-    fresh_array,
     is_traced,
     number,
     scalar,
@@ -124,7 +122,7 @@ class Turn:
                 return
             held = new if is_traced(new) else _traced(new)
             parameter = fresh_input(held.value.type)
-            slot.store(_like(held, parameter))
+            slot.store(rewrapped(held, parameter))
             self.numbers.append(_Number(key, parameter, held))
 
     # --- the end of the turn ---
@@ -249,7 +247,7 @@ class Turn:
         for item, value in zip(self.numbers, results, strict=False):
             store = self.after[item.key].store
             assert store is not None
-            store(_like(item.held, value))
+            store(rewrapped(item.held, value))
         found = results[len(self.numbers) :]
         for storage, value, held in zip(self.storages, found, self.held, strict=False):
             image = self.images[id(storage)]
@@ -277,10 +275,3 @@ def _traced(value: Any) -> Any:
     """A number that is known while tracing, as a traced one of its kind."""
     found = array_like(value).value
     return scalar(found) if isinstance(value, np.generic) else number(found, type(value))
-
-
-def _like(held: Any, value: Value) -> Any:
-    """`value` as a traced number of the kind of `held`."""
-    if type(held) is TracedNumber:
-        return number(value, held.python_type)
-    return scalar(value) if type(held) is TracedScalar else fresh_array(value)

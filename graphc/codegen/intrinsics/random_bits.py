@@ -10,10 +10,9 @@ from typing import Any
 from llvmlite import ir
 
 from graphc.codegen.intrinsics.numba_names import intrinsic, types
+from graphc.ops.random import PARITY, ROTATIONS
 
 _I32, _I64 = ir.IntType(32), ir.IntType(64)
-_PARITY = 0x1BD11BDA
-_ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 
 
 @intrinsic
@@ -22,14 +21,14 @@ def threefry2x32(typingctx: Any, key_0: Any, key_1: Any, counter_0: Any, counter
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         first, second, x_0, x_1 = args
-        mixed = builder.xor(builder.xor(first, second), ir.Constant(_I32, _PARITY))
+        mixed = builder.xor(builder.xor(first, second), ir.Constant(_I32, PARITY))
         keys = (first, second, mixed)
         rotate = builder.module.declare_intrinsic(
             "llvm.fshl", [_I32], ir.FunctionType(_I32, [_I32, _I32, _I32])
         )
         x_0, x_1 = builder.add(x_0, keys[0]), builder.add(x_1, keys[1])
         for group in range(5):
-            for turn in _ROTATIONS[group % 2]:
+            for turn in ROTATIONS[group % 2]:
                 x_0 = builder.add(x_0, x_1)
                 x_1 = builder.call(rotate, [x_1, x_1, ir.Constant(_I32, turn)])
                 x_1 = builder.xor(x_1, x_0)
