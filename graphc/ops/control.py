@@ -29,7 +29,7 @@ from graphc.ir import (
 )
 from graphc.loops import Elementwise, Template
 from graphc.ops.batching import batch_leading
-from graphc.ops.loop_rules import batch_scan, or_zeros, push_scan
+from graphc.ops.loop_rules import batch_scan, or_zeros, passing_tokens, push_scan
 from graphc.ops.pointwise import add
 from graphc.ops.query import differentiable, is_zero
 from graphc.ops.registry import register
@@ -289,14 +289,8 @@ def _of_each_step(node: Node, values: Sequence[Value]) -> list[Value]:
         return []
     (body,) = node.regions
     n_carry, n_xs = node["n_carry"], node["n_xs"]
-    carries = [
-        taken if isinstance(taken.type, TokenType) else given
-        for taken, given in zip(body.inputs[:n_carry], body.outputs[:n_carry], strict=True)
-    ]
-    outputs = (*carries, *body.outputs[n_carry:], *values)
-    recording = Graph(body.inputs, outputs, names=body.names, notes=body.notes)
     results = scan(
-        recording,
+        passing_tokens(body, n_carry, values),
         node.inputs[:n_carry],
         node.inputs[n_carry : n_carry + n_xs],
         node.inputs[n_carry + n_xs :],

@@ -26,13 +26,14 @@ def or_zeros(tangent: Value | None, primal: Value) -> Value:
     return zeros(primal.tensor) if tangent is None else tangent
 
 
-def passing_tokens(body: Graph, n_carry: int) -> Graph:
-    """`body` without its effects: for a run that is made for its values only."""
+def passing_tokens(body: Graph, n_carry: int, values: Sequence[Value] = ()) -> Graph:
+    """`body` without its effects, and with `values` of it as further outputs: for a run that is
+    made for its values only."""
     carries = [
         taken if isinstance(taken.type, TokenType) else given
         for taken, given in zip(body.inputs[:n_carry], body.outputs[:n_carry], strict=True)
     ]
-    outputs = (*carries, *body.outputs[n_carry:])
+    outputs = (*carries, *body.outputs[n_carry:], *values)
     return Graph(body.inputs, outputs, names=body.names, notes=body.notes)
 
 
