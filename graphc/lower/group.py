@@ -37,7 +37,7 @@ from graphc.lower.chunk import (
     over_range,
     picoseconds,
 )
-from graphc.lower.collapse import collapse, join_loops, pass_extents
+from graphc.lower.collapse import collapse, join_loops, pass_extents, prune
 from graphc.lower.reduction import Accumulator
 from graphc.lower.search import stop_early
 from graphc.lower.split import split_branches, split_divided
@@ -81,7 +81,7 @@ class GroupLowering(AccumulationLowering):
             parameters += self.chunks.parameters
             if not self.has_partials():
                 body = over_range(body, self.fresh("stop"))
-        body = stop_early(split_branches(body, self.fresh), self.fresh)
+        body = stop_early(prune(split_branches(body, self.fresh)), self.fresh)
         order = {node: k for k, node in enumerate(self.context.order)}
         nodes = tuple(sorted(self.nodes, key=lambda node: order.get(node, -1)))
         return Kernel(
