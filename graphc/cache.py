@@ -15,8 +15,7 @@ import os
 import threading
 import time
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -104,18 +103,20 @@ def discard(kind: str, key: str) -> None:
     _remove(path_of(kind, key))
 
 
-@contextmanager
-def building(kind: str, key: str) -> Iterator[None]:
-    """While the block runs, no other process builds this entry: it waits, then finds it.
+def building(kind: str, key: str) -> Callable[[], None]:
+    """Wait until no other process builds this entry, and keep others from it until released.
 
     A process that dies gives its lock back; one that takes longer than `WAIT` is not waited for.
+
+    Returns:
+        what releases it, in any thread.
     """
     lock = _file_lock(path_of(kind, key))
-    try:
-        yield
-    finally:
-        if lock is not None:
-            lock.release()
+    return _nothing if lock is None else lock.release
+
+
+def _nothing() -> None:
+    """Release no lock."""
 
 
 def _file_lock(path: Path) -> Any:
@@ -123,7 +124,7 @@ def _file_lock(path: Path) -> Any:
     filelock: Any = import_module("filelock")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(str(path) + ".lock")
+        lock = filelock.FileLock(str(path) + ".lock", thread_local=False)
         lock.acquire(timeout=WAIT)
     except (OSError, NotImplementedError):
         return None

@@ -15,7 +15,9 @@ import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -30,6 +32,9 @@ from graphc.errors import BackendError
 FORMAT = "1"
 MAKERS = {"kernel": "cpu", "linked": "linked", "words": "words.compiler"}
 """The modules of `graphc.codegen` that make LLVM's text of each kind of function."""
+
+LLVM_THREADS = 2
+"""More would wait for Numba, which works in one."""
 
 _addresses: dict[str, int] = {}
 _lock = threading.RLock()
@@ -77,18 +82,14 @@ def addresses(
         keep: look in the disk cache, and keep there what is compiled.
     """
     with _lock:
-        namespace: dict[str, Any] = {}
-        found = []
-        for native in wanted:
-            key = native.key
-            if key not in _addresses:
-                address = _kept(key) if keep else None
-                if address is None:
-                    namespace = namespace or module()
-                    address = _build(native, key, namespace[native.name], keep)
-                _addresses[key] = address
-            found.append(_addresses[key])
-        return found
+        keys = [native.key for native in wanted]
+        missing: dict[str, Native] = {}
+        for key, native in zip(keys, wanted, strict=True):
+            if key not in _addresses and not (keep and _found(key)):
+                missing[key] = native
+        if missing:
+            _build(missing, module(), keep)
+        return [_addresses[key] for key in keys]
 
 
 def words_functions(module: str, names: Sequence[str]) -> list[int]:
@@ -105,39 +106,74 @@ def c_address(function: Any) -> int:
     return ctypes.cast(function, ctypes.c_void_p).value or 0
 
 
-def _kept(key: str) -> int | None:
-    """The address of what the disk cache has under `key`; None if it has nothing that loads."""
+def _found(key: str) -> bool:
+    """Whether the disk cache has something under `key` that loads."""
     data = disk.get("objects", key)
     if data is None:
-        return None
+        return False
     try:
-        return _load(data)
+        _addresses[key] = _load(data)
     except BackendError:
         disk.discard("objects", key)
-        return None
+        return False
+    return True
 
 
-def _build(native: Native, key: str, function: FunctionType, keep: bool) -> int:
-    """Compile one function, unless another process did while this one waited for it."""
-    if not keep:
-        return _load(_compile(native, key, function))
-    with disk.building("objects", key):
-        address = _kept(key)
-        if address is None:
-            data = _compile(native, key, function)
-            disk.put("objects", key, data)
-            address = _load(data)
-        return address
+def _build(missing: Mapping[str, Native], namespace: Mapping[str, Any], keep: bool) -> None:
+    """Compile functions, but for those that another process compiles while this one waits.
+
+    Numba works in this thread, and LLVM beside it in others.
+    """
+    with ThreadPoolExecutor(LLVM_THREADS, "graphc-llvm") as threads:
+        jobs: dict[str, Future[bytes]] = {}
+        try:
+            for key, native in missing.items():
+                job = _start(threads, native, key, namespace[native.name], keep)
+                if job is not None:
+                    jobs[key] = job
+            for key, job in jobs.items():
+                _addresses[key] = _load(job.result())
+        except BaseException:
+            threads.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
-def _compile(native: Native, key: str, function: FunctionType) -> bytes:
-    maker: Any = import_module(f"graphc.codegen.{MAKERS[native.kind]}")
+def _start(
+    threads: Executor, native: Native, key: str, function: FunctionType, keep: bool
+) -> Future[bytes] | None:
+    """Have Numba translate one function, and begin with the rest; None if it is there meanwhile."""
+    release = disk.building("objects", key) if keep else _nothing
+    try:
+        if keep and _found(key):
+            release()
+            return None
+        maker: Any = import_module(f"graphc.codegen.{MAKERS[native.kind]}")
+        text = maker.llvm_text(function, _symbol(key))
+        job = threads.submit(copy_context().run, _finish, native, key, text, keep)
+    except BaseException:
+        release()
+        raise
+    job.add_done_callback(lambda _: release())
+    return job
+
+
+def _finish(native: Native, key: str, text: str, keep: bool) -> bytes:
+    """Make the object of LLVM's text, and keep it on disk."""
     target: Any = import_module("graphc.codegen.target")
-    symbol = f"graphc_{key[:32]}"
-    text = maker.llvm_text(function, symbol)
-    code, externals = target.object_code(text, symbol, native.level)
-    header = json.dumps({"symbol": symbol, "externals": externals}).encode()
-    return header + b"\n" + bytes(code)
+    code, externals = target.object_code(text, _symbol(key), native.level)
+    header = json.dumps({"symbol": _symbol(key), "externals": externals}).encode()
+    data = header + b"\n" + bytes(code)
+    if keep:
+        disk.put("objects", key, data)
+    return data
+
+
+def _symbol(key: str) -> str:
+    return f"graphc_{key[:32]}"
+
+
+def _nothing() -> None:
+    """Release no lock."""
 
 
 def _load(data: bytes) -> int:

@@ -27,6 +27,7 @@ from graphc.codegen.intrinsics.numba_names import (
     pass_manager,
     target_extension,
     typed_passes,
+    types,
     untyped_passes,
 )
 
@@ -37,14 +38,12 @@ PASSES = (
     untyped_passes.TranslateByteCode,
     untyped_passes.FixupArgs,
     untyped_passes.IRProcessing,
-    untyped_passes.ReconstructSSA,
     typed_passes.NopythonTypeInference,
-    typed_passes.PreLowerStripPhis,
-    typed_passes.IRLegalization,
     typed_passes.NativeLowering,
     typed_passes.NoPythonBackend,
 )
-"""Of Numba's passes those without which a kernel can't be compiled: no closures, no rewrites."""
+"""Of Numba's passes those without which a kernel can't be compiled: no closures, no rewrites, no
+static single assignment, which LLVM makes better: a name in a kernel has one type."""
 
 
 class _PlainLibrary(CPUCodeLibrary):  # type: ignore[misc]
@@ -68,9 +67,23 @@ class _PlainCodegen(JITCPUCodegen):  # type: ignore[misc]
 
 
 class _Typing(TypingContext):  # type: ignore[misc]
+    def init(self) -> None:
+        super().init()
+        self._signatures: dict[Any, Any] = {}
+
     def load_additional_registries(self) -> None:
         self.install_registry(cmath_typing.registry)
         self.install_registry(math_typing.registry)
+
+    def resolve_function_type(self, function: Any, args: Any, keywords: Any) -> Any:
+        """The signature of a call; Numba's own goes through all overloads at each one."""
+        if keywords or not all(isinstance(each, types.Type) for each in args):
+            return super().resolve_function_type(function, args, keywords)
+        found = self._signatures.get((function, args))
+        if found is None:
+            found = super().resolve_function_type(function, args, keywords)
+            self._signatures[function, args] = found
+        return found
 
 
 class _Context(CPUContext):  # type: ignore[misc]

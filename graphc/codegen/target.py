@@ -1,13 +1,16 @@
 """LLVM's text -> object code -> addresses: our own pass pipeline, target machine and loader.
 
-Uses llvmlite alone, so that what is in the cache is loaded without Numba.
+Uses llvmlite alone, so that what is in the cache is loaded without Numba. Threads may use all of it
+at once.
 """
 
 from __future__ import annotations
 
+import ctypes
 import threading
+from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import llvmlite.binding
 
@@ -53,10 +56,21 @@ def _machine(level: int) -> Any:
     )
 
 
+@cache
+def _unlocked(name: str) -> Callable[..., Any]:
+    """A function of llvmlite's without the lock that it puts around every call.
+
+    LLVM may work in several threads, each in a context of its own; with the lock, Numba would wait
+    for it all the while.
+    """
+    locked = getattr(binding.ffi.lib, name)
+    return cast("Callable[..., Any]", getattr(locked, "_cfn", locked))
+
+
 def _optimised(text: str, symbol: str, level: int) -> tuple[Any, Any]:
-    """The target machine and the optimised module."""
+    """The target machine and the optimised module, in a context of its own."""
     machine = _machine(level)
-    module = binding.parse_assembly(text)
+    module = binding.parse_assembly(text, binding.create_context())
     module.verify()
     module.triple = machine.triple
     module.data_layout = str(machine.target_data)
@@ -66,8 +80,24 @@ def _optimised(text: str, symbol: str, level: int) -> tuple[Any, Any]:
     options = binding.create_pipeline_tuning_options(speed_level=level)
     options.loop_vectorization = options.slp_vectorization = level >= 2
     builder = binding.create_pass_builder(machine, options)
-    builder.getModulePassManager().run(module, builder)
+    _unlocked("LLVMPY_RunNewModulePassManager")(builder.getModulePassManager(), module, builder)
     return machine, module
+
+
+def _emitted(machine: Any, module: Any) -> bytes:
+    """The object of a module."""
+    with binding.ffi.OutputString() as error:
+        emit = _unlocked("LLVMPY_TargetMachineEmitToMemory")
+        buffer = emit(machine, module, 1, error)
+        if not buffer:
+            raise BackendError(f"LLVM can't make an object: {error}")
+    library = binding.ffi.lib
+    try:
+        return ctypes.string_at(
+            library.LLVMPY_GetBufferStart(buffer), library.LLVMPY_GetBufferSize(buffer)
+        )
+    finally:
+        library.LLVMPY_DisposeMemoryBuffer(buffer)
 
 
 def object_code(text: str, symbol: str, level: int = 3) -> tuple[bytes, list[str]]:
@@ -83,7 +113,7 @@ def object_code(text: str, symbol: str, level: int = 3) -> tuple[bytes, list[str
         for function in module.functions
         if function.is_declaration and not function.name.startswith("llvm.")
     )
-    return bytes(machine.emit_object(module)), externals
+    return _emitted(machine, module), externals
 
 
 def assembly(text: str, symbol: str, level: int = 3) -> str:

@@ -75,7 +75,7 @@ def test_before_and_after_the_product(sizes):
 
     compiled = graphc.compile(layer)
     (name,) = kernels(compiled, x, w, b)
-    assert name.startswith("tanh_product_")
+    assert name.startswith("tanh_product_") or k == 1  # then no sum, and so no product
     agree(compiled, layer, x, w, b)
     agree(fixed(layer, x, w, b), layer, x, w, b)
 
@@ -90,7 +90,7 @@ def test_the_operand_is_a_result_too_and_others_are_made_with_it(sizes):
         return h, h @ w, np.exp(h).sum(axis=1), h.T @ h
 
     compiled = graphc.compile(layer)
-    assert any(name.endswith("_product") for name in kernels(compiled, x, w, column))
+    assert k == 1 or any(name.endswith("_product") for name in kernels(compiled, x, w, column))
     agree(compiled, layer, x, w, column, atol=1e-3)
     agree(fixed(layer, x, w, column), layer, x, w, column, atol=1e-3)
 
