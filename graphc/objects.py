@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import atexit
 import ctypes
+import gc
 import json
 import linecache
 import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass
 from functools import cache
@@ -35,6 +37,9 @@ MAKERS = {"kernel": "cpu", "linked": "linked", "words": "words.compiler"}
 
 LLVM_THREADS = 2
 """More would wait for Numba, which works in one."""
+
+ALLOCATIONS = 1_000_000
+"""Objects that Numba may make before Python's collector looks at them."""
 
 _addresses: dict[str, int] = {}
 _lock = threading.RLock()
@@ -124,7 +129,7 @@ def _build(missing: Mapping[str, Native], namespace: Mapping[str, Any], keep: bo
 
     Numba works in this thread, and LLVM beside it in others.
     """
-    with ThreadPoolExecutor(LLVM_THREADS, "graphc-llvm") as threads:
+    with _few_collections(), ThreadPoolExecutor(LLVM_THREADS, "graphc-llvm") as threads:
         jobs: dict[str, Future[bytes]] = {}
         try:
             for key, native in missing.items():
@@ -136,6 +141,18 @@ def _build(missing: Mapping[str, Native], namespace: Mapping[str, Any], keep: bo
         except BaseException:
             threads.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+@contextmanager
+def _few_collections() -> Iterator[None]:
+    """Python's collector runs seldom within; it would go through all the caller has, many times."""
+    before = gc.get_threshold()
+    if before[0] > 0:
+        gc.set_threshold(max(before[0], ALLOCATIONS), *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 def _start(

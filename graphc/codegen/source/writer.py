@@ -7,6 +7,7 @@ import re
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
 
+from graphc.codegen.source.places import map_sizes, named_places, statements
 from graphc.codegen.source.scalar import (
     HELPERS,
     ExpressionWriter,
@@ -128,6 +129,7 @@ class KernelWriter:
         parameters = dict(self.kernel.parameters)
         values = tuple(parameters.get(name, Dim.symbol(name)) for name in sizes)
         sizes = self.rename_sizes(sizes)
+        self.name_places(sizes)
         self.line(0, f"def {self.name}(table, sizes, lo, hi):")
         for number, name in enumerate(sizes):
             self.line(1, f"{name} = sizes[{number}]")
@@ -158,7 +160,7 @@ class KernelWriter:
         """The symbolic sizes that the body uses and no statement sets."""
         used: set[str] = set()
         bound: set[str] = set()
-        for stmt in _all((*self.kernel.body, *self.kernel.finish)):
+        for stmt in statements((*self.kernel.body, *self.kernel.finish)):
             for size in _sizes(stmt):
                 used |= {atom for atom in atoms(size) if isinstance(atom, str)}
             if isinstance(stmt, For):
@@ -171,19 +173,30 @@ class KernelWriter:
 
     def rename_sizes(self, sizes: tuple[str, ...]) -> tuple[str, ...]:
         """Names for the sizes that nothing else in the function has."""
-        taken = _KEPT | {buffer.name for buffer in self.kernel.buffers} | {self.name, "buffer"}
-        for stmt in _all((*self.kernel.body, *self.kernel.finish)):
-            if isinstance(stmt, Let | Assign | Check):
-                taken |= {stmt.name}
-            elif isinstance(stmt, For):
-                taken |= {stmt.index}
+        taken = self.taken()
         new = {name: f"size_{name}" for name in sizes if name in taken}
         if new:
             atoms_: dict[Hashable, Size] = {name: Dim.symbol(n) for name, n in new.items()}
-            body = tuple(_renamed(stmt, atoms_) for stmt in self.kernel.body)
-            finish = tuple(_renamed(stmt, atoms_) for stmt in self.kernel.finish)
+
+            def renamed(size: Size) -> Size:
+                return replace_atoms(size, atoms_)
+
+            body = tuple(map_sizes(stmt, renamed) for stmt in self.kernel.body)
+            finish = tuple(map_sizes(stmt, renamed) for stmt in self.kernel.finish)
             self.kernel = replace(self.kernel, body=body, finish=finish)
         return tuple(new.get(name, name) for name in sizes)
+
+    def taken(self) -> frozenset[str]:
+        """The names that are in use."""
+        names = _KEPT | {buffer.name for buffer in self.kernel.buffers} | {self.name, "buffer"}
+        return names.union(_bound((*self.kernel.body, *self.kernel.finish)))
+
+    def name_places(self, sizes: tuple[str, ...]) -> None:
+        """Give names to places that loops name more than once."""
+        known, taken = {*sizes, "lo", "hi"}, self.taken() | set(sizes)
+        body = named_places(self.kernel.body, known, taken)
+        finish = named_places(self.kernel.finish, known, taken)
+        self.kernel = replace(self.kernel, body=body, finish=finish)
 
     def line(self, depth: int, text: str) -> None:
         self.lines.append("    " * depth + text)
@@ -367,38 +380,6 @@ class KernelWriter:
         self.line(depth, line)
 
 
-def _renamed(stmt: Stmt, new: dict[Hashable, Size]) -> Stmt:
-    """`stmt` with atoms of its sizes replaced."""
-
-    def change(size: Size) -> Size:
-        return replace_atoms(size, new)
-
-    def many(body: tuple[Stmt, ...]) -> tuple[Stmt, ...]:
-        return tuple(_renamed(inner, new) for inner in body)
-
-    match stmt:
-        case For():
-            start, stop = change(stmt.start), change(stmt.stop)
-            return replace(stmt, start=start, stop=stop, body=many(stmt.body))
-        case Require():
-            return replace(stmt, condition=map_index(stmt.condition, change))
-        case If():
-            condition = map_index(stmt.condition, change)
-            return If(condition, many(stmt.then), many(stmt.otherwise))
-        case Let() | Assign() | Combine():
-            return replace(stmt, value=map_index(stmt.value, change))
-        case Check():
-            value = map_index(stmt.value, change)
-            return replace(stmt, value=value, extent=change(stmt.extent))
-        case Store() | Accumulate():
-            index = tuple(map(change, stmt.index))
-            return replace(stmt, index=index, value=map_index(stmt.value, change))
-        case Tile():
-            operands = tuple((buffer, change(offset)) for buffer, offset in stmt.operands)
-            return replace(stmt, operands=operands, sizes=tuple(map(change, stmt.sizes)))
-    return stmt
-
-
 def _wrapped(text: str) -> bool:
     """Whether one pair of parentheses encloses the whole text."""
     if not text.startswith("("):
@@ -411,15 +392,14 @@ def _wrapped(text: str) -> bool:
     return False
 
 
-def _all(body: tuple[Stmt, ...]) -> list[Stmt]:
-    """Every statement, nested ones included."""
-    found: list[Stmt] = []
-    for stmt in body:
-        found.append(stmt)
-        if isinstance(stmt, For):
-            found += _all(stmt.body)
-        elif isinstance(stmt, If):
-            found += _all(stmt.then) + _all(stmt.otherwise)
+def _bound(body: tuple[Stmt, ...]) -> set[str]:
+    """The names that statements set."""
+    found: set[str] = set()
+    for stmt in statements(body):
+        if isinstance(stmt, Let | Assign | Check):
+            found.add(stmt.name)
+        elif isinstance(stmt, For):
+            found.add(stmt.index)
     return found
 
 
