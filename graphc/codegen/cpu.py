@@ -10,7 +10,7 @@ from functools import cache
 from types import FunctionType
 
 from graphc.codegen.contexts import KernelCompiler, contexts, kernel_target
-from graphc.codegen.intrinsics.memory import KERNEL
+from graphc.codegen.intrinsics.memory import KERNEL, distinct_scopes
 from graphc.codegen.intrinsics.numba_names import compiler, global_compiler_lock
 from graphc.codegen.intrinsics.parts import hinted
 
@@ -42,7 +42,7 @@ def llvm_text(function: FunctionType, symbol: str) -> str:
         library = result.library
         if not library._finalized:
             library.finalize()
-        text = hinted(str(library._final_module))
+        text = distinct_scopes(hinted(str(library._final_module)))
     return text + _adapter(result.fndesc.llvm_func_name, symbol)
 
 

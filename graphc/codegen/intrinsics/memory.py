@@ -6,6 +6,7 @@ Imports Numba, so this module is itself imported on the first compile only.
 from __future__ import annotations
 
 import operator
+import re
 from typing import Any
 
 from llvmlite import ir
@@ -32,6 +33,8 @@ I8PP = I8P.as_pointer()
 POINTERS = types.CPointer(types.voidptr)
 INTEGERS = types.CPointer(types.int64)
 KERNEL = types.int32(POINTERS, INTEGERS, types.int64, types.int64)
+DOMAIN = "graphc kernel"
+_SCOPE = re.compile(rf'^(!\d+) = !\{{(!"{DOMAIN}(?:, slot \d+)?")((?:, !\d+)?)\}}$', re.MULTILINE)
 WIDE_VECTORS = '"prefer-vector-width"="512"'
 
 
@@ -70,14 +73,24 @@ def _mark(builder: Any, buffer: Buffer, instruction: Any) -> None:
     if buffer.count < 2:
         return
     module = builder.module
-    domain = module.add_metadata(["graphc kernel"])
+    domain = module.add_metadata([DOMAIN])
 
     def scope(slot: int) -> Any:
-        return module.add_metadata([f"slot {slot}", domain])
+        return module.add_metadata([f"{DOMAIN}, slot {slot}", domain])
 
     others = [scope(slot) for slot in range(buffer.count) if slot != buffer.slot]
     instruction.set_metadata("alias.scope", module.add_metadata([scope(buffer.slot)]))
     instruction.set_metadata("noalias", module.add_metadata(others))
+
+
+def distinct_scopes(text: str) -> str:
+    """A module of Numba's with scopes that are its own: llvmlite can't write nodes that name
+    themselves, and LLVM takes nodes of equal text for one.
+
+    Where kernels are put in the place of their calls, LLVM copies distinct scopes for each; what a
+    kernel says of its buffers then holds for that call alone.
+    """
+    return _SCOPE.sub(r"\1 = distinct !{\1\3, \2}", text)
 
 
 def _element(context: Any, builder: Any, buffer: Buffer, pointer: Any, index: Any) -> Any:
