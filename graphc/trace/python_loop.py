@@ -31,7 +31,7 @@ from graphc.trace.values import is_traced
 from graphc.types import Size
 
 WORTH = 300
-"""Operations from which on a loop is kept: fewer run fused, and compile soon enough."""
+"""Operations from which on a loop of known length is kept: fewer run fused, and compile soon."""
 
 TEMPLATE = 16
 """What an operation counts that is never fused with another turn's."""
@@ -121,7 +121,7 @@ class PythonLoop:
         assert isinstance(self.position, int)
         if self.plan.unrolled or self.turns - self.position < 3:
             return False
-        if self.position == 0:
+        if self.position == 0 or not isinstance(self.length, int):
             return True
         made = itertools.islice(self.trace.notes, self.operations, None)
         cost = sum(TEMPLATE if isinstance(node.op.lower, Template) else 1 for node in made)

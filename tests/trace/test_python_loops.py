@@ -1,6 +1,5 @@
 """Python loops in compiled functions: kept as loops of the graph, and the same as without."""
 
-import copy
 import time
 
 import numpy as np
@@ -8,38 +7,7 @@ import pytest
 
 import graphc
 from graphc.trace import python_loop
-from graphc.trace.trees import leaves
-
-RNG = np.random.default_rng(7)
-
-
-def kept_loops(function, *args):
-    """How many loops the graph has, those within loops included."""
-
-    def count(graph):
-        return sum(
-            (node.op.name == "scan") + sum(count(region) for region in node.regions)
-            for node in graph.nodes
-        )
-
-    return count(function.lower(*copy.deepcopy(args)).graph)
-
-
-def agrees(function, *args, loops):
-    """Compiled and plain give the same results and writes; `loops` are kept as loops."""
-    compiled = graphc.compile(function)
-    assert kept_loops(compiled, *args) == loops
-    plain_args, args = copy.deepcopy(args), copy.deepcopy(args)
-    expected, actual = function(*plain_args), compiled(*args)
-    for wanted, found in zip(leaves(expected), leaves(actual), strict=True):
-        assert type(found) is type(wanted)
-        np.testing.assert_allclose(found, wanted, rtol=1e-9)
-    for wanted, found in zip(leaves(plain_args), leaves(args), strict=True):
-        np.testing.assert_allclose(found, wanted, rtol=1e-9)
-
-
-def normal(*shape):
-    return RNG.normal(size=shape)
+from tests.trace.loop_checks import agrees, differences, kept_loops, normal
 
 
 def rebound(x):
@@ -419,16 +387,6 @@ def collected(x):
     return (np.stack(found) ** 2).mean()
 
 
-def differences(function, x, step=1e-6):
-    found = np.zeros_like(x)
-    for place in np.ndindex(x.shape):
-        above, below = x.copy(), x.copy()
-        above[place] += step
-        below[place] -= step
-        found[place] = (function(above) - function(below)) / (2 * step)
-    return found
-
-
 @pytest.mark.parametrize(
     ("function", "x"),
     [
@@ -470,121 +428,3 @@ def test_gradients_inside_a_loop():
         plain -= 0.05 * 2 * x.T @ (x @ plain - 1) / 6
     np.testing.assert_allclose(compiled(w, x), losses, rtol=1e-9)
     np.testing.assert_allclose(w, plain, rtol=1e-9)
-
-
-# --- a symbolic number of turns -------------------------------------------------------------------
-
-
-def sequence(xs, h):
-    ys = np.zeros((len(xs), len(h)))
-    for t in range(len(xs)):
-        h = np.tanh(xs[t] @ WEIGHTS[0] + h @ WEIGHTS[1])
-        ys[t] = h * 2
-    return ys, h
-
-
-def scanned_rows(xs, h):
-    for k, row in enumerate(xs):
-        h = np.tanh(row @ WEIGHTS[0] + h @ WEIGHTS[1] / (k + 1))
-    return h, k
-
-
-def counted(xs, n):
-    x = xs[0]
-    for i in range(1, n):
-        x = 0.5 * np.sin(x) + np.cos(0.01 * x) * 0.001 * i
-    return x, i
-
-
-@pytest.mark.parametrize(
-    ("function", "make"),
-    [
-        (sequence, lambda n: (normal(n, 3), np.zeros(4))),
-        (scanned_rows, lambda n: (normal(n, 3), np.zeros(4))),
-        (counted, lambda n: (np.ones((1, 3)), 40 * n)),
-    ],
-)
-def test_later_sizes_compile_nothing(function, make):
-    compiled = graphc.compile(function)
-    counts = []
-    for n in (40, 50, 60, 7, 90):
-        args = make(n)
-        for wanted, found in zip(leaves(function(*args)), leaves(compiled(*args)), strict=True):
-            assert type(found) is type(wanted)
-            np.testing.assert_allclose(found, wanted, rtol=1e-9)
-        counts.append(len(compiled.specializations))
-    assert counts == [1, 2, 2, 2, 2]
-    for n in (3, 1):
-        args = make(n)
-        for wanted, found in zip(leaves(function(*args)), leaves(compiled(*args)), strict=True):
-            np.testing.assert_allclose(found, wanted, rtol=1e-9)
-
-
-def test_gradients_of_a_symbolic_number_of_turns():
-    def loss(xs):
-        return (sequence(xs, np.zeros(4))[0] ** 2).sum()
-
-    gradient = graphc.compile(graphc.grad(loss))
-    for n in (30, 40, 50):
-        xs = normal(n, 3)
-        np.testing.assert_allclose(gradient(xs), differences(loss, xs), rtol=1e-5, atol=1e-6)
-    assert len(gradient.specializations) == 2
-
-
-# --- slices at the position -----------------------------------------------------------------------
-
-
-def mini_batches(xs, ys, w):
-    for _ in range(3):
-        for i in range(20):
-            x, y = xs[i * 4 : (i + 1) * 4], ys[i * 4 : (i + 1) * 4]
-            w = w - 0.05 * x.T @ (x @ w - y)
-    return w
-
-
-def sliding(x):
-    y = np.zeros(100)
-    for t in range(2, 98):
-        y[t] = x[t - 2 : t + 3].mean() + np.sin(x[t : t + 1].sum())
-    return y
-
-
-def blocks(x):
-    y = np.zeros((60, 4))
-    for t in range(20):
-        y[3 * t : 3 * t + 3] = np.tanh(x[3 * t : 3 * t + 3]) + x[2 * t : 2 * t + 3]
-        y[3 * t + 1 : 3 * t + 2, 1:3] *= 2
-    return y
-
-
-def columns(x):
-    y = x * 0
-    for t in range(15):
-        y[:, 4 * t : 4 * t + 4] = np.tanh(x[:, 4 * t : 4 * t + 4]) * t + x[:, 59 - t : 60 - t]
-    return y.T
-
-
-@pytest.mark.parametrize(
-    ("function", "args", "loops"),
-    [
-        (mini_batches, (normal(80, 3), normal(80), np.zeros(3)), 3),
-        (sliding, (normal(100),), 1),
-        (blocks, (normal(60, 4),), 1),
-        (columns, (normal(3, 60),), 1),
-    ],
-)
-def test_slices_at_the_position(function, args, loops):
-    agrees(function, *args, loops=loops)
-    gradient = graphc.grad(lambda x: (function(x, *args[1:]) ** 2).sum())(args[0])
-    expected = differences(lambda x: (function(x, *args[1:]) ** 2).sum(), args[0])
-    np.testing.assert_allclose(gradient, expected, rtol=1e-4, atol=1e-6)
-
-
-def test_slices_that_leave_the_array_are_numpys():
-    def ragged(x):
-        s = 0.0
-        for t in range(20):
-            s = s * 0.5 + np.sin(x[3 * t : 3 * t + 3]).sum() + x[t - 3 : t].sum()
-        return s
-
-    agrees(ragged, normal(58), loops=0)
