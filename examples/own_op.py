@@ -13,8 +13,8 @@ import graphc
 from graphc import ops
 from graphc.ir import Op, make
 from graphc.loops import Element
-from graphc.ops.pointwise import pointwise
-from graphc.ops.scalar import apply, number
+from graphc.ops.elementwise.pointwise import pointwise
+from graphc.ops.elementwise.scalar import apply, number
 
 # --- elementwise: NumPy's meaning, the derivative, the expression of one element ------------------
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from graphc.ir import Node, Note, Value, close, fresh_input, make, topological
 from graphc.ops import checkpoint, concatenate, reshape, scan, slice_
-from graphc.ops.loop_rules import passing_tokens
+from graphc.ops.control.loop_rules import passing_tokens
 
 
 def in_blocks(

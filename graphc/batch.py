@@ -22,7 +22,7 @@ from graphc.ir import (
     make,
     topological,
 )
-from graphc.ops.shape import spread
+from graphc.ops.arrays.shape import spread
 from graphc.tangent import push_forward
 from graphc.types import Size, TensorType
 

@@ -189,7 +189,7 @@ dtype. ``ldexp`` takes (float, signed integer). ``frexp_mantissa`` and ``frexp_e
 are the results of ``frexp``. ``complex(re, im)`` makes a complex, exactly: no arithmetic.
 ``polygamma(order, x)``: order is a `Const` of int64, 1 or more. ``bitwise_count`` gives uint8.
 ``threefry2x32(key_0, key_1, counter_0, counter_1)``, of uint32, gives uint64: see
-`graphc.ops.random`.
+`graphc.ops.elementwise.random_bits`.
 """
 
 
@@ -245,7 +245,7 @@ class Element:
     """Output element `index` is an expression that reads operands at any index.
 
     `cheap`: recompute rather than store (constants, positions). A read out of bounds at run time
-    is guarded with ``Checked`` index atoms: see `graphc.ops.index`.
+    is guarded with ``Checked`` index atoms: see `graphc.ops.arrays.index`.
     """
 
     expression: Callable[[Node, Index, Read], Expr]

@@ -23,7 +23,7 @@ from graphc.indexing import storage
 from graphc.ir import Graph, Node, Value, close, fresh_input
 from graphc.lower import product
 from graphc.objects import environment
-from graphc.ops.linalg import matmul, matrix_transpose
+from graphc.ops.matrices.products import matmul, matrix_transpose
 from graphc.types import TensorType
 
 MARGIN = 0.9

@@ -8,7 +8,7 @@ from graphc import ops
 from graphc.adjoint import differentiate
 from graphc.interp import evaluate
 from graphc.ir import close, fresh_input
-from graphc.ops.residuals import residuals
+from graphc.ops.control.residuals import residuals
 from graphc.simplify.algebra import simplify
 from graphc.types import DTYPES, TensorType
 from graphc.verify import verify

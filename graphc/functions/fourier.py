@@ -15,8 +15,8 @@ from graphc import ops
 from graphc.errors import DTypeError
 from graphc.functions.common import FLOAT64, as_array, deliver, makes_arrays
 from graphc.ir import Value
-from graphc.ops.fourier import fft as transformed
-from graphc.ops.fourier_passes import roots
+from graphc.ops.fourier.passes import roots
+from graphc.ops.fourier.transform import fft as transformed
 from graphc.trace.context import active
 from graphc.trace.convert import (
     as_size_argument,

@@ -13,20 +13,20 @@ from graphc import ops
 from graphc.errors import LinAlgError, ShapeError, UnsupportedError
 from graphc.functions.common import FLOAT64, INT64, array_or_scalar, as_array
 from graphc.ir import Value
-from graphc.ops.factor import cholesky as cholesky_factor
-from graphc.ops.factor import qr as qr_factors
-from graphc.ops.least_squares import lstsq as least_squares
-from graphc.ops.least_squares import pseudo_inverse
-from graphc.ops.solve import inverse_matrix
-from graphc.ops.solve import slogdet as sign_and_logarithm
-from graphc.ops.solve import solve as solved
-from graphc.ops.spectral import eig as eigen
-from graphc.ops.spectral import eigh as hermitian_eigen
-from graphc.ops.spectral import eigvals as eigenvalues
-from graphc.ops.spectral import eigvalsh as hermitian_eigenvalues
-from graphc.ops.spectral import svd as singular
-from graphc.ops.spectral import svdvals as singular_only
-from graphc.ops.triangle import adjoint, diagonal_only, strictly_lower
+from graphc.ops.matrices.factor import cholesky as cholesky_factor
+from graphc.ops.matrices.factor import qr as qr_factors
+from graphc.ops.matrices.least_squares import lstsq as least_squares
+from graphc.ops.matrices.least_squares import pseudo_inverse
+from graphc.ops.matrices.solve import inverse_matrix
+from graphc.ops.matrices.solve import slogdet as sign_and_logarithm
+from graphc.ops.matrices.solve import solve as solved
+from graphc.ops.matrices.spectral import eig as eigen
+from graphc.ops.matrices.spectral import eigh as hermitian_eigen
+from graphc.ops.matrices.spectral import eigvals as eigenvalues
+from graphc.ops.matrices.spectral import eigvalsh as hermitian_eigenvalues
+from graphc.ops.matrices.spectral import svd as singular
+from graphc.ops.matrices.spectral import svdvals as singular_only
+from graphc.ops.matrices.triangle import adjoint, diagonal_only, strictly_lower
 from graphc.trace.context import active
 from graphc.trace.convert import broadcast_shapes, same_size, value_of
 from graphc.trace.dispatch import implements

@@ -13,7 +13,7 @@ from graphc.functions.linear_algebra import inv, need_square, solve
 from graphc.functions.products import product_of
 from graphc.functions.shaping import diagonal as plain_diagonal
 from graphc.ir import Value
-from graphc.ops.triangle import identity
+from graphc.ops.matrices.triangle import identity
 from graphc.trace.context import active
 from graphc.trace.convert import broadcast_shapes, normalized_axis, same_size
 from graphc.trace.dispatch import implements

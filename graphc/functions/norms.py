@@ -16,7 +16,7 @@ from graphc.functions.linear_algebra import (
     need_square,
     singular_values,
 )
-from graphc.ops.solve import inverse_matrix
+from graphc.ops.matrices.solve import inverse_matrix
 from graphc.trace.context import active
 from graphc.trace.convert import normalized_axes, normalized_axis
 from graphc.trace.dispatch import implements

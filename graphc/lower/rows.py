@@ -33,7 +33,7 @@ from graphc.lower.chunk import FIRST_CHUNK, choose_chunks, over_range
 from graphc.lower.collapse import collapse
 from graphc.lower.launch import Launch, Step
 from graphc.lower.operands import Operands, nest
-from graphc.ops.ordering import precedes
+from graphc.ops.reductions.ordering import precedes
 from graphc.types import DTYPES, Dim, Size, floordiv, product
 
 if TYPE_CHECKING:

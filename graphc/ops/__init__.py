@@ -1,9 +1,71 @@
 """The ops of the Graph IR: one record an op, and a builder function beside each."""
 
-from graphc.ops.branching import (
+from graphc.ops.arrays.creation import (
+    constant,
+    constant_array,
+    iota,
+    size_value,
+)
+from graphc.ops.arrays.index import (
+    gather,
+    scatter,
+    scatter_add,
+    update,
+)
+from graphc.ops.arrays.scattering import (
+    scatter_reduce,
+)
+from graphc.ops.arrays.shape import (
+    broadcast_to,
+    full,
+    full_like,
+    keep_axes,
+    reshape,
+    sum_,
+    transpose,
+    zeros,
+)
+from graphc.ops.arrays.slicing import (
+    concatenate,
+    embed,
+    flip,
+    slice_,
+)
+from graphc.ops.arrays.windows import (
+    skew,
+    unskew,
+    windows,
+)
+from graphc.ops.control.branching import (
     cond,
 )
-from graphc.ops.compare import (
+from graphc.ops.control.custom import (
+    closed_over,
+    custom_vjp,
+)
+from graphc.ops.control.looping import (
+    limited,
+    while_loop,
+)
+from graphc.ops.control.marks import (
+    mark,
+    stop_gradient,
+    token,
+)
+from graphc.ops.control.printing import (
+    debug_print,
+)
+from graphc.ops.control.recompute import (
+    barrier,
+    checkpoint,
+)
+from graphc.ops.control.require import (
+    require,
+)
+from graphc.ops.control.scanning import (
+    scan,
+)
+from graphc.ops.elementwise.compare import (
     equal,
     fmax,
     fmin,
@@ -22,7 +84,7 @@ from graphc.ops.compare import (
     minimum,
     not_equal,
 )
-from graphc.ops.complex_ import (
+from graphc.ops.elementwise.complex_ import (
     absolute,
     angle,
     complex_,
@@ -33,28 +95,7 @@ from graphc.ops.complex_ import (
     sign,
     to_complex,
 )
-from graphc.ops.control import (
-    debug_print,
-    mark,
-    scan,
-    stop_gradient,
-    token,
-)
-from graphc.ops.creation import (
-    constant,
-    constant_array,
-    iota,
-    size_value,
-)
-from graphc.ops.cumulative import (
-    cumulate,
-    recurrence,
-)
-from graphc.ops.custom import (
-    closed_over,
-    custom_vjp,
-)
-from graphc.ops.exponential import (
+from graphc.ops.elementwise.exponential import (
     cbrt,
     exp,
     exp2,
@@ -69,20 +110,7 @@ from graphc.ops.exponential import (
     power,
     sqrt,
 )
-from graphc.ops.factor import (
-    cholesky,
-    qr,
-)
-from graphc.ops.fourier import (
-    fft,
-)
-from graphc.ops.index import (
-    gather,
-    scatter,
-    scatter_add,
-    update,
-)
-from graphc.ops.integer import (
+from graphc.ops.elementwise.integer import (
     bitwise_and,
     bitwise_count,
     bitwise_or,
@@ -93,27 +121,10 @@ from graphc.ops.integer import (
     left_shift,
     right_shift,
 )
-from graphc.ops.least_squares import (
-    lstsq,
-    pseudo_inverse,
-)
-from graphc.ops.linalg import (
-    matmul,
-    matrix_transpose,
-)
-from graphc.ops.looping import (
-    limited,
-    while_loop,
-)
-from graphc.ops.ordering import (
-    argsort,
-    search,
-    sort,
-)
-from graphc.ops.pointwise import (
+from graphc.ops.elementwise.pointwise import (
     absorbing_multiply as absorbing_multiply,
 )
-from graphc.ops.pointwise import (
+from graphc.ops.elementwise.pointwise import (
     add,
     cast,
     divide,
@@ -125,34 +136,10 @@ from graphc.ops.pointwise import (
     square,
     subtract,
 )
-from graphc.ops.query import (
-    is_zero,
-    uniform,
-)
-from graphc.ops.random import (
+from graphc.ops.elementwise.random_bits import (
     threefry2x32,
 )
-from graphc.ops.recompute import (
-    barrier,
-    checkpoint,
-)
-from graphc.ops.reduce import (
-    all_,
-    any_,
-    argmax,
-    argmin,
-    max_,
-    min_,
-    prod,
-)
-from graphc.ops.registry import (
-    OPS,
-    register,
-)
-from graphc.ops.require import (
-    require,
-)
-from graphc.ops.rounding import (
+from graphc.ops.elementwise.rounding import (
     ceil,
     copysign,
     divmod_,
@@ -170,32 +157,7 @@ from graphc.ops.rounding import (
     spacing,
     trunc,
 )
-from graphc.ops.scattering import (
-    scatter_reduce,
-)
-from graphc.ops.shape import (
-    broadcast_to,
-    full,
-    full_like,
-    keep_axes,
-    reshape,
-    sum_,
-    transpose,
-    zeros,
-)
-from graphc.ops.slicing import (
-    concatenate,
-    embed,
-    flip,
-    slice_,
-)
-from graphc.ops.solve import (
-    inverse_matrix,
-    slogdet,
-    solve,
-    solve_triangular,
-)
-from graphc.ops.special import (
+from graphc.ops.elementwise.special import (
     digamma,
     entr,
     erf,
@@ -211,25 +173,7 @@ from graphc.ops.special import (
     xlog1py,
     xlogy,
 )
-from graphc.ops.spectral import (
-    eig,
-    eigh,
-    eigvals,
-    eigvalsh,
-    svd,
-    svdvals,
-)
-from graphc.ops.triangle import (
-    adjoint,
-    diagonal_only,
-    hermitian_cotangent,
-    identity,
-    lower,
-    strictly_lower,
-    upper,
-    with_diagonal,
-)
-from graphc.ops.trigonometric import (
+from graphc.ops.elementwise.trigonometric import (
     arccos,
     arccosh,
     arcsin,
@@ -247,10 +191,70 @@ from graphc.ops.trigonometric import (
     tan,
     tanh,
 )
-from graphc.ops.windows import (
-    skew,
-    unskew,
-    windows,
+from graphc.ops.fourier.transform import (
+    fft,
+)
+from graphc.ops.matrices.factor import (
+    cholesky,
+    qr,
+)
+from graphc.ops.matrices.least_squares import (
+    lstsq,
+    pseudo_inverse,
+)
+from graphc.ops.matrices.products import (
+    matmul,
+    matrix_transpose,
+)
+from graphc.ops.matrices.solve import (
+    inverse_matrix,
+    slogdet,
+    solve,
+    solve_triangular,
+)
+from graphc.ops.matrices.spectral import (
+    eig,
+    eigh,
+    eigvals,
+    eigvalsh,
+    svd,
+    svdvals,
+)
+from graphc.ops.matrices.triangle import (
+    adjoint,
+    diagonal_only,
+    hermitian_cotangent,
+    identity,
+    lower,
+    strictly_lower,
+    upper,
+    with_diagonal,
+)
+from graphc.ops.query import (
+    is_zero,
+    uniform,
+)
+from graphc.ops.reductions.cumulative import (
+    cumulate,
+    recurrence,
+)
+from graphc.ops.reductions.ordering import (
+    argsort,
+    search,
+    sort,
+)
+from graphc.ops.reductions.reduce import (
+    all_,
+    any_,
+    argmax,
+    argmin,
+    max_,
+    min_,
+    prod,
+)
+from graphc.ops.registry import (
+    OPS,
+    register,
 )
 
 __all__ = [

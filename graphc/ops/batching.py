@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from graphc.ir import Driver, Mapped, Node, Value, make
-from graphc.ops.shape import spread
+from graphc.ops.arrays.shape import spread
 from graphc.types import Size
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from graphc.ir import Value
-from graphc.ops.creation import CONSTANT, constant_array
-from graphc.ops.shape import BROADCAST, RESHAPE, TRANSPOSE
+from graphc.ops.arrays.creation import CONSTANT, constant_array
+from graphc.ops.arrays.shape import BROADCAST, RESHAPE, TRANSPOSE
 from graphc.types import TensorType, is_inexact
 
 

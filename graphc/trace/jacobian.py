@@ -10,7 +10,7 @@ from graphc.adjoint import gradients
 from graphc.batch import batched
 from graphc.errors import DTypeError, UnsupportedError
 from graphc.ir import Value, fresh_input
-from graphc.ops.shape import spread
+from graphc.ops.arrays.shape import spread
 from graphc.tangent import tangents
 from graphc.trace.context import active
 from graphc.trace.derivative import described, positions_of

@@ -9,7 +9,7 @@ from graphc import ops
 from graphc.batch import batched
 from graphc.errors import ShapeError, TraceError
 from graphc.ir import Value, fresh_input
-from graphc.ops.shape import spread
+from graphc.ops.arrays.shape import spread
 from graphc.trace.context import Trace, active
 from graphc.trace.convert import array_like, is_weak
 from graphc.trace.derivative import described

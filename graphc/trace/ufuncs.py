@@ -14,8 +14,8 @@ from graphc import ops
 from graphc.errors import DomainError, DTypeError, ShapeError, UnsupportedError
 from graphc.ir import Value, make
 from graphc.ops import OPS
-from graphc.ops.exponential import NEGATIVE_POWER
-from graphc.ops.shape import inverse
+from graphc.ops.arrays.shape import inverse
+from graphc.ops.elementwise.exponential import NEGATIVE_POWER
 from graphc.trace.base import unsupported_function
 from graphc.trace.context import user_location
 from graphc.trace.convert import (

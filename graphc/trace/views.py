@@ -17,7 +17,7 @@ import numpy as np
 
 from graphc import ops
 from graphc.ir import Value
-from graphc.ops.shape import inverse
+from graphc.ops.arrays.shape import inverse
 from graphc.trace.context import Respecialize, active
 from graphc.types import Shape, Size, product
 

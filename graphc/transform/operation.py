@@ -46,8 +46,8 @@ def operation(build: Callable[..., Any], elementwise: bool = False) -> Callable[
 
     >>> import numpy as np, graphc
     >>> from graphc import ops
-    >>> from graphc.ops.pointwise import pointwise
-    >>> from graphc.ops.scalar import apply
+    >>> from graphc.ops.elementwise.pointwise import pointwise
+    >>> from graphc.ops.elementwise.scalar import apply
     >>> cube = graphc.operation(
     ...     pointwise(
     ...         "cube_of_doctest",

@@ -6,7 +6,7 @@ import numpy as np
 from sample import Sample
 
 from graphc import ops
-from graphc.ops.spectral import scaled
+from graphc.ops.matrices.spectral import scaled
 
 RNG = np.random.default_rng(41)
 

@@ -5,9 +5,9 @@ import pytest
 
 import graphc
 from graphc import ops
-from graphc.ops.pointwise import pointwise
+from graphc.ops.elementwise.pointwise import pointwise
+from graphc.ops.elementwise.scalar import apply
 from graphc.ops.registry import OPS
-from graphc.ops.scalar import apply
 from graphc.testing import check_grads
 
 X = np.array([0.5, -1.0, 2.0])

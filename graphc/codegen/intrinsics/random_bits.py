@@ -1,6 +1,7 @@
 """Threefry-2x32 as instructions on words of 32 bits, so that loops over it vectorise.
 
-The constants and rounds are those of Salmon et al. (SC 2011), as in `graphc.ops.random`.
+The constants and rounds are those of Salmon et al. (SC 2011), as in
+`graphc.ops.elementwise.random_bits`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import Any
 from llvmlite import ir
 
 from graphc.codegen.intrinsics.numba_names import intrinsic, types
-from graphc.ops.random import PARITY, ROTATIONS
+from graphc.ops.elementwise.random_bits import PARITY, ROTATIONS
 
 _I32, _I64 = ir.IntType(32), ir.IntType(64)
 

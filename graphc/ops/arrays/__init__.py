@@ -1,0 +1,1 @@
+"""Where elements are: shapes, views, indexing and writes, arrays made from nothing."""

@@ -1,0 +1,1 @@
+"""Loops, branches, regions that are computed again, effects, checks."""

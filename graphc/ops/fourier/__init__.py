@@ -1,0 +1,1 @@
+"""The discrete Fourier transform, and the program that computes it."""

@@ -1,0 +1,1 @@
+"""Products, and what LAPACK computes of matrices."""

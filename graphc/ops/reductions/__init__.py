@@ -1,0 +1,1 @@
+"""Along axes: sums and extremes, running results, orders."""
