@@ -14,6 +14,7 @@ from typing import Any
 import llvmlite.binding
 
 from graphc.codegen.cpu import llvm_text as kernel_text
+from graphc.codegen.source.turns import SEVERAL
 from graphc.codegen.words.compiler import linked_text
 
 binding: Any = llvmlite.binding
@@ -29,4 +30,8 @@ def llvm_text(function: FunctionType, symbol: str) -> str:
             if not inner.is_declaration and inner.name != name:
                 inner.linkage = "internal"
         module.link_in(part)
+    if function.__name__.endswith(SEVERAL):
+        for inner in module.functions:
+            if not inner.is_declaration and inner.name != symbol:
+                inner.add_function_attribute("alwaysinline")
     return str(module)

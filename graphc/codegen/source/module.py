@@ -14,6 +14,7 @@ from typing import Any
 
 from graphc.codegen.source.regions import region_lines
 from graphc.codegen.source.scalar import HELPERS
+from graphc.codegen.source.turns import is_small
 from graphc.codegen.source.writer import NATIVE, TYPES, Function, KernelWriter, describe
 from graphc.codegen.words.step_layout import LAUNCH, OVERLAP, TABLE_ARENA, TABLE_FIRST, TABLE_RECORD
 from graphc.ir import Graph, Node, Value
@@ -21,9 +22,6 @@ from graphc.loops import Kernel, Site
 from graphc.lower import Branch, Launch, Loop
 from graphc.memory import MemoryPlan, Place
 from graphc.types import Size, TensorType
-
-MOST_LINKED = 16
-"""A body of more kernels calls them."""
 
 _MODULES = frozenset(["math", "cmath"])
 
@@ -182,7 +180,7 @@ class _ModuleWriter:
         graph = plan.lowered.fused.graph
         lines: list[str] = []
         body: list[str] = []
-        linked: list[Function] | None = None if entry or not _is_small(plan) else []
+        linked: list[Function] | None = None if entry or not is_small(plan) else []
         regions = 0
         for step in plan.steps:
             body.append("")
@@ -288,18 +286,6 @@ class _ModuleWriter:
             f"    status = launch_chunks({pool}, {function},",
             f"                           buffers, {sizes}, {chunks}, {finish})",
         ]
-
-
-def _is_small(plan: MemoryPlan) -> bool:
-    """Whether a body is a few kernels of one chunk, which are linked to it."""
-    steps = plan.steps
-    return 0 < len(steps) <= MOST_LINKED and all(
-        isinstance(step, Launch)
-        and step.kernel.chunks == 1
-        and not step.kernel.finish
-        and step.kernel.name != "print"
-        for step in steps
-    )
 
 
 def _tuple(items: list[str]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from graphc.codegen.source.scalar import size_text
+from graphc.codegen.source.turns import SEVERAL, TURNS, is_tiny, several_turns
 from graphc.codegen.words.step_layout import TABLE_ARENA, TABLE_FIRST, TABLE_RECORD
 from graphc.lower import Branch, Loop
 from graphc.lower.launch import Body
@@ -67,9 +68,12 @@ class _Region:
         self.uses("copy_memory")
         return [f"copy_memory({target}, {source}, {self.writer.number(self.bytes(k))})"]
 
-    def call(self, body: Body) -> str:
-        """The call of a body's step."""
-        name = self.writer.step(body.plan, entry=False)
+    def body(self, body: Body) -> str:
+        """Write a body's step; its name."""
+        return self.writer.step(body.plan, entry=False)
+
+    def call(self, name: str) -> str:
+        """The call of a step."""
         number = list(self.writer.module.steps).index(name)
         return f"status = call_step(constants[STEP_{number}], {self.table}, constants, sizes)"
 
@@ -84,7 +88,7 @@ class _Region:
     def loop(self, step: Loop) -> list[str]:
         region = step.node.regions[0]
         inputs, turn = len(region.inputs), f"turn_{self.which}"
-        call = self.call(step.body)
+        name = self.body(step.body)
         self.uses("cycles", "interrupted")
         lines = self.prepare(inputs + len(step.body.made))
         lines.append(f"{self.table}[{TABLE_ARENA}] = {self.address(step.body.arena)}")
@@ -99,8 +103,13 @@ class _Region:
         for k in range(step.n_carry + step.n_xs, inputs):
             if step.operands[k] is not None:
                 lines.append(f"{self.word(k)} = {self.operand(k)}")
-        turns = [*self.rows(step), call, *self.moves(step), *self.poll(turn)]
-        if step.length is not None:
+        turns = [*self.rows(step), self.call(name), *self.moves(step), *self.poll(turn)]
+        if step.length is not None and is_tiny(step.body.plan):
+            lines += [f"{turn} = 0", *self.many_turns(step, name, turn)]
+            head = f"while {turn} < {self.writer.number(step.length)}:"
+            note = f"# {size_text(step.length)} times the body, {TURNS} in a call"
+            turns.append(f"{turn} += 1")
+        elif step.length is not None:
             head = f"for {turn} in range({self.writer.number(step.length)}):"
             note = f"# {size_text(step.length)} times the body"
         else:
@@ -112,6 +121,21 @@ class _Region:
             turns.append(f"{turn} += 1")
         lines += [head, *(f"    {line}" for line in turns), *self.ends(step)]
         return [f"    {note}", *(f"    {line}" for line in lines)]
+
+    def many_turns(self, step: Loop, name: str, turn: str) -> list[str]:
+        """The turns of a loop that are run several in a call: all but some of the last."""
+        assert step.length is not None
+        several, module = f"{name}{SEVERAL}", self.writer.module
+        text = several_turns(step, name, module.steps[name])
+        module.steps[several] = f"{text}\n{module.steps[name]}"
+        module.linked[several] = module.linked[name]
+        self.writer.parts.append(text.rstrip())
+        turns = [*self.rows(step), self.call(several), *self.poll(f"({turn} + {TURNS - 1})")]
+        return [
+            f"while {turn} + {TURNS} < {self.writer.number(step.length)}:",
+            *(f"    {line}" for line in turns),
+            f"    {turn} += {TURNS}",
+        ]
 
     def rows(self, step: Loop) -> list[str]:
         """Let the table point to this turn's rows of the xs and ys."""
@@ -197,7 +221,7 @@ class _Region:
 
     def branch(self, step: Branch) -> list[str]:
         inputs = len(step.values)
-        calls = [self.call(body) for body in step.bodies]
+        calls = [self.call(self.body(body)) for body in step.bodies]
         self.uses("byte")
         lines = self.prepare(inputs + max(len(body.made) for body in step.bodies))
         for k in range(step.n_states, inputs):
