@@ -35,6 +35,7 @@ from graphc.loops import (
     Select,
     Site,
     Stmt,
+    known,
 )
 from graphc.lower.chunk import FIRST_CHUNK, Chunks
 from graphc.lower.reduction import Accumulator
@@ -214,6 +215,14 @@ class ValueLowering:
             names |= atoms(position)
         return self.block_at(names)
 
+    def outside(self, value: Value, index: Index) -> int | None:
+        """Which blocks lie inside the loops of a member: what their branches read, once for all."""
+        member = self.member(value)
+        if member is None or member.kind != "point" or member.index != index:
+            return None
+        inner = [n for n, block in enumerate(self.blocks) if block.depth > member.level]
+        return inner[0] if inner else None
+
     def block_at(self, names: set[Hashable]) -> Block:
         depth = max((self.depth_of(name) for name in names), default=0)
         for block in reversed(self.blocks):
@@ -234,6 +243,13 @@ class ValueLowering:
         key = (value, index)
         found = self.lookup(key)
         if found is not None:
+            return found
+        outer = self.outside(value, index)
+        if outer is not None:
+            inside = self.blocks[outer:]
+            del self.blocks[outer:]
+            found = self.compute(value, index)
+            self.blocks.extend(inside)
             return found
         node, lowering = value.node, value.node.op.lower
         self.computing.append(node)
@@ -300,6 +316,9 @@ class ValueLowering:
                 return Cast(self.lower_expr(expr.operand), expr.dtype)
             case Select():
                 condition = self.lower_expr(expr.condition)
+                taken = known(condition)
+                if taken is not None:
+                    return self.lower_expr(expr.then if taken else expr.otherwise)
                 if not (_guarded(expr.then) or _guarded(expr.otherwise)):
                     parts = (self.lower_expr(expr.then), self.lower_expr(expr.otherwise))
                     return Select(condition, *parts, expr.dtype)

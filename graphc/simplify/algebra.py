@@ -24,6 +24,7 @@ from graphc.rewrite import Rules, rewrite, transform
 from graphc.simplify.cover import cover_scans
 from graphc.simplify.hoist import hoisted
 from graphc.simplify.index import INDEX_RULES
+from graphc.simplify.parts import take_apart
 from graphc.simplify.position import POSITION_RULES
 from graphc.simplify.product import PRODUCT_RULES
 from graphc.simplify.scan import merge_scans, trim_scans
@@ -33,6 +34,9 @@ from graphc.types import TensorType
 
 FOLDED_ELEMENTS = 256
 """Constants of up to so many elements are computed at compile time."""
+
+MOST_CUTS = 8
+"""How deep small arrays are taken apart: axes, and arrays of arrays."""
 
 
 def simplify(graph: Graph, *, differentiable: bool = False) -> Graph:
@@ -51,10 +55,21 @@ def simplify(graph: Graph, *, differentiable: bool = False) -> Graph:
         return make(new.op, new.inputs, dict(new.attrs), regions).outputs
 
     graph = rewrite(graph, rules)
+    if not differentiable:
+        graph = _apart(graph, rules)
     while any(node.regions for node in graph.nodes):
         before = graph.outputs
         graph = trim_scans(hoisted(merge_scans(cover_scans(graph))))
         graph = rewrite(transform(graph, simplify_bodies), rules)
+        if graph.outputs == before:
+            break
+    return graph
+
+
+def _apart(graph: Graph, rules: Rules) -> Graph:
+    """`graph` with small arrays taken apart, axis by axis and part by part."""
+    for _ in range(MOST_CUTS):
+        before, graph = graph.outputs, rewrite(take_apart(graph), rules)
         if graph.outputs == before:
             break
     return graph
