@@ -1,4 +1,4 @@
-"""Small arrays that are put together and read apart: scalar code written with arrays is scalar code.
+"""Small arrays that are put together and read apart: scalar code written with arrays is scalar.
 
 ``y = np.array([a, b, c])``, ``y * h`` and ``y[0]``: the product is taken of each part, so that what
 reads one element reads a scalar. Only what is read in parts somewhere is taken apart, along axes of
@@ -8,22 +8,26 @@ computed once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
+from typing import Any
 
 from graphc import ops
 from graphc.ir import Graph, Node, Value, make
 from graphc.loops import Elementwise
 from graphc.ops import uniform
 from graphc.rewrite import transform
-from graphc.types import Shape, Size, TensorType
+from graphc.types import Shape, TensorType
 
 MOST = 16
 """Elements of an axis along which arrays are taken apart."""
 
 Place = tuple[Value, int]
 """A value and one of its axes."""
+
+Wanted = dict[Value, dict[int, set[tuple[int, int]]]]
+"""For values and axes the ranges of positions that are read of them."""
 
 Cuts = dict[Value, dict[int, frozenset[int]]]
 """For values and axes the positions at which they are cut."""
@@ -38,7 +42,7 @@ def take_apart(graph: Graph) -> Graph:
     parts = _Parts()
 
     def replace(old: Node, new: Node) -> tuple[Value, ...]:
-        for axis, found in cuts.get(old.outputs[0], {}).items() if len(old.outputs) == 1 else ():
+        for axis, found in _at(cuts, old).items():
             return (parts.joined(new, axis, found),)
         return new.outputs
 
@@ -48,19 +52,32 @@ def take_apart(graph: Graph) -> Graph:
 # --- what is read in parts ------------------------------------------------------------------------
 
 
-def _wanted(graph: Graph) -> dict[Value, dict[int, None]]:
-    """The axes along which values are read in parts, by a slice or by what is read so itself."""
-    wanted: dict[Value, dict[int, None]] = {}
+def _wanted(graph: Graph) -> Wanted:
+    """The parts that are read of values, by a slice or by what is read in parts itself."""
+    wanted: Wanted = {}
     for node in reversed(graph.nodes):
         if node.op.name == "slice":
             (x,) = node.inputs
             for axis, size in enumerate(node["size"]):
                 if size != x.shape[axis] and _is_small(x, axis):
-                    wanted.setdefault(x, {})[axis] = None
-        for axis in wanted.get(node.outputs[0], ()) if len(node.outputs) == 1 else ():
+                    wanted.setdefault(x, {}).setdefault(axis, set()).add(_range(node, axis))
+        for axis, ranges in _at(wanted, node).items():
             for operand, below in _below(node, axis):
-                wanted.setdefault(operand, {})[below] = None
+                wanted.setdefault(operand, {}).setdefault(below, set()).update(ranges)
     return wanted
+
+
+def _at(found: dict[Value, dict[int, Any]], node: Node) -> dict[int, Any]:
+    return found.get(node.outputs[0], {}) if len(node.outputs) == 1 else {}
+
+
+def _range(node: Node, axis: int) -> tuple[int, int]:
+    """From where to where a slice reads along `axis`."""
+    start, size, step = (node[name][axis] for name in ("start", "size", "step"))
+    if not isinstance(start, int) or not isinstance(size, int):
+        return 0, node.inputs[0].shape[axis]
+    last = start + (size - 1) * step
+    return min(start, last), max(start, last) + 1
 
 
 def _is_small(value: Value, axis: int) -> bool:
@@ -110,7 +127,7 @@ def _is_pointwise(node: Node) -> bool:
 
 def _is_across(node: Node, axis: int) -> bool:
     """Whether what `node` puts in its place takes all of `axis`."""
-    return node["size"][axis] == node.out().shape[axis] and node["step"][axis] == 1
+    return bool(node["size"][axis] == node.out().shape[axis] and node["step"][axis] == 1)
 
 
 def _unit_axes_apart(x: Value, result: Value, axis: int) -> int | None:
@@ -125,30 +142,45 @@ def _unit_axes_apart(x: Value, result: Value, axis: int) -> int | None:
 # --- where it is cut ------------------------------------------------------------------------------
 
 
-def _cuts(graph: Graph, wanted: dict[Value, dict[int, None]]) -> Cuts:
+def _cuts(graph: Graph, wanted: Wanted) -> Cuts:
     """Where what is taken apart is cut: where arrays below it are joined, or above it cut.
 
     What is computed of an array in parts is computed in parts too, so that it is put together last.
     """
     cuts: Cuts = {}
     places: list[tuple[Node, int]] = []
+
+    def cut(value: Value, axis: int, found: frozenset[int]) -> None:
+        ranges = wanted.get(value, {}).get(axis, ())
+        if found and _can_be_cut(value.node, axis) and _reads_parts(ranges, found, value, axis):
+            cuts.setdefault(value, {})[axis] = found
+
     for node in graph.nodes:
-        axes = dict(wanted.get(node.outputs[0], {})) if len(node.outputs) == 1 else {}
+        axes = dict.fromkeys(_at(wanted, node))
         if _is_pointwise(node):
             axes |= {axis: None for x in node.inputs for axis in cuts.get(x, ())}
         for axis in axes:
             places.append((node, axis))
-            found = _own_cuts(node, axis).union(*(_cuts_at(cuts, p) for p in _below(node, axis)))
-            if found:
-                cuts.setdefault(node.out(), {})[axis] = found
+            below = (_cuts_at(cuts, place) for place in _below(node, axis))
+            cut(node.out(), axis, _own_cuts(node, axis).union(*below))
     for node, axis in reversed(places):
         found = _cuts_at(cuts, (node.out(), axis))
-        for x, below in _below(node, axis) if found else ():
-            cuts.setdefault(x, {})[below] = found | _cuts_at(cuts, (x, below))
-    return {
-        value: {axis: found for axis, found in axes.items() if _can_be_cut(value.node, axis)}
-        for value, axes in cuts.items()
-    }
+        for x, below_axis in _below(node, axis) if found else ():
+            cut(x, below_axis, found | _cuts_at(cuts, (x, below_axis)))
+    return cuts
+
+
+def _reads_parts(
+    ranges: Collection[tuple[int, int]], cuts: frozenset[int], value: Value, axis: int
+) -> bool:
+    """Whether each of `ranges` lies in one part, or is made of single elements."""
+    ends = [0, *sorted(cuts), value.shape[axis]]
+    parts = list(pairwise(ends))
+    for start, stop in ranges:
+        read = [part for part in parts if part[0] < stop and start < part[1]]
+        if len(read) > 1 and any(end - begin > 1 for begin, end in read):
+            return False
+    return True
 
 
 def _cuts_at(cuts: Cuts, place: Place) -> frozenset[int]:
@@ -223,9 +255,9 @@ class _Parts:
             case "transpose":
                 return ops.transpose(_part(x, stretch.along(node["axes"][axis])), node["axes"])
             case "reshape":
-                below = _unit_axes_apart(x, node.out(), axis)
-                assert below is not None
-                return ops.reshape(_part(x, stretch.along(below)), stretch.of_shape(node["shape"]))
+                found = _unit_axes_apart(x, node.out(), axis)
+                assert found is not None
+                return ops.reshape(_part(x, stretch.along(found)), stretch.of_shape(node["shape"]))
             case "concatenate":
                 return ops.concatenate([_part(v, stretch) for v in node.inputs], node["axis"])
             case "embed":
@@ -300,10 +332,12 @@ def _part(value: Value, stretch: _Stretch) -> Value:
     axis, start = stretch.axis, stretch.start
     node = value.node
     if node.op.name == "concatenate" and node["axis"] == axis:
-        offset: Size = 0
+        offset = 0
         for operand in node.inputs:
-            end = offset + operand.shape[axis]
-            if isinstance(end, int) and start < end:
+            size = operand.shape[axis]
+            assert isinstance(size, int)
+            end = offset + size
+            if start < end:
                 return _part(operand, _Stretch(axis, start - offset, stretch.size))
             offset = end
     if node.op.name == "broadcast_to" and not any(_below(node, axis)):
