@@ -152,6 +152,7 @@ def _cuts(graph: Graph, wanted: Wanted) -> Cuts:
 
     def cut(value: Value, axis: int, found: frozenset[int]) -> None:
         ranges = wanted.get(value, {}).get(axis, ())
+        found |= _own_cuts(value.node, axis)
         if found and _can_be_cut(value.node, axis) and _reads_parts(ranges, found, value, axis):
             cuts.setdefault(value, {})[axis] = found
 
@@ -161,8 +162,8 @@ def _cuts(graph: Graph, wanted: Wanted) -> Cuts:
             axes |= {axis: None for x in node.inputs for axis in cuts.get(x, ())}
         for axis in axes:
             places.append((node, axis))
-            below = (_cuts_at(cuts, place) for place in _below(node, axis))
-            cut(node.out(), axis, _own_cuts(node, axis).union(*below))
+            below = [_cuts_at(cuts, place) for place in _below(node, axis)]
+            cut(node.out(), axis, frozenset().union(*below))
     for node, axis in reversed(places):
         found = _cuts_at(cuts, (node.out(), axis))
         for x, below_axis in _below(node, axis) if found else ():
@@ -208,12 +209,13 @@ def _is_stretch(node: Node, axis: int) -> bool:
 
 def _own_cuts(node: Node, axis: int) -> frozenset[int]:
     """Where the parts that `node` joins along `axis` meet."""
-    name, extent = node.op.name, node.out().shape[axis]
+    name = node.op.name
     if name == "concatenate" and node["axis"] == axis:
+        extent = node.out().shape[axis]
         ends = accumulate(operand.shape[axis] for operand in node.inputs)
         return frozenset(end for end in ends if isinstance(end, int)) - {0, extent}
     if name in ("embed", "update") and not _is_across(node, axis) and _is_stretch(node, axis):
-        start = node["start"][axis]
+        start, extent = node["start"][axis], node.out().shape[axis]
         return frozenset({start, start + node["size"][axis]}) - {0, extent}
     return frozenset()
 
@@ -328,7 +330,7 @@ def _placed(node: Node, stretch: _Stretch) -> tuple[_Stretch, Shape, tuple[int, 
 
 
 def _part(value: Value, stretch: _Stretch) -> Value:
-    """The elements of `value` in a stretch, which lies within one part where it is joined there."""
+    """The elements of `value` in a stretch: of the one part that holds them, where it is joined."""
     axis, start = stretch.axis, stretch.start
     node = value.node
     if node.op.name == "concatenate" and node["axis"] == axis:
@@ -337,7 +339,7 @@ def _part(value: Value, stretch: _Stretch) -> Value:
             size = operand.shape[axis]
             assert isinstance(size, int)
             end = offset + size
-            if start < end:
+            if offset <= start and start + stretch.size <= end:
                 return _part(operand, _Stretch(axis, start - offset, stretch.size))
             offset = end
     if node.op.name == "broadcast_to" and not any(_below(node, axis)):
