@@ -214,32 +214,21 @@ class Deferred:
 Expr: TypeAlias = Const | Load | Position | Apply | Select | Cast | Guarded | Local | Deferred
 
 
-def compare(relation: str, left: Size, right: Size) -> Expr:
-    """The bool expression that compares two index expressions: less, greater_equal, equal."""
-    int64 = DTYPES["int64"]
-    return Apply(relation, (Position(left, int64), Position(right, int64)), DTYPES["bool"])
-
-
-def known(condition: Expr) -> bool | None:
-    """What a comparison of two index expressions comes to, where both are numbers; else None."""
-    if not isinstance(condition, Apply) or condition.function not in _RELATIONS:
-        return None
-    numbers = [p.index for p in condition.arguments if isinstance(p, Position)]
-    if len(numbers) != 2:
-        return None
-    left, right = numbers
-    difference = left - right
-    return _RELATIONS[condition.function](difference, 0) if isinstance(difference, int) else None
-
-
 _RELATIONS = {
     "less": operator.lt,
-    "less_equal": operator.le,
     "greater": operator.gt,
     "greater_equal": operator.ge,
     "equal": operator.eq,
-    "not_equal": operator.ne,
 }
+
+
+def compare(relation: str, left: Size, right: Size) -> Expr:
+    """The bool expression that compares two index expressions: less, greater_equal, equal."""
+    int64, difference = DTYPES["int64"], left - right
+    if isinstance(difference, int):
+        return Const(_RELATIONS[relation](difference, 0), DTYPES["bool"])
+    return Apply(relation, (Position(left, int64), Position(right, int64)), DTYPES["bool"])
+
 
 Read: TypeAlias = Callable[[int, Index], Expr]
 """``read(k, index)``: the element of the k-th operand at `index`."""

@@ -35,7 +35,6 @@ from graphc.loops import (
     Select,
     Site,
     Stmt,
-    known,
 )
 from graphc.lower.chunk import FIRST_CHUNK, Chunks
 from graphc.lower.reduction import Accumulator
@@ -316,9 +315,8 @@ class ValueLowering:
                 return Cast(self.lower_expr(expr.operand), expr.dtype)
             case Select():
                 condition = self.lower_expr(expr.condition)
-                taken = known(condition)
-                if taken is not None:
-                    return self.lower_expr(expr.then if taken else expr.otherwise)
+                if isinstance(condition, Const):
+                    return self.lower_expr(expr.then if condition.value else expr.otherwise)
                 if not (_guarded(expr.then) or _guarded(expr.otherwise)):
                     parts = (self.lower_expr(expr.then), self.lower_expr(expr.otherwise))
                     return Select(condition, *parts, expr.dtype)

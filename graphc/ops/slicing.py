@@ -12,7 +12,7 @@ import numpy as np
 
 from graphc.errors import DTypeError, ShapeError
 from graphc.ir import Cotangents, Driver, Graph, Mapped, Node, Op, Tangents, Value, make
-from graphc.loops import Const, Element, Expr, Index, IndexMap, Read, Select, compare, known
+from graphc.loops import Const, Element, Expr, Index, IndexMap, Read, Select, compare
 from graphc.ops.batching import spread_all
 from graphc.ops.registry import register
 from graphc.ops.shape import Attributes, Types, only, zeros
@@ -138,11 +138,10 @@ def _embed_element(node: Node, index: Index, read: Read) -> Expr:
         inside.append(compare("less", offset, (size - 1) * stride + 1))
         if stride != 1:
             inside.append(compare("equal", offset % stride, 0))
-    inside = [condition for condition in inside if known(condition) is not True]
-    if any(known(condition) is False for condition in inside):
-        return Const(0, tensor.dtype)
-    value = read(0, tuple(source))
     zero = Const(0, tensor.dtype)
+    if any(isinstance(condition, Const) and not condition.value for condition in inside):
+        return zero
+    value = read(0, tuple(source))
     for condition in reversed(inside):
         value = Select(condition, value, zero, tensor.dtype)
     return value
