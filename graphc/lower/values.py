@@ -215,12 +215,12 @@ class ValueLowering:
         return self.block_at(names)
 
     def outside(self, value: Value, index: Index) -> int | None:
-        """Which blocks lie inside the loops of a member: what their branches read, once for all."""
+        """From which on blocks lie inside a member's own: what branches read is computed once."""
         member = self.member(value)
         if member is None or member.kind != "point" or member.index != index:
             return None
-        inner = [n for n, block in enumerate(self.blocks) if block.depth > member.level]
-        return inner[0] if inner else None
+        inside = (n for n, b in enumerate(self.blocks) if b.depth < 0 or b.depth > member.level)
+        return next(inside, None)
 
     def block_at(self, names: set[Hashable]) -> Block:
         depth = max((self.depth_of(name) for name in names), default=0)
