@@ -1,10 +1,11 @@
 """The algebra: rules that make a graph smaller and keep its results, but for the order of sums.
 
-Exactness means that of IEEE 754: ``x + 0.0`` is not x (for -0.0), ``x + -0.0`` is. Three things are
-looser, where nothing is promised: the sign of a zero that `masked_multiply` makes; powers, for
-``x**2`` becomes the correctly rounded ``x * x``, ``x**3`` two products, within 2 ulp; and the order
-of the sum that a product with one row or column is. Common subexpressions and dead nodes need no
-rule: equal nodes are identical, and a graph is what its outputs need.
+Exactness means that of IEEE 754: ``x + 0.0`` is not x (for -0.0), ``x + -0.0`` is. Four things are
+looser, where nothing is promised: the sign of a zero that `masked_multiply` makes, or to which the
+zeros of an `embed` are added; powers, for ``x**2`` becomes the correctly rounded ``x * x``,
+``x**3`` two products, within 2 ulp; and the order of the sum that a product with one row or column
+is. Common subexpressions and dead nodes need no rule: equal nodes are identical, and a graph is
+what its outputs need.
 """
 
 from __future__ import annotations
