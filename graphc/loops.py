@@ -18,6 +18,7 @@ arithmetic is in normal form before it is printed.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -213,9 +214,19 @@ class Deferred:
 Expr: TypeAlias = Const | Load | Position | Apply | Select | Cast | Guarded | Local | Deferred
 
 
+_RELATIONS = {
+    "less": operator.lt,
+    "greater": operator.gt,
+    "greater_equal": operator.ge,
+    "equal": operator.eq,
+}
+
+
 def compare(relation: str, left: Size, right: Size) -> Expr:
     """The bool expression that compares two index expressions: less, greater_equal, equal."""
-    int64 = DTYPES["int64"]
+    int64, difference = DTYPES["int64"], left - right
+    if isinstance(difference, int):
+        return Const(_RELATIONS[relation](difference, 0), DTYPES["bool"])
     return Apply(relation, (Position(left, int64), Position(right, int64)), DTYPES["bool"])
 
 

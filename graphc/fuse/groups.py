@@ -17,8 +17,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from graphc.errors import UnsupportedError
 from graphc.fuse.values import (
+    AGAIN,
     BETWEEN,
     CHEAP,
     FULL,
@@ -28,6 +28,7 @@ from graphc.fuse.values import (
     Group,
     Member,
     check_size_names,
+    checked_kind,
     contiguous,
     cost,
     expand,
@@ -40,6 +41,8 @@ from graphc.indexing import Bounds, loop, simplify, trace, whole
 from graphc.ir import Graph, Node, Value
 from graphc.loops import Index, Reduction
 from graphc.types import Dim, Size, TensorType, product
+
+Read = tuple[Value, Index]
 
 
 class _Fuser:
@@ -115,10 +118,14 @@ class _Fuser:
         return list(self.bases(value, index, bounds))
 
     def readable(
-        self, group: Group, number: int, value: Value, index: Index, level: int, depth: int = 0
+        self, group: Group, number: int, read: Read, level: int, again: set[Read], depth: int = 0
     ) -> str:
-        """ "" if `value` at `index` can be had inside the group, else why not."""
-        if self.unit(value) != number or value not in group.members:
+        """ "" if what is read can be had inside the group, else why not.
+
+        `again`: elements that are computed again; it gains those that this one needs.
+        """
+        value, index = read
+        if self.unit(value) != number or value not in group.members or read in again:
             return ""
         member = group.members[value]
         total = member.kind == "after" or (member.kind == "accumulate" and not member.index)
@@ -134,12 +141,13 @@ class _Fuser:
                     "{consumer} needs the whole reduction, and threads share each of the two loops"
                 )
             return ""
-        if kind_of(value) != "point" or depth > 6:
+        if kind_of(value) != "point" or depth > 6 or len(again) >= AGAIN:
             return OTHER_POSITIONS
         if self.cost(value.node) > CHEAP and level > group.rows:
             return f"{OTHER_POSITIONS}, and it is dear to recompute"
-        for base, place in self.bases(value, index, group.bounds):
-            problem = self.readable(group, number, base, place, level, depth + 1)
+        again.add(read)
+        for below in self.bases(value, index, group.bounds):
+            problem = self.readable(group, number, below, level, again, depth + 1)
             if problem:
                 return problem
         return ""
@@ -252,8 +260,9 @@ class _Fuser:
             else group.level_of(value.node.inputs[0].shape)
         )
         assert at is not None
+        again: set[Read] = set()
         for base, place in self.operands_of(members[0], group.bounds):
-            problem = self.readable(group, number, base, place, at)
+            problem = self.readable(group, number, (base, place), at, again)
             if problem:
                 return problem.format(producer=base.node.op.name, consumer=value.node.op.name)
             unit = self.unit(base)
@@ -304,8 +313,9 @@ class _Fuser:
             if early_scalar and self.kind_at(first_group, member.value, 0) == "after":
                 return f"{member.value.node.op.name} needs what is complete only after the loop"
             level = len(a.dims) if member.kind in ("row", "accumulate") else member.level
+            again: set[Read] = set()
             for base, place in self.operands_of(member, a.bounds):
-                problem = self.readable(first_group, early, base, place, level)
+                problem = self.readable(first_group, early, (base, place), level, again)
                 if problem:
                     consumer = member.value.node.op.name
                     return problem.format(producer=base.node.op.name, consumer=consumer)
@@ -436,7 +446,7 @@ class _Fuser:
     def run(self, materialised: Callable[[Node], list[Value]]) -> Fused:
         graph = self.graph
         for node in graph.nodes:
-            kind = _checked_kind(graph, node)
+            kind = checked_kind(graph, node)
             if kind == "template":
                 for value in materialised(node):
                     self.materialise(value)
@@ -472,15 +482,6 @@ class _Fuser:
         alive = [k for k in range(len(self.units)) if k not in self.alias]
         count = {k: (self.above[k]).bit_count() for k in alive}
         return [self.units[k] for k in sorted(alive, key=lambda k: (count[k], k))]
-
-
-def _checked_kind(graph: Graph, node: Node) -> str:
-    if not node.inputs and not any(isinstance(type_, TensorType) for type_ in node.types):
-        return "token"
-    try:
-        return kind_of(node.out())
-    except UnsupportedError as error:
-        raise UnsupportedError(error.message, location=graph.location(node)) from None
 
 
 def fuse(graph: Graph, strided: frozenset[int] = frozenset()) -> Fused:

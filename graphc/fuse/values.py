@@ -34,6 +34,9 @@ MEMBER_LIMIT = 100
 CHEAP = 4
 """Scalar operations up to which a value is recomputed at another index instead of stored."""
 
+AGAIN = 32
+"""Elements at other positions that are computed again for one value: bounds the code's length."""
+
 CHAIN = 16
 """Scalar operations of a chain of such values up to which the phases of a row recompute it."""
 
@@ -139,6 +142,16 @@ def kind_of(value: Value) -> str:
         case Template():
             return "template"
     raise UnsupportedError(f"{node.op.name} can't be compiled yet")
+
+
+def checked_kind(graph: Graph, node: Node) -> str:
+    """The kind of what a node of `graph` gives, or ``token``; raises with its line."""
+    if not node.inputs and not any(isinstance(type_, TensorType) for type_ in node.types):
+        return "token"
+    try:
+        return kind_of(node.out())
+    except UnsupportedError as error:
+        raise UnsupportedError(error.message, location=graph.location(node)) from None
 
 
 def expand(value: Value, index: Index) -> tuple[Expr | None, list[Deferred]]:

@@ -214,6 +214,14 @@ class ValueLowering:
             names |= atoms(position)
         return self.block_at(names)
 
+    def outside(self, value: Value, index: Index) -> int | None:
+        """From which on blocks lie inside a member's own: what branches read is computed once."""
+        member = self.member(value)
+        if member is None or member.kind != "point" or member.index != index:
+            return None
+        inside = (n for n, b in enumerate(self.blocks) if b.depth < 0 or b.depth > member.level)
+        return next(inside, None)
+
     def block_at(self, names: set[Hashable]) -> Block:
         depth = max((self.depth_of(name) for name in names), default=0)
         for block in reversed(self.blocks):
@@ -234,6 +242,13 @@ class ValueLowering:
         key = (value, index)
         found = self.lookup(key)
         if found is not None:
+            return found
+        outer = self.outside(value, index)
+        if outer is not None:
+            inside = self.blocks[outer:]
+            del self.blocks[outer:]
+            found = self.compute(value, index)
+            self.blocks.extend(inside)
             return found
         node, lowering = value.node, value.node.op.lower
         self.computing.append(node)
@@ -300,6 +315,8 @@ class ValueLowering:
                 return Cast(self.lower_expr(expr.operand), expr.dtype)
             case Select():
                 condition = self.lower_expr(expr.condition)
+                if isinstance(condition, Const):
+                    return self.lower_expr(expr.then if condition.value else expr.otherwise)
                 if not (_guarded(expr.then) or _guarded(expr.otherwise)):
                     parts = (self.lower_expr(expr.then), self.lower_expr(expr.otherwise))
                     return Select(condition, *parts, expr.dtype)

@@ -1,10 +1,11 @@
 """The algebra: rules that make a graph smaller and keep its results, but for the order of sums.
 
-Exactness means that of IEEE 754: ``x + 0.0`` is not x (for -0.0), ``x + -0.0`` is. Three things are
-looser, where nothing is promised: the sign of a zero that `masked_multiply` makes; powers, for
-``x**2`` becomes the correctly rounded ``x * x``, ``x**3`` two products, within 2 ulp; and the order
-of the sum that a product with one row or column is. Common subexpressions and dead nodes need no
-rule: equal nodes are identical, and a graph is what its outputs need.
+Exactness means that of IEEE 754: ``x + 0.0`` is not x (for -0.0), ``x + -0.0`` is. Four things are
+looser, where nothing is promised: the sign of a zero that `masked_multiply` makes, or to which the
+zeros of an `embed` are added; powers, for ``x**2`` becomes the correctly rounded ``x * x``,
+``x**3`` two products, within 2 ulp; and the order of the sum that a product with one row or column
+is. Common subexpressions and dead nodes need no rule: equal nodes are identical, and a graph is
+what its outputs need.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from graphc.rewrite import Rules, rewrite, transform
 from graphc.simplify.cover import cover_scans
 from graphc.simplify.hoist import hoisted
 from graphc.simplify.index import INDEX_RULES
+from graphc.simplify.parts import take_apart
 from graphc.simplify.position import POSITION_RULES
 from graphc.simplify.product import PRODUCT_RULES
 from graphc.simplify.scan import merge_scans, trim_scans
@@ -33,6 +35,9 @@ from graphc.types import TensorType
 
 FOLDED_ELEMENTS = 256
 """Constants of up to so many elements are computed at compile time."""
+
+MOST_CUTS = 8
+"""How deep small arrays are taken apart: axes, and arrays of arrays."""
 
 
 def simplify(graph: Graph, *, differentiable: bool = False) -> Graph:
@@ -51,10 +56,21 @@ def simplify(graph: Graph, *, differentiable: bool = False) -> Graph:
         return make(new.op, new.inputs, dict(new.attrs), regions).outputs
 
     graph = rewrite(graph, rules)
+    if not differentiable:
+        graph = _apart(graph, rules)
     while any(node.regions for node in graph.nodes):
         before = graph.outputs
         graph = trim_scans(hoisted(merge_scans(cover_scans(graph))))
         graph = rewrite(transform(graph, simplify_bodies), rules)
+        if graph.outputs == before:
+            break
+    return graph
+
+
+def _apart(graph: Graph, rules: Rules) -> Graph:
+    """`graph` with small arrays taken apart, axis by axis and part by part."""
+    for _ in range(MOST_CUTS):
+        before, graph = graph.outputs, rewrite(take_apart(graph), rules)
         if graph.outputs == before:
             break
     return graph

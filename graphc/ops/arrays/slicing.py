@@ -131,15 +131,17 @@ def _embed_element(node: Node, index: Index, read: Read) -> Expr:
     ):
         offset = (position - start) * (1 if step > 0 else -1)
         stride = abs(step)
-        source.append(offset // stride)
+        source.append(0 if size == 1 else offset // stride)
         if size == extent and stride == 1:
             continue
         inside.append(compare("greater_equal", offset, 0))
         inside.append(compare("less", offset, (size - 1) * stride + 1))
         if stride != 1:
             inside.append(compare("equal", offset % stride, 0))
-    value = read(0, tuple(source))
     zero = Const(0, tensor.dtype)
+    if any(isinstance(condition, Const) and not condition.value for condition in inside):
+        return zero
+    value = read(0, tuple(source))
     for condition in reversed(inside):
         value = Select(condition, value, zero, tensor.dtype)
     return value
@@ -224,8 +226,16 @@ def _concatenate_element(node: Node, index: Index, read: Read) -> Expr:
         offsets.append(offsets[-1] + operand.shape[axis])
 
     def element(k: int) -> Expr:
-        return read(k, (*index[:axis], index[axis] - offsets[k], *index[axis + 1 :]))
+        inside = 0 if node.inputs[k].shape[axis] == 1 else index[axis] - offsets[k]
+        return read(k, (*index[:axis], inside, *index[axis + 1 :]))
 
+    place = index[axis]
+    if isinstance(place, int):
+        for k, end in enumerate(offsets[1:]):
+            if not isinstance(end, int):
+                break
+            if place < end:
+                return element(k)
     last = len(node.inputs) - 1
     value = element(last)
     for k in range(last - 1, -1, -1):
