@@ -196,4 +196,6 @@ def shifted(y, h, k):
 
 
 def test_kernels_in_a_linked_body_share_memory():
-    np.testing.assert_allclose(graphc.compile(shifted)(START, 0.3, 1), shifted(START, 0.3, 1), 1e-12)
+    np.testing.assert_allclose(
+        graphc.compile(shifted)(START, 0.3, 1), shifted(START, 0.3, 1), 1e-12
+    )
