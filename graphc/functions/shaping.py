@@ -16,6 +16,7 @@ from graphc.trace.dispatch import implements
 from graphc.trace.sizes import wrap_size
 from graphc.trace.ufuncs import is_fortran, memory_order
 from graphc.trace.values import TracedArray, fresh_array
+from graphc.trace.views import DiagonalStep
 from graphc.types import Shape, Size, floordiv, product, shape_text
 
 
@@ -282,31 +283,35 @@ def common_shape(*args: Any) -> tuple[Any, ...]:
 
 def diagonal_value(x: Value, axis1: int, axis2: int, offset: int = 0) -> Value:
     """The elements of a diagonal of two axes, as the last axis."""
+    return _diagonal_step(x, axis1, axis2, offset).get(x)
+
+
+def _diagonal_step(
+    x: Value, axis1: int, axis2: int, offset: int = 0, writable: bool = True
+) -> DiagonalStep:
     rows, columns = x.shape[axis1], x.shape[axis2]
     if rows == columns and offset == 0:
-        count = rows
-    else:
-        height, width = active().static(rows), active().static(columns)
-        count = max(0, min(height + min(offset, 0), width - max(offset, 0)))
-    place = ops.iota(count)
-    row = ops.add(place, ops.full_like(place, max(-offset, 0)))
-    column = ops.add(place, ops.full_like(place, max(offset, 0)))
-    taken = ops.gather(x, (row, column), (axis1, axis2))
-    return ops.transpose(taken, [*range(1, taken.ndim), 0])
+        return DiagonalStep((axis1, axis2), 0, rows, writable)
+    height, width = active().static(rows), active().static(columns)
+    count = max(0, min(height + min(offset, 0), width - max(offset, 0)))
+    return DiagonalStep((axis1, axis2), offset, count, writable)
+
+
+def diagonal_view(x: TracedArray, axis1: int, axis2: int) -> TracedArray:
+    """The main diagonal of two axes as the last axis: a view that may be written."""
+    return x.view(_diagonal_step(x.value, axis1, axis2))
 
 
 @implements(np.diagonal)
 def diagonal(a: Any, offset: int = 0, axis1: Any = 0, axis2: Any = 1) -> TracedArray:
-    """`numpy.diagonal`, read-only as NumPy's is; a copy, so later writes do not show in it."""
+    """`numpy.diagonal`: a view, read-only as NumPy's is."""
     x = as_array(a)
     if x.ndim < 2:
         raise ValueError("diag requires an array of at least two dimensions")
     first, second = normalized_axis(axis1, x.ndim), normalized_axis(axis2, x.ndim)
     if first == second:
         raise ValueError("axis1 and axis2 cannot be the same")
-    result = fresh_array(diagonal_value(x.value, first, second, offset.__index__()))
-    result.storage.readonly = True
-    return result
+    return x.view(_diagonal_step(x.value, first, second, offset.__index__(), writable=False))
 
 
 @implements(np.trace)

@@ -22,6 +22,7 @@ from graphc.trace.sizes import TracedSize, wrap_size
 from graphc.trace.views import (
     BroadcastStep,
     ComponentStep,
+    DiagonalStep,
     PickStep,
     ReshapeStep,
     SliceStep,
@@ -220,9 +221,7 @@ class TracedArray(Traced):
         if strides is None:
             strides = step.strides(self.shape_hint, self.steps)
         last = self.path[-1] if self.path else None
-        if isinstance(last, StridedStep) and isinstance(
-            step, SliceStep | TransposeStep | ReshapeStep
-        ):
+        if isinstance(last, StridedStep) and _joins(step):
             # Elements may share an address: a write must go through one step, not two.
             shape = tuple(self.origin.hint(size) for size in step.get(self.value).shape)
             joined = last.then(step, shape, strides)
@@ -310,6 +309,13 @@ class TracedArray(Traced):
         raise UnsupportedError(
             "ndarray.flat is not covered", location=user_location(), hint="Use .reshape(-1)."
         )
+
+
+def _joins(step: Step) -> bool:
+    """Whether `step` and a `StridedStep` before it are one."""
+    if isinstance(step, DiagonalStep):
+        return step.writable
+    return isinstance(step, SliceStep | TransposeStep | ReshapeStep)
 
 
 def fresh_array(value: Value) -> TracedArray:
