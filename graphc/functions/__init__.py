@@ -2,12 +2,14 @@
 
 from graphc.functions import (
     applying,
+    classes,
     contraction,
     correlation,
     creation,
     cumulative,
     differences,
     fourier,
+    grids,
     histograms,
     joining,
     linear_algebra,

@@ -174,6 +174,8 @@ class Capture:
             return self._partial(value, source)
         if isinstance(value, ModuleType):
             return self._module(value, source)
+        if isinstance(value, np.vectorize):
+            return self._vectorized(value, source)
         if is_numpy(value):
             self.require(f"{source} is {self.constant(value)}")
             return substitute(value)
@@ -392,6 +394,15 @@ class Capture:
         function = self.wrap(value.func, f"{source}.func")
         args = self.wrap(value.args, f"{source}.args")
         return partial(function, *args, **self.wrap(value.keywords, f"{source}.keywords"))
+
+    def _vectorized(self, value: Any, source: str) -> Any:
+        self.require(f"type({source}) is {self.constant(np.vectorize)}")
+        options = {
+            name: self.wrap(getattr(value, name), f"{source}.{name}")
+            for name in ("otypes", "excluded", "signature")
+        }
+        function = self.wrap(value.pyfunc, f"{source}.pyfunc")
+        return substitute(np.vectorize)(function, **options)
 
     def _module(self, value: ModuleType, source: str) -> Any:
         self.require(f"{source} is {self.constant(value)}")
