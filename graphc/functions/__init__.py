@@ -18,6 +18,7 @@ from graphc.functions import (
     missing,
     norms,
     ordering,
+    padding,
     places,
     polynomials,
     products,
