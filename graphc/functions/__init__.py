@@ -11,6 +11,7 @@ from graphc.functions import (
     fourier,
     grids,
     histograms,
+    inserting,
     joining,
     linear_algebra,
     matrices,

@@ -60,7 +60,7 @@ REASONS: dict[str, str] = (
     )
     | _each(
         MEMORY,
-        """may_share_memory shares_memory isfortran require asfortranarray ndarray.base
+        """may_share_memory shares_memory isfortran require ndarray.base
         ndarray.byteswap ndarray.ctypes ndarray.data ndarray.getfield ndarray.setfield
         ndarray.setflags""",
     )

@@ -122,7 +122,7 @@ def hstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Any:
     return concatenate(parts, axis, dtype=dtype, casting=casting)
 
 
-@implements(np.vstack)
+@implements(np.vstack, np.row_stack)
 def vstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Any:
     """`numpy.vstack`."""
     parts = _listed(atleast_2d(*sequence_of_arrays(tup, "vstack")))

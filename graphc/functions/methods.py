@@ -16,7 +16,7 @@ from graphc.functions.ordering import partition_in_place, sort_in_place
 from graphc.functions.selection import clip
 from graphc.trace.context import located, user_location
 from graphc.trace.convert import as_dtype
-from graphc.trace.dispatch import call_function
+from graphc.trace.dispatch import call_function, implements
 from graphc.trace.ufuncs import assign
 from graphc.trace.values import TracedArray, TracedScalar, scalar
 from graphc.trace.views import Step
@@ -130,6 +130,12 @@ def _astype(
     if not copy and kind == self.dtype and order in ("K", "A"):
         return self
     return laid_out(ops.cast(self.value, kind), order, self)
+
+
+@implements(np.astype)
+def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
+    """`numpy.astype`."""
+    return x.astype(dtype, copy=copy)
 
 
 def _copy(self: Any, order: str = "C") -> Any:

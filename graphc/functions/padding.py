@@ -9,14 +9,12 @@ import numpy as np
 
 from graphc import ops
 from graphc.errors import UnsupportedError
-from graphc.functions.common import as_array, sliced
+from graphc.functions.common import as_array, known_argument, sliced
 from graphc.functions.creation import laid_out, linspace
 from graphc.ir import Value
 from graphc.trace.context import active
 from graphc.trace.convert import array_like, holds_traced, value_of
 from graphc.trace.dispatch import implements
-from graphc.trace.indexing import known_array
-from graphc.trace.sizes import TracedSize
 from graphc.trace.ufuncs import is_fortran
 from graphc.trace.values import TracedArray, fresh_array
 
@@ -93,30 +91,15 @@ def _padded(x: Value, widths: list[Pair], mode: str, option: Any) -> Value:
 # --- arguments ------------------------------------------------------------------------------------
 
 
-def _known(x: Any, what: str) -> np.ndarray:
-    """An argument that decides a shape, as an array.
-
-    Raises:
-        UnsupportedError: it is traced.
-    """
-    if not holds_traced(x) or type(x) is TracedSize:
-        return np.asarray(x)
-    known = known_array(array_like(x).value)
-    if known is None:
-        raise UnsupportedError(
-            f"the {what} of np.pad decides a shape or a slice, so it can't depend on data",
-            hint="Pass Python ints.",
-        )
-    return known
-
-
 def _widths(pad_width: Any, rank: int) -> list[Pair]:
     if isinstance(pad_width, dict):
         pairs = [(0, 0)] * rank
         for axis, width in pad_width.items():
             pairs[axis] = width if isinstance(width, tuple) else (width, width)
         pad_width = pairs
-    known = _known(pad_width, "width")
+    if holds_traced(pad_width) and array_like(pad_width).dtype.kind in "fc":
+        raise TypeError("`pad_width` must be of integral type.")
+    known = known_argument(pad_width, "np.pad by a traced width", "Pass Python ints.")
     if known.dtype.kind != "i":
         raise TypeError("`pad_width` must be of integral type.")
     widths = np.broadcast_to(known.ravel() if known.size == 1 else known, (rank, 2))
@@ -187,7 +170,7 @@ def _statistics(x: Value, widths: list[Pair], mode: str, lengths: Any) -> Value:
     if lengths is None:
         counts: Any = [(None, None)] * x.ndim
     else:
-        known = np.round(_known(lengths, "stat_length")).astype(int)
+        known = np.round(known_argument(lengths, "np.pad by a traced stat_length", "")).astype(int)
         counts = np.broadcast_to(known.ravel() if known.size == 1 else known, (x.ndim, 2)).tolist()
         if any(count < 0 for pair in counts for count in pair):
             raise ValueError("index can't contain negative values")

@@ -314,6 +314,12 @@ def diagonal(a: Any, offset: int = 0, axis1: Any = 0, axis2: Any = 1) -> TracedA
     return x.view(_diagonal_step(x.value, first, second, offset.__index__(), writable=False))
 
 
+@implements(np.diagflat)
+def diagflat(v: Any, k: int = 0) -> TracedArray:
+    """`numpy.diagflat`: a matrix with the elements on a diagonal."""
+    return diag(as_array(v).raveled(), k)
+
+
 @implements(np.trace)
 def trace(
     a: Any, offset: int = 0, axis1: Any = 0, axis2: Any = 1, dtype: Any = None, out: Any = None
