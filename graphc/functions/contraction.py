@@ -65,7 +65,8 @@ def _labels(text: str, rank: int, position: int) -> Labels:
         many = "many" if under < 0 else "few"
         raise ShapeError(
             f"einsum: operand {position} has {rank} axes, too {'few' if many == 'many' else 'many'}"
-            f" for the subscripts {text!r}"
+            f" for the subscripts {text!r}",
+            hint="Write one letter for each axis; ... stands for any number of axes in front.",
         )
     return (*head, *range(-under, 0), *tail)
 
@@ -112,7 +113,8 @@ def _sizes(terms: list[_Term], text: str) -> dict[Any, Size]:
                 types = ", ".join(str(other.value.tensor) for other in terms)
                 raise ShapeError(
                     f"einsum {text!r} of {types}: operand {position} has size {size} for "
-                    f"subscript {shown!r}, which has size {known} before it"
+                    f"subscript {shown!r}, which has size {known} before it",
+                    hint="Write another letter for an axis that is not to be matched.",
                 )
     return sizes
 

@@ -181,6 +181,37 @@ def _view(self: Any, *args: Any, **kwargs: Any) -> Any:
 _step_view: Method = TracedArray.view
 
 
+def _set_shape(self: TracedArray, shape: Any) -> None:
+    """``x.shape = ...`` in place, of an array that only the traced function holds.
+
+    Raises:
+        UnsupportedError: it is an argument, or would need a copy; a loop is traced again, unrolled.
+    """
+    hint = "Write y = y.reshape(2, 3), with the new shape: a view where NumPy can give one."
+    trace = self.origin
+    if trace.open_loops or trace.capture.holds(self):
+        where = "in a loop" if trace.open_loops else "of an array that the caller holds"
+        raise UnsupportedError(f"assignment to .shape {where} is not covered", hint=hint)
+    changed = self.reshaped(shaping.inferred_shape(self, shape))
+    if changed.storage is not self.storage:
+        raise UnsupportedError("Incompatible shape for in-place modification.", hint=hint)
+    self.become(changed)
+
+
+def _set_dtype(self: Any, dtype: Any) -> None:
+    raise UnsupportedError(
+        "assignment to .dtype is not covered for traced arrays",
+        hint="Convert the numbers with x = x.astype(...).",
+    )
+
+
+def _set_strides(self: Any, strides: Any) -> None:
+    raise UnsupportedError(
+        "assignment to .strides is not covered for traced arrays",
+        hint="Take a view with slices, transpose or sliding_window_view.",
+    )
+
+
 def _flatten(self: Any, order: str = "C") -> Any:
     return shaping.flatten(as_array(self), order)
 
@@ -223,6 +254,9 @@ def _attach() -> None:
             setattr(kind, name, _refused_method(name, hint))
         for name, hint in _REFUSED_ATTRIBUTES.items():
             setattr(kind, name, property(_refused_method(name, hint)))
+    for name, setter in {"shape": _set_shape, "dtype": _set_dtype, "strides": _set_strides}.items():
+        attribute = vars(TracedArray)[name]
+        setattr(TracedArray, name, attribute.setter(_guarded(setter)))
     TracedArray.view = _view  # type: ignore[method-assign]
     TracedArray.fill = _guarded(_fill)  # type: ignore[attr-defined]
 

@@ -37,9 +37,13 @@ def _need_axes(name: str, operands: list[Value], least: tuple[int, ...]) -> None
 
 def _need_same(name: str, a: Value, b: Value, left: Size, right: Size) -> None:
     if not same_size(left, right):
-        hint = ""
+        hint = "The last axis of the first meets the last but one of the second (or its only one)."
         if a.ndim == 2 and b.ndim == 2 and b.shape[1] == left:
             hint = "The second operand transposed would fit: b.T."
+        elif a.ndim == 2 and b.ndim in (1, 2) and a.shape[0] == right:
+            hint = "The first operand transposed would fit: a.T."
+        elif a.ndim == 1 and b.ndim == 1:
+            hint = "Slice one of them to the length of the other, or use np.outer(a, b)."
         raise ShapeError(
             f"{name}: {a.tensor} and {b.tensor} do not fit: the inner sizes {left} and {right} "
             "differ",
@@ -181,7 +185,8 @@ def _not_aligned(a: Value, b: Value, left: int, right: int) -> None:
     if not same_size(a.shape[left], b.shape[right]):
         raise ShapeError(
             f"dot: {a.tensor} and {b.tensor} are not aligned: {a.shape[left]} (dim "
-            f"{left % a.ndim}) != {b.shape[right]} (dim {right % b.ndim})"
+            f"{left % a.ndim}) != {b.shape[right]} (dim {right % b.ndim})",
+            hint="Transpose one of them, as in a @ b.T, or slice the axis that is longer.",
         )
 
 

@@ -24,6 +24,12 @@ def _plain(shape: Shape) -> str:
     return shape_text(shape).replace(" ", "")
 
 
+_SIZES_FIT = (
+    "The sizes must multiply to that of the array: one of them may be -1, which stands for what is "
+    "left."
+)
+
+
 def inferred_shape(x: TracedArray, shape: Any) -> Shape:
     """A shape argument with its -1 replaced by what the size of `x` leaves for it.
 
@@ -40,7 +46,9 @@ def inferred_shape(x: TracedArray, shape: Any) -> Shape:
     if unknown:
         rest = product(tuple(size for size in sizes if size != -1))
         shown = _plain(sizes).replace("-1", "newaxis")
-        refused = ShapeError(f"cannot reshape array of size {total} into shape {shown}")
+        refused = ShapeError(
+            f"cannot reshape array of size {total} into shape {shown}", hint=_SIZES_FIT
+        )
         if trace.holds("==", rest, 0) or trace.hint(total) % trace.hint(rest):
             trace.static(total), trace.static(rest)
             raise refused
@@ -49,7 +57,9 @@ def inferred_shape(x: TracedArray, shape: Any) -> Shape:
     if any(isinstance(size, int) and size < 0 for size in sizes):
         raise ShapeError("negative dimensions not allowed")
     if not same_size(product(sizes), total):
-        raise ShapeError(f"cannot reshape array of size {total} into shape {_plain(sizes)}")
+        raise ShapeError(
+            f"cannot reshape array of size {total} into shape {_plain(sizes)}", hint=_SIZES_FIT
+        )
     return sizes
 
 

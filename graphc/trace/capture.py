@@ -456,6 +456,10 @@ class Capture:
         """The stand-in for `value` if traced code has met it, else `value`."""
         return self._memo[id(value)][1] if id(value) in self._memo else value
 
+    def holds(self, wrapped: Any) -> bool:
+        """Whether `wrapped` stands for an object of the caller's."""
+        return any(held[1] is wrapped for held in self._memo.values())
+
     def kept(self, value: Any) -> Any:
         """`value`, an object that the specialisation keeps, wrapped."""
         return self.wrap(value, self.constant(value))

@@ -12,7 +12,14 @@ from graphc.errors import OutOfBoundsError, ShapeError, UnsupportedError
 from graphc.interp import extend
 from graphc.ir import INPUT, Value, topological
 from graphc.trace.context import active
-from graphc.trace.convert import array_like, broadcast_shapes, is_weak, python_type, value_of
+from graphc.trace.convert import (
+    array_like,
+    broadcast_shapes,
+    broadcasts_to,
+    is_weak,
+    python_type,
+    value_of,
+)
 from graphc.trace.dispatch import handler
 from graphc.trace.selection import (
     Masked,
@@ -400,8 +407,11 @@ def _part(parsed: _Parsed, value: Any) -> tuple[Value, tuple[Value, ...], tuple[
     part = value_of(value, view.dtype)
     if part.ndim > len(target):
         part = ops.reshape(part, part.shape[part.ndim - len(target) :])
-    if broadcast_shapes(part.shape, target) != target:
-        raise ShapeError(f"shape mismatch: {part.tensor} does not fit the indexed part {target}")
+    if not broadcasts_to(part.shape, target):
+        raise ShapeError(
+            f"shape mismatch: {part.tensor} does not fit the indexed part {target}",
+            hint="Give the value that shape, or one that broadcasts to it: value[:, None].",
+        )
     part = ops.broadcast_to(part, target)
     order = _moved(len(shape), place, len(target))
     back = tuple(sorted(range(len(order)), key=order.__getitem__))

@@ -16,7 +16,7 @@ from graphc.errors import OutOfBoundsError, ShapeError, UnsupportedError
 from graphc.ir import Value
 from graphc.trace.base import OPERATORS, Traced
 from graphc.trace.context import active, user_location
-from graphc.trace.convert import array_like, broadcast_shapes, is_weak, same_size, value_of
+from graphc.trace.convert import array_like, broadcasts_to, is_weak, same_size, value_of
 from graphc.trace.dispatch import call
 from graphc.trace.values import TracedArray, fresh_array
 
@@ -196,9 +196,10 @@ def set_selected(masked: Masked, value: Any) -> None:
             hint="Assign a scalar, or write x[...] = np.where(mask, values, x).",
         )
     shape = view.value.shape
-    if broadcast_shapes(new.shape, shape) != shape:
+    if not broadcasts_to(new.shape, shape):
         raise ShapeError(
-            f"shape mismatch: {new.tensor} does not fit what the mask selects of {view.type}"
+            f"shape mismatch: {new.tensor} does not fit what the mask selects of {view.type}",
+            hint="Give the value the shape of what follows the mask's axes.",
         )
     wide = ops.reshape(mask, (*mask.shape, *(1,) * masked.rank))
     new = ops.broadcast_to(new, shape)

@@ -173,6 +173,8 @@ class TracedArray(Traced):
     def itemsize(self) -> int:
         return self.dtype.itemsize
 
+    device = "cpu"
+
     @property
     def nbytes(self) -> Any:
         return self.size * self.itemsize
@@ -231,6 +233,11 @@ class TracedArray(Traced):
             picked = last.then(step, self.ndim + len(last.axes))
             return TracedArray(self.storage, (*self.path[:-1], picked), strides, self.origin)
         return TracedArray(self.storage, (*self.path, step), strides, self.origin)
+
+    def become(self, other: TracedArray) -> None:
+        """Look into the storage of `other` as it does."""
+        self.storage, self.path, self.steps = other.storage, other.path, other.steps
+        self._version, self._cached = -1, None
 
     @property
     def shape_hint(self) -> tuple[int, ...]:
