@@ -417,6 +417,12 @@ def is_fortran(x: TracedArray) -> bool:
     return True
 
 
+_PART_FITS = (
+    "Write to a part of the value's shape, as in x[:n] = value, or give the value axes of size 1: "
+    "value[:, None]."
+)
+
+
 @handler
 def assign(target: TracedArray, source: Any, exact: bool = False) -> None:
     """``target[...] = source``, with NumPy's casting (unsafe) and broadcasting.
@@ -437,8 +443,7 @@ def assign(target: TracedArray, source: Any, exact: bool = False) -> None:
             raise ShapeError(
                 f"could not broadcast input array from shape {_text(value.shape)} "
                 f"into shape {_text(shape)}",
-                hint="Write to a part of the value's shape, as in x[:n] = value, or give the value "
-                "axes of size 1: value[:, None].",
+                hint="Give out= the shape of the result." if exact else _PART_FITS,
             )
         value = ops.broadcast_to(value, shape)
     target.write(value)
