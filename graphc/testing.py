@@ -93,7 +93,7 @@ def _check(
 def _as_traced_code(f: Callable[..., Any]) -> Callable[..., Any]:
     """`f` as a trace under way sees a function of the user's: this module's own are not traced."""
     trace = current()
-    return f if trace is None else trace.capture.kept(f)  # type: ignore[no-any-return]
+    return f if trace is None else trace.capture.kept(f)
 
 
 def _problem(
