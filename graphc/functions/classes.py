@@ -200,7 +200,8 @@ class _MaskedArrays(Namespace):
     def __getattr__(self, name: str) -> Any:
         member = getattr(self.__wrapped__, name)
         if isinstance(member, type):
-            return _refused_class(member, "np.ma", MASKED)
+            self.__dict__[name] = _refused_class(member, "np.ma", MASKED)
+            return self.__dict__[name]
         if not callable(member):
             return member
 

@@ -36,6 +36,9 @@ STAND_INS: dict[Any, Any] = {}
 
 def _stand_in(value: Any) -> Any:
     """The stand-in for a member of NumPy, or None."""
+    named = isinstance(value, type | ModuleType)
+    if not named and not type(value).__module__.startswith("numpy"):
+        return None  # an object of the user's: its hash is not ours to ask for
     try:
         return STAND_INS.get(value)
     except TypeError:  # it has no hash

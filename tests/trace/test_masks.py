@@ -189,6 +189,9 @@ BESIDE = [
     "x[:, None, m1] = 8",
     "x[::-1, m1, ::2] += v[::-1][:, None, None]",
     "x.T[m2, :, 0] = v1[:, None][:, 0]",
+    "x[:, m1] = 2 * x[::-1][:, m1] + x[:, m1]",
+    "x[m0] = x[m0, ::-1]",
+    "x[m0, 0] -= x[m0, 1] * 3",
     "np.add.at(x, (slice(None), m1), 2)",
     "np.subtract.at(x, m0, 2)",
 ]
