@@ -144,6 +144,11 @@ def std(
 NO_WEIGHT = "Weights sum to zero, can't be normalized"
 
 
+def _if_weighted(x: Any, condition: Value) -> Any:
+    checked = ops.require(x.value, condition, NO_WEIGHT, DivisionError)
+    return fresh_array(checked) if isinstance(x, np.ndarray) else scalar(checked)
+
+
 @implements(np.average)
 def average(
     a: Any,
@@ -181,8 +186,9 @@ def average(
         w = np.broadcast_to(w.reshaped(kept), x.shape)  # type: ignore[assignment]
     kind = np.result_type(x.dtype, w.dtype, *(() if is_inexact(x.dtype) else (FLOAT64,)))
     scale: Any = np.sum(w, axis=axis, dtype=kind, keepdims=keepdims)
+    quotient = np.sum(np.multiply(x, w, dtype=kind), axis=axis, keepdims=keepdims) / scale
     nonzero = ops.not_equal(scale.value, ops.full_like(scale.value, 0))
-    checked = ops.require(scale.value, nonzero, NO_WEIGHT, DivisionError)
-    scale = fresh_array(checked) if isinstance(scale, np.ndarray) else scalar(checked)
-    result = np.sum(np.multiply(x, w, dtype=kind), axis=axis, keepdims=keepdims) / scale
-    return (result, scale) if returned else result
+    # Of all sums at once: a check within the rows would slow their loops.
+    every = ops.all_(nonzero, tuple(range(nonzero.ndim)))
+    found = _if_weighted(quotient, every)
+    return (found, _if_weighted(scale, every)) if returned else found
