@@ -27,6 +27,9 @@ from graphc.errors import (
     CacheError as CacheError,
 )
 from graphc.errors import (
+    DivisionError as DivisionError,
+)
+from graphc.errors import (
     DomainError as DomainError,
 )
 from graphc.errors import (

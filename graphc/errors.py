@@ -86,6 +86,10 @@ class DomainError(GraphcError, ValueError):
     """A value outside what the operation is defined for: an integer to a negative power."""
 
 
+class DivisionError(GraphcError, ZeroDivisionError):
+    """A division by zero that NumPy refuses: weights of an average that sum to zero."""
+
+
 class UnsupportedError(GraphcError, NotImplementedError):
     """A function or option that is not covered: the message names the nearest thing that is."""
 
@@ -126,6 +130,7 @@ __all__ = [
     "BackendError",
     "CacheError",
     "DTypeError",
+    "DivisionError",
     "DomainError",
     "ExportError",
     "GraphcError",

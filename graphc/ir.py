@@ -24,7 +24,7 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
-from graphc.errors import Location
+from graphc.errors import GraphcError, Location
 from graphc.types import Size, TensorType, TokenType, Type
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ class Op:
         attributes: the name of each attribute and its kind, which files are read by: ``int``,
             ``bool``, ``str``, ``bytes``, ``dtype``, ``size``, ``sizes``, ``ints`` or ``shape``.
         regions: how many regions a node has.
+        error: what a check of this op stops a call with, if it is no `DomainError`.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Op:
     regions: int = 0
     jvp: Jvp | None = None
     batch: Batch | None = None
+    error: type[GraphcError] | None = None
 
     def __repr__(self) -> str:
         return self.name

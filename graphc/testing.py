@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from graphc.trace.context import current
 from graphc.trace.trees import leaves, unflatten
 from graphc.transform import jvp, vjp
 
@@ -79,14 +80,20 @@ def _check(
         return
     if "reverse" in modes:
         _check(
-            lambda *x: vjp(f, *x)[1](weights),
+            lambda *x: vjp(_as_traced_code(f), *x)[1](weights),
             args, order - 1, modes, tolerance, rng, f"the reverse-mode derivative of {name}",
         )  # fmt: skip
     if "forward" in modes:
         _check(
-            lambda *x: jvp(f, x, directions)[1],
+            lambda *x: jvp(_as_traced_code(f), x, directions)[1],
             args, order - 1, modes, tolerance, rng, f"the forward-mode derivative of {name}",
         )  # fmt: skip
+
+
+def _as_traced_code(f: Callable[..., Any]) -> Callable[..., Any]:
+    """`f` as a trace under way sees a function of the user's: this module's own are not traced."""
+    trace = current()
+    return f if trace is None else trace.capture.kept(f)
 
 
 def _problem(

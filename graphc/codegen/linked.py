@@ -8,7 +8,6 @@ holds for one turn, and the buffers of the next turn may be the same ones in ano
 
 from __future__ import annotations
 
-import re
 from types import FunctionType
 from typing import Any
 
@@ -21,22 +20,12 @@ from graphc.codegen.words.compiler import linked_text
 binding: Any = llvmlite.binding
 
 
-def _own_scopes(text: str) -> str:
-    """`text` with scopes of its buffers that are no other kernel's, nor another call's.
-
-    LLVM takes equal metadata for one: slot 0 of this kernel must not be that of another. A domain
-    that names itself is equal to none, and LLVM copies it wherever it puts the kernel.
-    """
-    line = r'^(!\d+) = !\{ ?!"graphc kernel" ?\}$'
-    return re.sub(line, r'\1 = distinct !{\1, !"graphc kernel"}', text, flags=re.MULTILINE)
-
-
 def llvm_text(function: FunctionType, symbol: str) -> str:
     """The LLVM module of a body and its kernels, under the name `symbol`, with C's convention."""
     text, kernels = linked_text(function, symbol)
     module = binding.parse_assembly(text)
     for kernel, name in kernels.items():
-        part = binding.parse_assembly(_own_scopes(kernel_text(kernel, name)))
+        part = binding.parse_assembly(kernel_text(kernel, name))
         for inner in part.functions:
             if not inner.is_declaration and inner.name != name:
                 inner.linkage = "internal"

@@ -16,11 +16,14 @@ from graphc.trace.convert import (
     array_like,
     as_dtype,
     broadcast_shapes,
+    holds_traced,
     is_weak,
     python_type,
     same_size,
 )
 from graphc.trace.dispatch import implements
+from graphc.trace.indexing import known_array
+from graphc.trace.sizes import TracedSize
 from graphc.trace.substitute import ALWAYS_TRACED
 from graphc.trace.ufuncs import assign
 from graphc.trace.values import (
@@ -137,6 +140,22 @@ def static_int(x: Any, what: str) -> int:
         )
     number: int = x.__index__()
     return number
+
+
+def known_argument(x: Any, what: str, hint: str) -> np.ndarray:
+    """An argument that must be known while tracing, as an array.
+
+    Raises:
+        UnsupportedError: it depends on data, so that `what` has a shape that does.
+    """
+    if not holds_traced(x) or type(x) is TracedSize:
+        return np.asarray(x)
+    known = known_array(array_like(x).value)
+    if known is None:
+        raise UnsupportedError(
+            f"{what} needs a shape that depends on data", location=user_location(), hint=hint
+        )
+    return known
 
 
 def sliced(x: Value, axis: int, start: Size, size: Size) -> Value:

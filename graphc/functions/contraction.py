@@ -11,7 +11,7 @@ import numpy as np
 from graphc import ops
 from graphc.errors import ShapeError
 from graphc.functions.common import BOOL, array_or_scalar, as_array, deliver
-from graphc.functions.shaping import diagonal_value
+from graphc.functions.shaping import diagonal_value, diagonal_view
 from graphc.ir import Value
 from graphc.trace.convert import as_dtype, same_size
 from graphc.trace.dispatch import implements
@@ -65,7 +65,8 @@ def _labels(text: str, rank: int, position: int) -> Labels:
         many = "many" if under < 0 else "few"
         raise ShapeError(
             f"einsum: operand {position} has {rank} axes, too {'few' if many == 'many' else 'many'}"
-            f" for the subscripts {text!r}"
+            f" for the subscripts {text!r}",
+            hint="Write one letter for each axis; ... stands for any number of axes in front.",
         )
     return (*head, *range(-under, 0), *tail)
 
@@ -112,7 +113,8 @@ def _sizes(terms: list[_Term], text: str) -> dict[Any, Size]:
                 types = ", ".join(str(other.value.tensor) for other in terms)
                 raise ShapeError(
                     f"einsum {text!r} of {types}: operand {position} has size {size} for "
-                    f"subscript {shown!r}, which has size {known} before it"
+                    f"subscript {shown!r}, which has size {known} before it",
+                    hint="Write another letter for an axis that is not to be matched.",
                 )
     return sizes
 
@@ -214,7 +216,7 @@ def einsum(
     casting: str = "safe",
     order: str = "K",
 ) -> Any:
-    """`numpy.einsum`; of one operand whose axes are only permuted, a view."""
+    """`numpy.einsum`; of one operand of which nothing is summed, a view."""
     text, given = _subscripts(operands)
     inputs, arrow, result_text = text.partition("->")
     texts = inputs.split(",")
@@ -231,7 +233,7 @@ def einsum(
     kind = supported_dtype(np.result_type(*(x.dtype for x in arrays)))
     kind = kind if dtype is None else as_dtype(dtype)
     if out is None and len(arrays) == 1 and arrays[0].dtype == kind:
-        view = _permuted(arrays[0], labels[0], output)
+        view = _unsummed(arrays[0], labels[0], output)
         if view is not None:
             return view
     terms = [_Term(ops.cast(x.value, kind), part) for x, part in zip(arrays, labels, strict=True)]
@@ -242,8 +244,16 @@ def einsum(
     return deliver(value, out) if out is not None else array_or_scalar(value)
 
 
-def _permuted(x: TracedArray, labels: Labels, output: Labels) -> TracedArray | None:
-    """The view that a permutation of axes is, or None where something is computed."""
-    if len(set(labels)) != len(labels) or set(labels) != set(output) or x.ndim == 0:
+def _unsummed(x: TracedArray, labels: Labels, output: Labels) -> TracedArray | None:
+    """The view that diagonals and a permutation of axes are, or None where something is summed."""
+    if set(labels) != set(output) or x.ndim == 0:
         return None
+    for label in dict.fromkeys(labels):
+        while labels.count(label) > 1:
+            first = labels.index(label)
+            second = labels.index(label, first + 1)
+            if not same_size(x.value.shape[first], x.value.shape[second]):
+                return None
+            x = diagonal_view(x, first, second)
+            labels = (*(k for i, k in enumerate(labels) if i not in (first, second)), label)
     return x.transposed(tuple(labels.index(label) for label in output))

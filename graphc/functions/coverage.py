@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from graphc.functions.classes import MASKED, REFUSED
 from graphc.functions.refused import HINTS
 from graphc.trace.base import nearest
 from graphc.trace.dispatch import FUNCTIONS
@@ -60,10 +61,12 @@ REASONS: dict[str, str] = (
     )
     | _each(
         MEMORY,
-        """may_share_memory shares_memory isfortran require asfortranarray ndarray.base
-        ndarray.byteswap ndarray.ctypes ndarray.data ndarray.getfield ndarray.setfield
+        """may_share_memory shares_memory isfortran require ndarray.base
+        ndarray.byteswap ndarray.ctypes ndarray.flags ndarray.data ndarray.getfield ndarray.setfield
         ndarray.setflags""",
     )
+    | _each("needs a value that is known only when the code runs: keep an array", "ndarray.item")
+    | _each("changes the size of an array: np.resize gives another", "ndarray.resize")
     | _each(
         DATA,
         """setxor1d unique_all unique_counts unique_inverse unique_values ndarray.compress
@@ -105,6 +108,48 @@ def rows() -> Iterator[tuple[str, bool, str]]:
             yield full, covered, "" if covered else REASONS.get(full, nearest(name))
 
 
+LIMITS = {
+    "np.arange": "bounds and step known while tracing",
+    "np.bincount": "of a traced array with `minlength=`, which must exceed every element",
+    "np.delete": "positions known while tracing, or one that is traced",
+    "np.histogram": "a number of bins, or edges; not `bins='auto'`",
+    "np.insert": "any positions; a mask must be known while tracing",
+    "np.linalg.eig": "of complex matrices",
+    "np.linalg.qr": "modes `reduced`, `complete` and `r`",
+    "np.pad": "every mode but a function",
+    "np.partition": "`kth` known while tracing",
+    "np.polyfit": "without the warning at a poor condition",
+    "np.repeat": "counts known while tracing",
+    "np.where": "with three arguments",
+    "ndarray.view": "without a dtype",
+}
+"""What is covered in part."""
+
+OBJECTS_COVERED = {
+    "np.r_, np.c_": "",
+    "np.mgrid, np.ogrid": "with static bounds",
+    "np.s_, np.index_exp, np.newaxis": "",
+    "np.vectorize": (
+        "without `excluded` and `signature`; the function does not branch on its numbers"
+    ),
+    "np.ndindex, np.ndenumerate": "loops over them are kept as loops where those over ranges are",
+    "np.broadcast": "its shape, size and ndim",
+    "np.ndarray": "`isinstance`, unbound methods as in `np.ndarray.sum(x)`, an empty array",
+}
+
+
+def _objects() -> list[str]:
+    """Classes and objects that are no functions."""
+    rows = [f"| `{name}` | yes{f': {limit}' if limit else ''} |" for name, limit in _named()]
+    refused = {f"np.{kind.__name__}": hint for kind, hint in REFUSED.items()} | {"np.ma": MASKED}
+    rows += [f"| `{name}` | no. {hint} |" for name, hint in sorted(refused.items())]
+    return ["## Classes and objects", "", "| name | covered |", "|---|---|", *rows, ""]
+
+
+def _named() -> list[tuple[str, str]]:
+    return [(names.replace(", ", "`, `"), limit) for names, limit in OBJECTS_COVERED.items()]
+
+
 def page() -> str:
     """The page as Markdown."""
     listed = list(rows())
@@ -123,6 +168,13 @@ def page() -> str:
         "|---|---|",
         *(f"| `{name}` | {reason} |" for name, covered, reason in listed if not covered),
         "",
+        "## Covered in part",
+        "",
+        "| function | what of it |",
+        "|---|---|",
+        *(f"| `{name}` | {limit} |" for name, limit in LIMITS.items()),
+        "",
+        *_objects(),
         "## Covered",
         "",
     ]

@@ -18,6 +18,7 @@ from graphc.functions.common import (
     makes_arrays,
     positions,
     promoted,
+    rank_of,
 )
 from graphc.ir import Value
 from graphc.trace.context import active, user_location
@@ -86,6 +87,26 @@ def asarray(
 def ascontiguousarray(a: Any, dtype: Any = None, *, like: Any = None) -> TracedArray:
     """`numpy.ascontiguousarray`."""
     return array(a, dtype, copy=None, order="C", ndmin=1)
+
+
+@makes_arrays(np.asfortranarray)
+def asfortranarray(a: Any, dtype: Any = None, *, like: Any = None) -> TracedArray:
+    """`numpy.asfortranarray`."""
+    return array(a, dtype, copy=None, order="F", ndmin=1)
+
+
+@makes_arrays(np.asarray_chkfinite)
+def asarray_chkfinite(a: Any, dtype: Any = None, order: Any = None) -> TracedArray:
+    """`numpy.asarray_chkfinite`.
+
+    Raises:
+        DomainError: at run time, an element is infinite or NaN.
+    """
+    x = asarray(a, dtype, order)
+    if not is_inexact(x.dtype):
+        return x
+    problem = "array must not contain infs or NaNs"
+    return laid_out(ops.require(x.value, ops.isfinite(x.value), problem), "K", x)
 
 
 @implements(np.copy)
@@ -277,6 +298,58 @@ def linspace(
     return (result, array_or_scalar(step)) if retstep else result
 
 
+@makes_arrays(np.logspace)
+def logspace(
+    start: Any,
+    stop: Any,
+    num: Any = 50,
+    endpoint: bool = True,
+    base: Any = 10.0,
+    dtype: Any = None,
+    axis: int = 0,
+) -> Any:
+    """`numpy.logspace`."""
+    if rank_of(base):
+        rank = max(map(rank_of, (start, stop, base)))
+        start, stop, base = (array(x, copy=None, ndmin=rank) for x in (start, stop, base))
+        base = np.expand_dims(base, axis)
+    powers: Any = np.power(base, linspace(start, stop, num, endpoint, axis=axis))
+    return powers if dtype is None else powers.astype(dtype, copy=False)
+
+
+@makes_arrays(np.geomspace)
+def geomspace(
+    start: Any,
+    stop: Any,
+    num: Any = 50,
+    endpoint: bool = True,
+    dtype: Any = None,
+    axis: int = 0,
+) -> Any:
+    """`numpy.geomspace`.
+
+    Raises:
+        DomainError: a bound is zero; at run time, where it is traced.
+    """
+    bounds = [as_array(x).value for x in (start, stop)]
+    problem = "Geometric sequence cannot include zero"
+    bounds = [ops.require(x, ops.not_equal(x, ops.full_like(x, 0)), problem) for x in bounds]
+    kinds = [x.dtype for x in bounds]
+    kind = as_dtype(np.result_type(*kinds, FLOAT64, np.zeros((), dtype)))
+    first, last = (fresh_array(ops.cast(x, kind)) for x in bounds)
+    sign: Any = np.sign(first)
+    scaled = logspace(np.log10(first / sign), np.log10(last / sign), num, endpoint, dtype=kind)
+    count = as_size(num)
+    if active().holds(">", num.__index__() if count is None else count, 0):
+        scaled[0] = first / sign
+        if endpoint and active().holds(">", num.__index__() if count is None else count, 1):
+            scaled[-1] = last / sign
+    result: Any = scaled * sign
+    if axis != 0:
+        result = np.moveaxis(result, 0, axis)
+    return result.astype(kind if dtype is None else dtype, copy=False)
+
+
 @makes_arrays(np.eye)
 def eye(
     N: Any,
@@ -360,3 +433,11 @@ def indices(dimensions: Any, dtype: Any = int, sparse: bool = False) -> Any:
     if not grids:
         return zeros((0,), kind)
     return fresh_array(grids[0] if len(grids) == 1 else ops.concatenate(grids, 0))
+
+
+@makes_arrays(np.fromfunction)
+def fromfunction(
+    function: Any, shape: Any, *, dtype: Any = float, like: Any = None, **kwargs: Any
+) -> Any:
+    """`numpy.fromfunction`: the function gets the indices of all elements at once."""
+    return function(*indices(shape, dtype), **kwargs)

@@ -51,14 +51,17 @@ def _fitted(name: str, x: Value, first: Value, axis: int, number: int) -> Value:
     if x.ndim != first.ndim:
         raise ShapeError(
             f"{name}: all the input arrays must have same number of dimensions, but the array at "
-            f"index 0 is {first.tensor} and the array at index {number} is {x.tensor}"
+            f"index 0 is {first.tensor} and the array at index {number} is {x.tensor}",
+            hint="Give it an axis more, as with x[None] or x[:, None]; np.stack adds one to each.",
         )
     for k, (size, wanted) in enumerate(zip(x.shape, first.shape, strict=True)):
         if k != axis and not same_size(size, wanted):
             raise ShapeError(
                 f"{name}: all the input array dimensions except for the concatenation axis must "
                 f"match exactly, but along dimension {k}, the array at index 0 is {first.tensor} "
-                f"and the array at index {number} is {x.tensor}"
+                f"and the array at index {number} is {x.tensor}",
+                hint="Join along the axis that differs (axis=), or slice or np.pad the others to "
+                "one size.",
             )
     return x
 
@@ -104,7 +107,8 @@ def stack(
         if not fits:
             raise ShapeError(
                 f"stack: all input arrays must have the same shape, but the array at index 0 is "
-                f"{parts[0].type} and the array at index {number} is {x.type}"
+                f"{parts[0].type} and the array at index {number} is {x.type}",
+                hint="np.concatenate joins arrays that differ along its axis.",
             )
     wide = [x.reshaped((*x.value.shape[:place], 1, *x.value.shape[place:])) for x in parts]
     return _joined("stack", wide, place, out, dtype, casting)
@@ -122,7 +126,7 @@ def hstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Any:
     return concatenate(parts, axis, dtype=dtype, casting=casting)
 
 
-@implements(np.vstack)
+@implements(np.vstack, np.row_stack)
 def vstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Any:
     """`numpy.vstack`."""
     parts = _listed(atleast_2d(*sequence_of_arrays(tup, "vstack")))

@@ -184,6 +184,39 @@ def cross(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
     return np.moveaxis(np.stack(parts, axis=-1), -1, axis)
 
 
+@implements(np.cross)
+def any_cross(
+    a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: Any = None
+) -> Any:
+    """`numpy.cross`, of vectors of two elements too: their third is 0."""
+    if axis is not None:
+        axisa, axisb, axisc = (axis,) * 3
+    x, y = as_array(a), as_array(b)
+    if x.ndim < 1 or y.ndim < 1:
+        raise ValueError("At least one array has zero dimension")
+    dtype = supported_dtype(np.promote_types(x.dtype, y.dtype))
+    left: Any = np.moveaxis(x.astype(dtype), normalized_axis(axisa, x.ndim), -1)
+    right: Any = np.moveaxis(y.astype(dtype), normalized_axis(axisb, y.ndim), -1)
+    widths = [active().static(part.value.shape[-1]) for part in (left, right)]
+    if not set(widths) <= {2, 3}:
+        raise ShapeError(
+            "incompatible dimensions for cross product\n(dimension must be 2 or 3): "
+            f"{x.type} and {y.type}"
+        )
+    last = left[..., 0] * right[..., 1] - left[..., 1] * right[..., 0]
+    if widths == [2, 2]:
+        return as_array(last)
+    if widths == [3, 3]:
+        first = left[..., 1] * right[..., 2] - left[..., 2] * right[..., 1]
+        second = left[..., 2] * right[..., 0] - left[..., 0] * right[..., 2]
+    elif widths == [2, 3]:
+        first, second = left[..., 1] * right[..., 2], -(left[..., 0] * right[..., 2])
+    else:
+        first, second = -(left[..., 2] * right[..., 1]), left[..., 2] * right[..., 0]
+    found = np.stack([first, second, last], axis=-1)
+    return np.moveaxis(found, -1, normalized_axis(axisc, found.ndim))
+
+
 @implements(np.linalg.diagonal)
 def diagonal(x: Any, /, *, offset: int = 0) -> TracedArray:
     """`numpy.linalg.diagonal`, of the last two axes."""

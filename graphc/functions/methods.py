@@ -16,7 +16,7 @@ from graphc.functions.ordering import partition_in_place, sort_in_place
 from graphc.functions.selection import clip
 from graphc.trace.context import located, user_location
 from graphc.trace.convert import as_dtype
-from graphc.trace.dispatch import call_function
+from graphc.trace.dispatch import call_function, implements
 from graphc.trace.ufuncs import assign
 from graphc.trace.values import TracedArray, TracedScalar, scalar
 from graphc.trace.views import Step
@@ -132,6 +132,12 @@ def _astype(
     return laid_out(ops.cast(self.value, kind), order, self)
 
 
+@implements(np.astype)
+def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
+    """`numpy.astype`."""
+    return x.astype(dtype, copy=copy)
+
+
 def _copy(self: Any, order: str = "C") -> Any:
     return scalar(self.value) if type(self) is TracedScalar else np.copy(self, order=order)  # type: ignore[call-overload]
 
@@ -173,6 +179,37 @@ def _view(self: Any, *args: Any, **kwargs: Any) -> Any:
 
 
 _step_view: Method = TracedArray.view
+
+
+def _set_shape(self: TracedArray, shape: Any) -> None:
+    """``x.shape = ...`` in place, of an array that only the traced function holds.
+
+    Raises:
+        UnsupportedError: it is an argument, or would need a copy; a loop is traced again, unrolled.
+    """
+    hint = "Write y = y.reshape(2, 3), with the new shape: a view where NumPy can give one."
+    trace = self.origin
+    if trace.open_loops or trace.capture.holds(self):
+        where = "in a loop" if trace.open_loops else "of an array that the caller holds"
+        raise UnsupportedError(f"assignment to .shape {where} is not covered", hint=hint)
+    changed = self.reshaped(shaping.inferred_shape(self, shape))
+    if changed.storage is not self.storage:
+        raise UnsupportedError("Incompatible shape for in-place modification.", hint=hint)
+    self.become(changed)
+
+
+def _set_dtype(self: Any, dtype: Any) -> None:
+    raise UnsupportedError(
+        "assignment to .dtype is not covered for traced arrays",
+        hint="Convert the numbers with x = x.astype(...).",
+    )
+
+
+def _set_strides(self: Any, strides: Any) -> None:
+    raise UnsupportedError(
+        "assignment to .strides is not covered for traced arrays",
+        hint="Take a view with slices, transpose or sliding_window_view.",
+    )
 
 
 def _flatten(self: Any, order: str = "C") -> Any:
@@ -217,6 +254,9 @@ def _attach() -> None:
             setattr(kind, name, _refused_method(name, hint))
         for name, hint in _REFUSED_ATTRIBUTES.items():
             setattr(kind, name, property(_refused_method(name, hint)))
+    for name, setter in {"shape": _set_shape, "dtype": _set_dtype, "strides": _set_strides}.items():
+        attribute = vars(TracedArray)[name]
+        setattr(TracedArray, name, attribute.setter(_guarded(setter)))
     TracedArray.view = _view  # type: ignore[method-assign]
     TracedArray.fill = _guarded(_fill)  # type: ignore[attr-defined]
 

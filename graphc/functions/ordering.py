@@ -95,14 +95,18 @@ def sort_complex(a: Any) -> TracedArray:
     return fresh_array(ops.cast(result.value, DTYPES["complex64" if narrow else "complex128"]))
 
 
-def _check_kth(kth: Any, length: Any) -> None:
+def _check_kth(kth: Any, x: Value, axis: int) -> None:
     if is_traced(kth) and active().values is None:
         raise UnsupportedError(
             "np.partition by a traced position", hint="Pass kth as a Python int, or use np.sort."
         )
+    length = x.shape[axis]
+    empty = not active().holds(">", x.tensor.size, 0)
     for position in np.atleast_1d(np.asarray(kth)).ravel():
         if np.asarray(position).dtype.kind not in "iu":
             raise TypeError("Partition index must be integer")
+        if empty:
+            continue
         low = active().holds(">=", int(position) + length, 0)
         if not (low and active().holds("<", int(position), length)):
             raise ValueError(f"kth(={position}) out of bounds ({length})")
@@ -114,7 +118,7 @@ def partition(
 ) -> TracedArray:
     """`numpy.partition`, by a whole sort: a digit sort costs little more than a selection."""
     x, place = flattened(a, axis)
-    _check_kth(kth, x.value.shape[place])
+    _check_kth(kth, x.value, place)
     return sort(x, place, order=order)
 
 
@@ -124,7 +128,7 @@ def argpartition(
 ) -> TracedArray:
     """`numpy.argpartition`, by a whole argsort."""
     x, place = flattened(a, axis)
-    _check_kth(kth, x.value.shape[place])
+    _check_kth(kth, x.value, place)
     return argsort(x, place, order=order)
 
 

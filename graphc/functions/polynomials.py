@@ -12,7 +12,7 @@ from graphc.functions.common import FLOAT64, INT64, as_array, static_int
 from graphc.functions.correlation import convolve
 from graphc.functions.ufunc_methods import accumulated
 from graphc.trace.context import active, user_location
-from graphc.trace.convert import array_like, value_of
+from graphc.trace.convert import array_like, same_size, value_of
 from graphc.trace.dispatch import implements
 from graphc.trace.sizes import as_size
 from graphc.trace.values import TracedArray, fresh_array
@@ -166,3 +166,59 @@ def vander(x: Any, N: Any = None, increasing: bool = False) -> TracedArray:
     powers = ops.concatenate((ones, accumulated(np.multiply, rest, 1, kind)), 1)
     assert powers.shape == shape
     return fresh_array(powers if increasing else ops.flip(powers, (1,)))
+
+
+@implements(np.polyfit)
+def polyfit(
+    x: Any,
+    y: Any,
+    deg: Any,
+    rcond: Any = None,
+    full: bool = False,
+    w: Any = None,
+    cov: Any = False,
+) -> Any:
+    """`numpy.polyfit`, without its warning where the points do not determine the polynomial."""
+    order = static_int(deg, "the degree of a polynomial") + 1
+    points: Any = np.add(as_array(x), 0.0)
+    values: Any = np.add(as_array(y), 0.0)
+    if order < 1:
+        raise ValueError("expected deg >= 0")
+    if points.ndim != 1:
+        raise TypeError("expected 1D vector for x")
+    length = points.value.shape[0]
+    if not active().holds(">", length, 0):
+        raise TypeError("expected non-empty vector for x")
+    if values.ndim not in (1, 2):
+        raise TypeError("expected 1D or 2D array for y")
+    if not same_size(length, values.value.shape[0]):
+        raise TypeError("expected x and y to have same length")
+    if rcond is None:
+        rcond = active().static(length) * np.finfo(points.dtype).eps
+    powers: Any = np.vander(points, order)
+    right: Any = values
+    if w is not None:
+        weights: Any = np.add(as_array(w), 0.0)
+        if weights.ndim != 1:
+            raise TypeError("expected a 1-d array for weights")
+        if not same_size(weights.value.shape[0], length):
+            raise TypeError("expected w and y to have the same length")
+        powers = powers * weights[:, None]
+        right = right * (weights[:, None] if right.ndim == 2 else weights)
+    scale: Any = np.sqrt((powers * powers).sum(axis=0))
+    powers = powers / scale
+    found, residuals, rank, singular = np.linalg.lstsq(powers, right, rcond)
+    coefficients = (found.T / scale).T
+    if full:
+        return coefficients, residuals, rank, singular, rcond
+    if not cov:
+        return coefficients
+    variance: Any = np.linalg.inv(np.dot(powers.T, powers)) / np.outer(scale, scale)
+    if isinstance(cov, str) and cov == "unscaled":
+        return coefficients, variance if values.ndim == 1 else variance[:, :, None]
+    if active().static(length) <= order:
+        raise ValueError(
+            "the number of data points must exceed order to scale the covariance matrix"
+        )
+    factor: Any = residuals / (active().static(length) - order)
+    return coefficients, (variance if values.ndim == 1 else variance[:, :, None]) * factor

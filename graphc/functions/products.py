@@ -8,7 +8,7 @@ import numpy as np
 
 from graphc import ops
 from graphc.errors import ShapeError
-from graphc.functions.common import deliver
+from graphc.functions.common import array_or_scalar, deliver
 from graphc.ir import Value
 from graphc.trace.convert import array_like, broadcast_shapes, normalized_axis, same_size
 from graphc.trace.dispatch import implements
@@ -37,9 +37,13 @@ def _need_axes(name: str, operands: list[Value], least: tuple[int, ...]) -> None
 
 def _need_same(name: str, a: Value, b: Value, left: Size, right: Size) -> None:
     if not same_size(left, right):
-        hint = ""
+        hint = "The last axis of the first meets the last but one of the second (or its only one)."
         if a.ndim == 2 and b.ndim == 2 and b.shape[1] == left:
             hint = "The second operand transposed would fit: b.T."
+        elif a.ndim == 2 and b.ndim in (1, 2) and a.shape[0] == right:
+            hint = "The first operand transposed would fit: a.T."
+        elif a.ndim == 1 and b.ndim == 1:
+            hint = "Slice one of them to the length of the other, or use np.outer(a, b)."
         raise ShapeError(
             f"{name}: {a.tensor} and {b.tensor} do not fit: the inner sizes {left} and {right} "
             "differ",
@@ -181,7 +185,8 @@ def _not_aligned(a: Value, b: Value, left: int, right: int) -> None:
     if not same_size(a.shape[left], b.shape[right]):
         raise ShapeError(
             f"dot: {a.tensor} and {b.tensor} are not aligned: {a.shape[left]} (dim "
-            f"{left % a.ndim}) != {b.shape[right]} (dim {right % b.ndim})"
+            f"{left % a.ndim}) != {b.shape[right]} (dim {right % b.ndim})",
+            hint="Transpose one of them, as in a @ b.T, or slice the axis that is longer.",
         )
 
 
@@ -222,6 +227,24 @@ def outer(a: Any, b: Any, out: Any = None) -> Any:
     left, right = _common(a, b)
     column = ops.reshape(left, (left.tensor.size, 1))
     return deliver(_scaled(column, ops.reshape(right, (1, right.tensor.size))), out)
+
+
+@implements(np.kron)
+def kron(a: Any, b: Any) -> Any:
+    """`numpy.kron`: every element of `a` times the whole of `b`, as blocks."""
+    left, right = array_like(a).value, array_like(b).value
+    if left.ndim == 0 or right.ndim == 0:
+        return np.multiply(array_or_scalar(left), array_or_scalar(right))
+    rank = max(left.ndim, right.ndim)
+    rows = (1,) * (rank - left.ndim) + left.shape
+    columns = (1,) * (rank - right.ndim) + right.shape
+    spread = tuple(size for n in rows for size in (n, 1))
+    blocks = tuple(size for n in columns for size in (1, n))
+    found: Any = np.multiply(
+        fresh_array(ops.reshape(left, spread)), fresh_array(ops.reshape(right, blocks))
+    )
+    shape = tuple(n * m for n, m in zip(rows, columns, strict=True))
+    return fresh_array(ops.reshape(found.value, shape))
 
 
 def contract(a: Value, b: Value, left: tuple[int, ...], right: tuple[int, ...]) -> Value:

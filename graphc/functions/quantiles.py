@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from graphc import ops
+from graphc.errors import OutOfBoundsError
 from graphc.functions.common import FLOAT64, INT64, as_array, deliver, same_shape
 from graphc.functions.reductions import NO_VALUE, given
 from graphc.ir import Value
@@ -278,14 +279,10 @@ def _quantile(
         raise ValueError(f"Only method 'inverted_cdf' supports weights. Got: {method}.")
     rows, axes = _rows(x, axis)
     lead = len(order.shape)
+    if skip_nan and not active().holds(">", x.value.tensor.size, 0):
+        return np.nanmean(x, axis=axis, out=out, keepdims=given(keepdims, False))
     if not active().holds(">", rows.shape[-1], 0):
-        if not skip_nan and rows.dtype.kind != "f":
-            raise IndexError("cannot do a non-empty take from an empty axes.")
-        kind = rows.dtype if weak else FLOAT64
-        found = ops.full(
-            rows.tensor.with_dtype(kind).with_shape((*order.shape, *rows.shape[:-1])), np.nan
-        )
-        return _delivered(found, lead, x, axes, keepdims, out)
+        raise OutOfBoundsError("index -1 is out of bounds for axis 0 with size 0")
     if weights is not None:
         found = _weighted(rows, _weight_rows(weights, x, axis, axes), order, skip_nan)
         result = _delivered(found, lead, x, axes, keepdims, out)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc.errors import UnsupportedError
+from graphc.errors import DTypeError, ShapeError, UnsupportedError
 from graphc.functions.common import (
     as_array,
     makes_arrays,
@@ -58,6 +58,30 @@ def angle(z: Any, deg: bool = False) -> Any:
     x = array_like(z)
     result = np.arctan2(x.imag, x.real)
     return result * (180 / np.pi) if deg else result
+
+
+def _infinite(x: Any, negative: bool, out: Any) -> Any:
+    if array_like(x).dtype.kind == "c":
+        raise DTypeError(
+            f"This operation is not supported for {array_like(x).dtype} values because it would "
+            "be ambiguous."
+        )
+    if array_like(x).dtype.kind != "f":
+        return np.logical_and(np.isinf(x), False, out=out)
+    sign = np.signbit(x) if negative else np.logical_not(np.signbit(x))
+    return np.logical_and(np.isinf(x), sign, out=out)
+
+
+@implements(np.isneginf)
+def isneginf(x: Any, out: Any = None) -> Any:
+    """`numpy.isneginf`."""
+    return _infinite(x, True, out)
+
+
+@implements(np.isposinf)
+def isposinf(x: Any, out: Any = None) -> Any:
+    """`numpy.isposinf`."""
+    return _infinite(x, False, out)
 
 
 @implements(np.iscomplexobj)
@@ -154,4 +178,14 @@ def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> Any:
     if equal_nan:
         same = same | (np.isnan(x) & np.isnan(y))
     everywhere: Any = np.all(same)
+    return TracedNumber(everywhere.value, bool, active())
+
+
+@implements(np.array_equiv)
+def array_equiv(a1: Any, a2: Any) -> Any:
+    """`numpy.array_equiv`, as a traced bool, or False where shapes do not broadcast."""
+    try:
+        everywhere: Any = np.all(np.equal(as_array(a1), as_array(a2)))
+    except ShapeError:
+        return False
     return TracedNumber(everywhere.value, bool, active())

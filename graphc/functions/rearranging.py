@@ -1,4 +1,4 @@
-"""Elements in another order, repeated, padded: flip, roll, tile, repeat, pad, diff."""
+"""Elements in another order, or repeated: flip, roll, tile, repeat."""
 
 from __future__ import annotations
 
@@ -175,57 +175,3 @@ def _static_counts(repeats: Any) -> np.ndarray:
             hint="Pass the counts as Python ints.",
         )
     return counts
-
-
-# --- padding and differences ----------------------------------------------------------------------
-
-
-@implements(np.pad)
-def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> TracedArray:
-    """`numpy.pad` with mode ``constant`` or ``edge``, ``reflect``, ``symmetric``, ``wrap``."""
-    x = as_array(array)
-    if isinstance(pad_width, dict):
-        pairs = [(0, 0)] * x.ndim
-        for axis, width in pad_width.items():
-            pairs[axis] = width if isinstance(width, tuple) else (width, width)
-        pad_width = pairs
-    widths = np.broadcast_to(np.asarray(pad_width), (x.ndim, 2)).tolist()
-    if any(width < 0 for pair in widths for width in pair):
-        raise ValueError("index can't contain negative values")
-    value = x.value
-    if mode == "constant":
-        fill = kwargs.pop("constant_values", 0)
-        _refuse(kwargs)
-        return fresh_array(_padded(value, widths, fill))
-    if mode not in ("edge", "reflect", "symmetric", "wrap") or kwargs:
-        _refuse(kwargs)
-        raise UnsupportedError(
-            f"np.pad with mode={mode!r} is not covered",
-            hint="Covered: constant, edge, reflect, symmetric, wrap.",
-        )
-    for axis, pair in enumerate(widths):
-        if any(pair):
-            size = active().static(value.shape[axis])
-            source = np.pad(np.arange(size), pair, mode=mode)
-            taken = ops.gather(value, (ops.constant(source),), (axis,))
-            value = ops.transpose(taken, _back_to(axis, value.ndim))
-    return fresh_array(value)
-
-
-def _refuse(kwargs: dict[str, Any]) -> None:
-    if kwargs:
-        raise UnsupportedError(f"np.pad with {next(iter(kwargs))}= is not covered")
-
-
-def _padded(x: Value, widths: list[list[int]], fill: Any) -> Value:
-    shape = tuple(size + a + b for size, (a, b) in zip(x.shape, widths, strict=True))
-    start = tuple(a for a, _ in widths)
-    step = (1,) * x.ndim
-    if isinstance(fill, tuple | list):
-        raise UnsupportedError(
-            "np.pad with a constant for each side", hint="Pad twice, each with one constant."
-        )
-    if type(fill) in (int, float, bool) and fill == 0:
-        return ops.embed(x, shape, start, step)
-    base = ops.broadcast_to(value_of(fill, x.dtype), shape)
-    return ops.update(base, x, start, step)

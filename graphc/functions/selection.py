@@ -134,6 +134,12 @@ def round(a: Any, decimals: int = 0, out: Any = None) -> Any:
     return deliver(result, out, "same_kind", "ufunc 'rint'")
 
 
+@implements(np.fix)
+def fix(x: Any, out: Any = None) -> Any:
+    """`numpy.fix`."""
+    return np.trunc(x, out=out)
+
+
 def _rounded(x: Value, digits: int) -> Value:
     if digits == 0:
         return ops.rint(x)

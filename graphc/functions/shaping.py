@@ -16,11 +16,18 @@ from graphc.trace.dispatch import implements
 from graphc.trace.sizes import wrap_size
 from graphc.trace.ufuncs import is_fortran, memory_order
 from graphc.trace.values import TracedArray, fresh_array
+from graphc.trace.views import DiagonalStep
 from graphc.types import Shape, Size, floordiv, product, shape_text
 
 
 def _plain(shape: Shape) -> str:
     return shape_text(shape).replace(" ", "")
+
+
+_SIZES_FIT = (
+    "The sizes must multiply to that of the array: one of them may be -1, which stands for what is "
+    "left."
+)
 
 
 def inferred_shape(x: TracedArray, shape: Any) -> Shape:
@@ -39,7 +46,9 @@ def inferred_shape(x: TracedArray, shape: Any) -> Shape:
     if unknown:
         rest = product(tuple(size for size in sizes if size != -1))
         shown = _plain(sizes).replace("-1", "newaxis")
-        refused = ShapeError(f"cannot reshape array of size {total} into shape {shown}")
+        refused = ShapeError(
+            f"cannot reshape array of size {total} into shape {shown}", hint=_SIZES_FIT
+        )
         if trace.holds("==", rest, 0) or trace.hint(total) % trace.hint(rest):
             trace.static(total), trace.static(rest)
             raise refused
@@ -48,7 +57,9 @@ def inferred_shape(x: TracedArray, shape: Any) -> Shape:
     if any(isinstance(size, int) and size < 0 for size in sizes):
         raise ShapeError("negative dimensions not allowed")
     if not same_size(product(sizes), total):
-        raise ShapeError(f"cannot reshape array of size {total} into shape {_plain(sizes)}")
+        raise ShapeError(
+            f"cannot reshape array of size {total} into shape {_plain(sizes)}", hint=_SIZES_FIT
+        )
     return sizes
 
 
@@ -282,31 +293,41 @@ def common_shape(*args: Any) -> tuple[Any, ...]:
 
 def diagonal_value(x: Value, axis1: int, axis2: int, offset: int = 0) -> Value:
     """The elements of a diagonal of two axes, as the last axis."""
+    return _diagonal_step(x, axis1, axis2, offset).get(x)
+
+
+def _diagonal_step(
+    x: Value, axis1: int, axis2: int, offset: int = 0, writable: bool = True
+) -> DiagonalStep:
     rows, columns = x.shape[axis1], x.shape[axis2]
     if rows == columns and offset == 0:
-        count = rows
-    else:
-        height, width = active().static(rows), active().static(columns)
-        count = max(0, min(height + min(offset, 0), width - max(offset, 0)))
-    place = ops.iota(count)
-    row = ops.add(place, ops.full_like(place, max(-offset, 0)))
-    column = ops.add(place, ops.full_like(place, max(offset, 0)))
-    taken = ops.gather(x, (row, column), (axis1, axis2))
-    return ops.transpose(taken, [*range(1, taken.ndim), 0])
+        return DiagonalStep((axis1, axis2), 0, rows, writable)
+    height, width = active().static(rows), active().static(columns)
+    count = max(0, min(height + min(offset, 0), width - max(offset, 0)))
+    return DiagonalStep((axis1, axis2), offset, count, writable)
+
+
+def diagonal_view(x: TracedArray, axis1: int, axis2: int) -> TracedArray:
+    """The main diagonal of two axes as the last axis: a view that may be written."""
+    return x.view(_diagonal_step(x.value, axis1, axis2))
 
 
 @implements(np.diagonal)
 def diagonal(a: Any, offset: int = 0, axis1: Any = 0, axis2: Any = 1) -> TracedArray:
-    """`numpy.diagonal`, read-only as NumPy's is; a copy, so later writes do not show in it."""
+    """`numpy.diagonal`: a view, read-only as NumPy's is."""
     x = as_array(a)
     if x.ndim < 2:
         raise ValueError("diag requires an array of at least two dimensions")
     first, second = normalized_axis(axis1, x.ndim), normalized_axis(axis2, x.ndim)
     if first == second:
         raise ValueError("axis1 and axis2 cannot be the same")
-    result = fresh_array(diagonal_value(x.value, first, second, offset.__index__()))
-    result.storage.readonly = True
-    return result
+    return x.view(_diagonal_step(x.value, first, second, offset.__index__(), writable=False))
+
+
+@implements(np.diagflat)
+def diagflat(v: Any, k: int = 0) -> TracedArray:
+    """`numpy.diagflat`: a matrix with the elements on a diagonal."""
+    return diag(as_array(v).raveled(), k)
 
 
 @implements(np.trace)

@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 
 from graphc import ops
-from graphc.errors import UnsupportedError
+from graphc.errors import DivisionError, UnsupportedError
 from graphc.functions.common import BOOL, FLOAT64, INT64, array_or_scalar, as_array, deliver
 from graphc.functions.reductions import NO_VALUE, given, kept_axes, masked, reduced_size
 from graphc.ir import Value
 from graphc.trace.context import active
 from graphc.trace.convert import as_dtype, broadcast_shapes, normalized_axes, value_of
 from graphc.trace.dispatch import implements
+from graphc.trace.values import fresh_array, scalar
 from graphc.types import is_inexact, product, real_dtype, supported_dtype
 
 
@@ -140,6 +141,14 @@ def std(
     )
 
 
+NO_WEIGHT = "Weights sum to zero, can't be normalized"
+
+
+def _if_weighted(x: Any, condition: Value) -> Any:
+    checked = ops.require(x.value, condition, NO_WEIGHT, DivisionError)
+    return fresh_array(checked) if isinstance(x, np.ndarray) else scalar(checked)
+
+
 @implements(np.average)
 def average(
     a: Any,
@@ -149,7 +158,11 @@ def average(
     *,
     keepdims: Any = NO_VALUE,
 ) -> Any:
-    """`numpy.average`, with weights of the shape of `a` or of its one axis."""
+    """`numpy.average`, with weights of the shape of `a` or of its one axis.
+
+    Raises:
+        DivisionError: at run time, the weights sum to zero.
+    """
     x = as_array(a)
     if weights is None:
         result = mean(x, axis, keepdims=keepdims)
@@ -172,6 +185,10 @@ def average(
         kept = tuple(size if k in axes else 1 for k, size in enumerate(x.value.shape))
         w = np.broadcast_to(w.reshaped(kept), x.shape)  # type: ignore[assignment]
     kind = np.result_type(x.dtype, w.dtype, *(() if is_inexact(x.dtype) else (FLOAT64,)))
-    scale = np.sum(w, axis=axis, dtype=kind, keepdims=keepdims)
-    result = np.sum(np.multiply(x, w, dtype=kind), axis=axis, keepdims=keepdims) / scale
-    return (result, scale) if returned else result
+    scale: Any = np.sum(w, axis=axis, dtype=kind, keepdims=keepdims)
+    quotient = np.sum(np.multiply(x, w, dtype=kind), axis=axis, keepdims=keepdims) / scale
+    nonzero = ops.not_equal(scale.value, ops.full_like(scale.value, 0))
+    # Of all sums at once: a check within the rows would slow their loops.
+    every = ops.all_(nonzero, tuple(range(nonzero.ndim)))
+    found = _if_weighted(quotient, every)
+    return (found, _if_weighted(scale, every)) if returned else found

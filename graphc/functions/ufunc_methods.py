@@ -277,19 +277,22 @@ def _reduce_options(ufunc: Any, dtype: np.dtype) -> dict[str, Any]:
 def _masked_segments(ufunc: Any, x: Value, starts: Value, axis: int) -> Value:
     """Every segment as the whole axis with a mask: the mask is never stored."""
     count, extent = starts.shape[0], x.shape[axis]
-    if ufunc.__name__ not in COMBINES or not active().holds(">", extent, 0):
+    if ufunc.__name__ not in COMBINES:
         raise UnsupportedError(
             f"np.{ufunc.__name__}.reduceat at traced indices",
             location=user_location(),
             hint="Pass the indices as a static list.",
         )
     last = ops.reshape(ops.size_value(extent), (1,))
+    problem = f"index out-of-bounds in {ufunc.__name__}.reduceat"
+    if not active().holds(">", extent, 0) and active().holds(">", count, 0):
+        raise OutOfBoundsError(problem)
     ends = ops.concatenate((_rows(starts, 1, count - 1), last), 0)
     inside = ops.logical_and(
         ops.greater_equal(starts, ops.full_like(starts, 0)),
         ops.less(starts, ops.broadcast_to(ops.size_value(extent), starts.shape)),
     )
-    starts = ops.require(starts, inside, f"index out-of-bounds in {ufunc.__name__}.reduceat")
+    starts = ops.require(starts, inside, problem, OutOfBoundsError)
     ends = ops.maximum(ends, ops.add(starts, ops.full_like(starts, 1)))
     shape = (*x.shape[: axis + 1], count, *x.shape[axis + 1 :])
     place = along(ops.iota(extent), axis, shape)

@@ -348,7 +348,8 @@ class Executable:
             raise GraphcError(f"the native step stopped with status {status}")
         location = launched.graph.location(site.node) if site.node is not None else None
         if site.problem:
-            raise site.error(site.problem, location=location)
+            error = site.node.op.error if site.node is not None else None
+            raise (error or site.error)(site.problem, location=location)
         index, extent = record[:2]
         raise OutOfBoundsError(
             f"index {index} is out of bounds for an axis of size {extent}", location=location

@@ -35,12 +35,48 @@ def unsupported_function(function: Any) -> UnsupportedError:
     return UnsupportedError(
         f"{name} is not covered for traced arrays",
         location=user_location(),
-        hint=nearest(function.__name__),
+        hint=nearest(function.__name__, name),
     )
 
 
-def nearest(name: str) -> str:
+_OUTSIDE = "Return the array, and do this outside the compiled function."
+_LOADED = "Do this outside the compiled function, and pass the array in."
+_SHOWN = "Print with graphc.debug_print: it runs at each call."
+_POWERS = "Of the lowest power first: np.polyval(c[::-1], x), np.polymul, np.polyder and the like."
+REPLACEMENTS: dict[str, str] = {
+    **dict.fromkeys(("save", "savetxt", "savez", "savez_compressed", "tofile"), _OUTSIDE),
+    **dict.fromkeys(
+        ("load", "loadtxt", "genfromtxt", "fromfile", "fromregex", "fromstring"), _LOADED
+    ),
+    **dict.fromkeys(("from_dlpack", "frombuffer", "memmap"), _LOADED),
+    **dict.fromkeys(
+        ("array2string", "array_repr", "format_float_positional", "format_float_scientific"), _SHOWN
+    ),
+    **dict.fromkeys(("array_str", "base_repr", "binary_repr", "info", "typename"), _SHOWN),
+    **dict.fromkeys(
+        ("may_share_memory", "shares_memory"), "Views and copies are NumPy's: ask outside."
+    ),
+    "as_strided": "Use np.lib.stride_tricks.sliding_window_view, or slices with a step.",
+    "asmatrix": "Use the array itself: it has @ for products and .T.",
+    "bmat": "Use np.block.",
+    "common_type": "Use np.result_type(x, y).",
+    "frompyfunc": "Use np.vectorize(function), or write it as an array expression.",
+    "fromiter": "Use np.array([...]).",
+    "isfortran": "x.strides is known while tracing.",
+    "nested_iters": "Loop over np.ndindex(x.shape).",
+    "require": "Use np.ascontiguousarray or np.asfortranarray.",
+}
+"""What to write instead of a function that is not covered, where its name does not tell."""
+
+
+def nearest(name: str, full_name: str = "") -> str:
     """What to write instead of a function that is not covered."""
+    if full_name.startswith("np.polynomial."):
+        return _POWERS
+    if name.endswith("(vectorized)"):
+        return REPLACEMENTS["frompyfunc"]
+    if name in REPLACEMENTS:
+        return REPLACEMENTS[name]
     covered = {f.__name__: f for f in FUNCTIONS}
     near = difflib.get_close_matches(name, covered, n=1, cutoff=0.7)
     if near:

@@ -174,6 +174,8 @@ class Capture:
             return self._partial(value, source)
         if isinstance(value, ModuleType):
             return self._module(value, source)
+        if isinstance(value, np.vectorize):
+            return self._vectorized(value, source)
         if is_numpy(value):
             self.require(f"{source} is {self.constant(value)}")
             return substitute(value)
@@ -393,6 +395,15 @@ class Capture:
         args = self.wrap(value.args, f"{source}.args")
         return partial(function, *args, **self.wrap(value.keywords, f"{source}.keywords"))
 
+    def _vectorized(self, value: Any, source: str) -> Any:
+        self.require(f"type({source}) is {self.constant(np.vectorize)}")
+        options = {
+            name: self.wrap(getattr(value, name), f"{source}.{name}")
+            for name in ("otypes", "excluded", "signature")
+        }
+        function = self.wrap(value.pyfunc, f"{source}.pyfunc")
+        return substitute(np.vectorize)(function, **options)
+
     def _module(self, value: ModuleType, source: str) -> Any:
         self.require(f"{source} is {self.constant(value)}")
         if value is np:
@@ -444,6 +455,10 @@ class Capture:
     def known(self, value: Any) -> Any:
         """The stand-in for `value` if traced code has met it, else `value`."""
         return self._memo[id(value)][1] if id(value) in self._memo else value
+
+    def holds(self, wrapped: Any) -> bool:
+        """Whether `wrapped` stands for an object of the caller's."""
+        return any(held[1] is wrapped for held in self._memo.values())
 
     def kept(self, value: Any) -> Any:
         """`value`, an object that the specialisation keeps, wrapped."""

@@ -130,6 +130,9 @@ def same_size(left: Size, right: Size) -> bool:
     return active().same(left, right)
 
 
+BROADCASTING = "Axes are matched from the last on: add one of size 1 with x[:, None], or transpose."
+
+
 def broadcast_shapes(*shapes: Shape) -> Shape:
     """The shape that `shapes` broadcast to.
 
@@ -152,9 +155,20 @@ def broadcast_shapes(*shapes: Shape) -> Shape:
                     # Broadcasting by chance: the symbolic size that is 1 now must be static.
                     trace.static(other if trace.hint(other) == 1 else size, lasting=False)
                 texts = " ".join(_plain(shape) for shape in shapes)
-                raise ShapeError(f"operands could not be broadcast together with shapes {texts}")
+                raise ShapeError(
+                    f"operands could not be broadcast together with shapes {texts}",
+                    hint=BROADCASTING,
+                )
         result.append(size)
     return tuple(result)
+
+
+def broadcasts_to(shape: Shape, target: Shape) -> bool:
+    """Whether `shape` broadcasts to `target` itself."""
+    try:
+        return broadcast_shapes(shape, target) == target
+    except ShapeError:
+        return False
 
 
 def _plain(shape: Shape) -> str:

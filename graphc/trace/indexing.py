@@ -12,12 +12,25 @@ from graphc.errors import OutOfBoundsError, ShapeError, UnsupportedError
 from graphc.interp import extend
 from graphc.ir import INPUT, Value, topological
 from graphc.trace.context import active
-from graphc.trace.convert import array_like, broadcast_shapes, is_weak, python_type, value_of
+from graphc.trace.convert import (
+    array_like,
+    broadcast_shapes,
+    broadcasts_to,
+    is_weak,
+    python_type,
+    value_of,
+)
 from graphc.trace.dispatch import handler
-from graphc.trace.selection import TracedSelection, is_selection, mask_of, set_selected
+from graphc.trace.selection import (
+    Masked,
+    TracedSelection,
+    is_selection,
+    masked_by,
+    set_selected,
+)
 from graphc.trace.sizes import TracedSize, as_size
 from graphc.trace.ufuncs import assign
-from graphc.trace.values import TracedArray, TracedNumber, fresh_array, scalar
+from graphc.trace.values import TracedArray, TracedNumber, TracedScalar, fresh_array, scalar
 from graphc.trace.views import PickStep, SliceStep
 from graphc.trace.windows import is_window, windowed
 from graphc.types import DTYPES, Dim, Shape, Size
@@ -46,9 +59,10 @@ class _Parsed:
 @handler
 def get_item(array: TracedArray, key: Any) -> Any:
     """``array[key]``: a view, a scalar, or a copy for integer arrays, as in NumPy."""
-    mask = mask_of(array, key)
-    if mask is not None and known_array(mask) is None:
-        return TracedSelection(fresh_array(array.value), mask)
+    masked = _masked(array, key)
+    if masked is not None:
+        elements = fresh_array(masked.view.value)
+        return TracedSelection(elements, masked.mask, masked.place)
     parsed = _parse(array, key)
     if parsed.advanced:
         return _gather(parsed)
@@ -63,15 +77,59 @@ def set_item(array: TracedArray, key: Any, value: Any) -> None:
     """``array[key] = value``."""
     if array.storage.readonly:
         raise ValueError("assignment destination is read-only")
-    mask = mask_of(array, key)
-    if mask is not None and (is_selection(value) or known_array(mask) is None):
-        set_selected(array, mask, value)
+    masked = _masked(array, key, by_selection=is_selection(value))
+    if masked is not None:
+        set_selected(masked, value)
         return
     parsed = _parse(array, key)
     if parsed.advanced:
         _scatter(parsed, value)
     else:
         assign(parsed.view, value)
+
+
+def _masked(array: TracedArray, key: Any, by_selection: bool = False) -> Masked | None:
+    """The view and the mask of a key with one traced bool mask, beside slices and integers.
+
+    None for any other key; a mask that is known counts where it is to meet a selection.
+    """
+    items = list(key) if type(key) is tuple else [key]
+    masks = [k for k, item in enumerate(items) if _is_mask(item)]
+    if len(masks) != 1:
+        return None
+    (number,) = masks
+    mask: Value = items[number].value
+    if known_array(mask) is not None and not by_selection:
+        return None
+    if len(items) == 1:
+        return masked_by(array, mask) if mask.ndim <= array.ndim else None
+    if mask.ndim == 0 or not all(_is_basic(item) for item in items if not _is_mask(item)):
+        return None
+    items = _expand_ellipsis(items, array.ndim)
+    number = next(k for k, item in enumerate(items) if _is_mask(item))
+    whole = [slice(None)] * mask.ndim
+    view = _parse(array, (*items[:number], *whole, *items[number + 1 :])).view
+    integers = [k for k, item in enumerate(items) if not (item is None or isinstance(item, slice))]
+    place = sum(k not in integers for k in range(number))
+    masked = masked_by(view, mask, place)
+    if integers == list(range(integers[0], integers[-1] + 1)) or place == 0:
+        return masked
+    first = list(range(place, place + mask.ndim))
+    rest = [axis for axis in range(view.ndim) if axis not in first]
+    return Masked(view.transposed((*first, *rest)), mask)
+
+
+def _is_mask(item: Any) -> bool:
+    return type(item) in (TracedArray, TracedScalar) and item.dtype.kind == "b"
+
+
+def _is_basic(item: Any) -> bool:
+    """Whether an index item is a slice, a new axis or one integer."""
+    if item is None or item is Ellipsis or isinstance(item, slice):
+        return True
+    if is_weak(item):
+        return python_type(item) is int
+    return getattr(item, "ndim", None) == 0 and np.dtype(item.dtype).kind in "iu"
 
 
 def _expand_ellipsis(items: list[Any], rank: int) -> list[Any]:
@@ -210,8 +268,10 @@ def _split_mask(item: Any) -> list[Any]:
         constant = known_array(item.value)
         if constant is None:
             raise UnsupportedError(
-                "selecting with a traced boolean array needs a shape that depends on data",
-                hint="Use np.where(mask, x, other), or multiply by the mask and reduce.",
+                "a traced boolean array beside another index array, or of too many axes, needs a "
+                "shape that depends on data",
+                hint="Read with np.where(mask, x, other); write with "
+                "x[...] = np.where(mask, values, x), the mask in the shape of x.",
             )
         return [fresh_array(ops.constant(part)) for part in np.nonzero(constant)]
     if type(item) is np.ndarray:
@@ -306,6 +366,10 @@ def _gather(parsed: _Parsed) -> Any:
 @handler
 def add_at(array: TracedArray, key: Any, value: Any, negated: bool = False) -> None:
     """``np.add.at(array, key, value)``: repeated indices add up."""
+    if _masked(array, key) is not None:
+        whole = get_item(array, key)
+        set_item(array, key, whole - value if negated else whole + value)
+        return
     parsed = _parse(array, key)
     if not parsed.advanced:
         assign(parsed.view, parsed.view - value if negated else parsed.view + value)
@@ -343,8 +407,11 @@ def _part(parsed: _Parsed, value: Any) -> tuple[Value, tuple[Value, ...], tuple[
     part = value_of(value, view.dtype)
     if part.ndim > len(target):
         part = ops.reshape(part, part.shape[part.ndim - len(target) :])
-    if broadcast_shapes(part.shape, target) != target:
-        raise ShapeError(f"shape mismatch: {part.tensor} does not fit the indexed part {target}")
+    if not broadcasts_to(part.shape, target):
+        raise ShapeError(
+            f"shape mismatch: {part.tensor} does not fit the indexed part {target}",
+            hint="Give the value that shape, or one that broadcasts to it: value[:, None].",
+        )
     part = ops.broadcast_to(part, target)
     order = _moved(len(shape), place, len(target))
     back = tuple(sorted(range(len(order)), key=order.__getitem__))

@@ -20,7 +20,7 @@ from graphc.trace.python_loop import PythonLoop
 from graphc.trace.sizes import TracedSize
 from graphc.trace.substitute import BUILTINS, type_stand_in
 from graphc.trace.values import TracedArray
-from graphc.types import Size
+from graphc.types import Shape, Size, product
 
 
 class _Sequence:
@@ -121,6 +121,24 @@ class Rows(_Sequence):
 
     def at(self, position: Any) -> Any:
         return self.array[position]
+
+
+class Places(_Sequence):
+    """The index tuples of a shape, as ``np.ndindex`` gives them; with those of `array` beside."""
+
+    def __init__(self, shape: Shape, array: TracedArray | None = None) -> None:
+        self.shape = shape
+        self.array = array
+        self.length = product(shape)
+
+    def at(self, position: Any) -> Any:
+        place: list[Any] = []
+        for axis in reversed(range(1, len(self.shape))):
+            size = active().static(self.shape[axis])
+            position, last = divmod(position, size)
+            place.insert(0, last)
+        index = (position, *place) if self.shape else ()
+        return index if self.array is None else (index, self.array[index])
 
 
 @handler

@@ -30,6 +30,21 @@ ALWAYS_TRACED: set[Any] = set()
 """Functions that make arrays: graphc's are called even without a traced argument."""
 
 
+STAND_INS: dict[Any, Any] = {}
+"""NumPy's classes and objects that are neither functions nor ufuncs, and what traced code sees."""
+
+
+def _stand_in(value: Any) -> Any:
+    """The stand-in for a member of NumPy, or None."""
+    named = isinstance(value, type | ModuleType)
+    if not named and not type(value).__module__.startswith("numpy"):
+        return None  # an object of the user's: its hash is not ours to ask for
+    try:
+        return STAND_INS.get(value)
+    except TypeError:  # it has no hash
+        return None
+
+
 def imported(result: Any) -> Any:
     """A result of NumPy on static arguments: its arrays become arrays of the trace."""
     if type(result) is np.ndarray:
@@ -178,6 +193,8 @@ class _TypeOf(_TypeMeta):
             return _scalar_type(kind)
         if kind in (float, complex, int, bool):
             return BUILTINS[kind.__name__]
+        if kind is np.ndarray:
+            return substitute(kind)
         return active().capture.known(kind)
 
 
@@ -283,6 +300,9 @@ _MATH = {
     "degrees": np.degrees,
     "radians": np.radians,
     "log": np.log,
+    "erf": lambda x: scalar(ops.erf(x.value)),
+    "erfc": lambda x: scalar(ops.erfc(x.value)),
+    "lgamma": lambda x: scalar(ops.gammaln(x.value)),
 }
 
 
@@ -337,7 +357,7 @@ def _math_operand(x: Any) -> Any:
 
 def is_numpy(value: Any) -> bool:
     """Whether `value` is a function, ufunc or type that NumPy or ``math`` defines."""
-    if isinstance(value, np.ufunc):
+    if isinstance(value, np.ufunc) or _stand_in(value) is not None:
         return True
     if isinstance(value, type):
         return issubclass(value, np.generic)
@@ -347,6 +367,9 @@ def is_numpy(value: Any) -> bool:
 
 def substitute(value: Any) -> Any:
     """What traced code sees in place of `value`, a member of NumPy, ``math`` or builtins."""
+    stand_in = _stand_in(value)
+    if stand_in is not None:
+        return stand_in
     if isinstance(value, ModuleType):
         if value is math:
             return MATH

@@ -23,6 +23,7 @@ from graphc.trace.convert import (
     array_like,
     as_dtype,
     broadcast_shapes,
+    broadcasts_to,
     is_weak,
     python_type,
     value_of,
@@ -255,7 +256,10 @@ def _common_shape(name: str, values: Sequence[Value]) -> Shape:
         return broadcast_shapes(*(value.shape for value in values))
     except ShapeError as error:
         types = " and ".join(str(value.tensor) for value in values)
-        raise ShapeError(f"{name} of {types}: {error.message}") from None
+        raise ShapeError(
+            f"{name} of {types}: {error.message}",
+            hint=error.hint,
+        ) from None
 
 
 def loop_dtypes(
@@ -413,6 +417,12 @@ def is_fortran(x: TracedArray) -> bool:
     return True
 
 
+_PART_FITS = (
+    "Write to a part of the value's shape, as in x[:n] = value, or give the value axes of size 1: "
+    "value[:, None]."
+)
+
+
 @handler
 def assign(target: TracedArray, source: Any, exact: bool = False) -> None:
     """``target[...] = source``, with NumPy's casting (unsafe) and broadcasting.
@@ -428,11 +438,12 @@ def assign(target: TracedArray, source: Any, exact: bool = False) -> None:
     if surplus > 0 and not exact and all(size == 1 for size in value.shape[:surplus]):
         value = ops.reshape(value, value.shape[surplus:])
     if value.shape != shape:
-        fits = value.ndim <= len(shape) and broadcast_shapes(value.shape, shape) == shape
+        fits = value.ndim <= len(shape) and broadcasts_to(value.shape, shape)
         if not fits:
             raise ShapeError(
                 f"could not broadcast input array from shape {_text(value.shape)} "
-                f"into shape {_text(shape)}"
+                f"into shape {_text(shape)}",
+                hint="Give out= the shape of the result." if exact else _PART_FITS,
             )
         value = ops.broadcast_to(value, shape)
     target.write(value)

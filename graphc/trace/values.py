@@ -22,6 +22,7 @@ from graphc.trace.sizes import TracedSize, wrap_size
 from graphc.trace.views import (
     BroadcastStep,
     ComponentStep,
+    DiagonalStep,
     PickStep,
     ReshapeStep,
     SliceStep,
@@ -172,6 +173,8 @@ class TracedArray(Traced):
     def itemsize(self) -> int:
         return self.dtype.itemsize
 
+    device = "cpu"
+
     @property
     def nbytes(self) -> Any:
         return self.size * self.itemsize
@@ -220,9 +223,7 @@ class TracedArray(Traced):
         if strides is None:
             strides = step.strides(self.shape_hint, self.steps)
         last = self.path[-1] if self.path else None
-        if isinstance(last, StridedStep) and isinstance(
-            step, SliceStep | TransposeStep | ReshapeStep
-        ):
+        if isinstance(last, StridedStep) and _joins(step):
             # Elements may share an address: a write must go through one step, not two.
             shape = tuple(self.origin.hint(size) for size in step.get(self.value).shape)
             joined = last.then(step, shape, strides)
@@ -232,6 +233,11 @@ class TracedArray(Traced):
             picked = last.then(step, self.ndim + len(last.axes))
             return TracedArray(self.storage, (*self.path[:-1], picked), strides, self.origin)
         return TracedArray(self.storage, (*self.path, step), strides, self.origin)
+
+    def become(self, other: TracedArray) -> None:
+        """Look into the storage of `other` as it does."""
+        self.storage, self.path, self.steps = other.storage, other.path, other.steps
+        self._version, self._cached = -1, None
 
     @property
     def shape_hint(self) -> tuple[int, ...]:
@@ -310,6 +316,13 @@ class TracedArray(Traced):
         raise UnsupportedError(
             "ndarray.flat is not covered", location=user_location(), hint="Use .reshape(-1)."
         )
+
+
+def _joins(step: Step) -> bool:
+    """Whether `step` and a `StridedStep` before it are one."""
+    if isinstance(step, DiagonalStep):
+        return step.writable
+    return isinstance(step, SliceStep | TransposeStep | ReshapeStep)
 
 
 def fresh_array(value: Value) -> TracedArray:

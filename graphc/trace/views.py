@@ -127,6 +127,44 @@ class BroadcastStep:
 
 
 @dataclass(frozen=True, slots=True)
+class DiagonalStep:
+    """`count` elements of a diagonal of two axes, as the last axis; `offset` as in NumPy."""
+
+    axes: tuple[int, int]
+    offset: int
+    count: Size
+    writable: bool = True
+
+    def first(self) -> tuple[int, int]:
+        """Where on the two axes the diagonal begins."""
+        return max(-self.offset, 0), max(self.offset, 0)
+
+    def _places(self) -> tuple[Value, ...]:
+        place = ops.iota(self.count)
+        return tuple(ops.add(place, ops.full_like(place, start)) for start in self.first())
+
+    def get(self, base: Value) -> Value:
+        taken = ops.gather(base, self._places(), self.axes)
+        return ops.transpose(taken, [*range(1, taken.ndim), 0])
+
+    def put(self, base: Value, part: Value) -> Value:
+        if not self.writable:
+            raise ValueError("assignment destination is read-only")
+        moved = ops.transpose(part, [part.ndim - 1, *range(part.ndim - 1)])
+        return ops.scatter(base, moved, self._places(), self.axes)
+
+    def strides(self, shape: Sequence[int], strides: Sequence[int]) -> tuple[int, ...]:
+        kept = [stride for axis, stride in enumerate(strides) if axis not in self.axes]
+        return (*kept, sum(strides[axis] for axis in self.axes))
+
+    def replay(self, array: np.ndarray, resolve: Resolve) -> np.ndarray:
+        view: np.ndarray = array.diagonal(self.offset, *self.axes)
+        if self.writable and array.flags.writeable:
+            view.flags.writeable = True
+        return view
+
+
+@dataclass(frozen=True, slots=True)
 class ComponentStep:
     """The real or the imaginary part of a complex array."""
 
@@ -184,6 +222,9 @@ class StridedStep:
             for start, stride in zip(step.start, self.element_strides, strict=True):
                 assert isinstance(start, int)
                 offset += start * stride
+        if isinstance(step, DiagonalStep):
+            for axis, start in zip(step.axes, step.first(), strict=True):
+                offset += start * self.element_strides[axis]
         return StridedStep(offset, tuple(shape), strides)
 
     def replay(self, array: np.ndarray, resolve: Resolve) -> np.ndarray:
@@ -255,6 +296,7 @@ Step: TypeAlias = (
     | TransposeStep
     | ReshapeStep
     | BroadcastStep
+    | DiagonalStep
     | ComponentStep
     | StridedStep
     | PickStep

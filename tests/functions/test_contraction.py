@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import graphc
 from graphc.errors import ShapeError
 from tests.trace.arrays import sample
 from tests.trace.harness import same, traced
@@ -84,3 +85,83 @@ def test_mistakes(subscripts):
 def test_mismatch_names_the_operand():
     with pytest.raises(ShapeError, match="operand 1 has size 4 for subscript 'j'"):
         traced(lambda a, b: np.einsum("ij,kj->ik", a, b), sample((2, 3)), sample((3, 4)))
+
+
+def scaled_diagonal(x):
+    np.einsum("ii->i", x)[:] *= 2
+    return x
+
+
+def diagonal_of_three(x):
+    y = np.einsum("iji->ji", x)
+    y[1] = [7, 8]
+    return x, y
+
+
+def space_diagonal(x):
+    np.einsum("iii->i", x)[1:] += 5
+    return x
+
+
+def seen_later(x):
+    d, e = np.einsum("ii->i", x), np.diagonal(x, 1)
+    x[0] = 3
+    return d * 1, e * 1
+
+
+def through_a_slice(x):
+    np.einsum("ii->i", x[1:, 1:].T)[...] = 0
+    return x
+
+
+def through_an_ellipsis(x):
+    np.einsum("...ii->...i", x)[1] = 4
+    return x
+
+
+@pytest.mark.parametrize(
+    ("function", "shape"),
+    [
+        (scaled_diagonal, (3, 3)),
+        (diagonal_of_three, (2, 3, 2)),
+        (space_diagonal, (3, 3, 3)),
+        (seen_later, (3, 4)),
+        (through_a_slice, (4, 4)),
+        (through_an_ellipsis, (2, 3, 3)),
+    ],
+)
+def test_a_diagonal_is_a_view(function, shape):
+    if function is seen_later:
+        same(lambda x: (np.diagonal(x, -1), np.diag(x, 2)), sample(shape))
+        shape = (4, 4)
+    same(function, sample(shape))
+
+
+def test_a_diagonal_of_an_argument_is_a_view_of_it():
+    x = np.zeros((3, 3))
+    d, e = graphc.compile(lambda x: (np.einsum("ii->i", x), x.diagonal(1)))(x)
+    assert d.base is not None
+    assert e.flags.writeable is False
+    d[:] = 1
+    assert np.array_equal(x, np.eye(3))
+
+
+def test_numpys_diagonal_is_read_only():
+    def write(x):
+        x.diagonal()[0] = 1
+
+    with pytest.raises(ValueError, match="read-only"):
+        graphc.compile(write)(np.zeros((2, 2)))
+
+
+def test_arguments_that_share_memory_and_a_diagonal():
+    def write(x, y):
+        np.einsum("ii->i", x)[:] = y
+        return x
+
+    def outcome(function):
+        block = np.arange(16.0)
+        return function(block.reshape(4, 4), block[1:5]).copy(), block
+
+    for found, wanted in zip(outcome(graphc.compile(write)), outcome(write), strict=True):
+        assert np.array_equal(found, wanted)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import graphc
 from tests.trace.arrays import DTYPES, sample, strided
 from tests.trace.harness import same
 
@@ -130,3 +131,23 @@ def test_static_functions_of_numpy():
     same(lambda x: (np.hanning(4) * x, np.pi * x, np.logspace(0, 1, 4) + x), sample((4,)))
     same(lambda x: x * np.float32(3) + np.int64(2), sample((4,), "float32"))
     same(lambda x: x.astype(np.float32) + np.finfo(np.float32).eps, sample((4,)))
+
+
+def test_geometric_ranges():
+    same(lambda x: np.geomspace(x, 1000.0, 4), 1.0, ulps=8)
+    same(lambda x: np.geomspace(x, -256.0, 9), -1.0, ulps=8)
+    same(lambda x: np.geomspace(x, x * 8, 4, endpoint=False, axis=-1), np.array([1.0, 2]), ulps=8)
+    same(lambda x: np.geomspace(x, 1000, 4, dtype=int), 1.0)
+    same(lambda x: np.geomspace(x, x * 1000, 4), 1j, ulps=16)
+    same(lambda x: np.logspace(x, 2, 5), 0.5, ulps=8)
+    same(lambda x: np.logspace(x, x + 1, 3, base=np.array([2.0, 3])), np.array([1.0, 2]), ulps=8)
+    with pytest.raises(ValueError, match="include zero"):
+        graphc.compile(lambda x: np.geomspace(x, 1.0))(0.0)
+
+
+def test_of_functions_and_finite_arrays():
+    same(lambda x: np.fromfunction(lambda i, j: i * x[0] + j, (3, 3)), sample((3,)))
+    same(lambda x: np.fromfunction(lambda i: i, (3,), dtype=int) * x, sample((3,)))
+    same(lambda x: np.asarray_chkfinite(x), sample((3,)))
+    same(lambda x: np.asarray_chkfinite(x), np.array([1.0, np.nan]))
+    same(lambda x: np.asfortranarray(x).strides, sample((3, 4)))

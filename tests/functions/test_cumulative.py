@@ -210,3 +210,15 @@ def test_gradients(axis):
             assert np.sum(np.abs(found - numbers) > 1e-6) <= 1
             continue
         np.testing.assert_allclose(found.ravel(), numbers, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("length", [0, 1])
+def test_reduceat_beyond_the_end(length):
+    reduceat = graphc.compile(lambda x, k: np.add.reduceat(x, k))
+    for _ in range(2):
+        with pytest.raises(IndexError):
+            reduceat(np.ones(length), np.array([0, 1]))
+    static = graphc.compile(lambda x: np.add.reduceat(x, [0, 1]))
+    static(np.ones(5)), static(np.ones(4))  # the length is symbolic now
+    with pytest.raises(IndexError):
+        static(np.ones(length))

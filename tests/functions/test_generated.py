@@ -40,6 +40,17 @@ CALLS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("zeros_like", "ones_like"), ("({f}(x))", "({f}(x, dtype=np.float32))")),
     "full_like": ("(np.full_like(x, 2))",),
     **dict.fromkeys(("array", "asarray", "asanyarray", "ascontiguousarray"), ("({f}(x) * 1)",)),
+    "array_equiv": ("(np.array_equiv(x, x[None]))", "(np.array_equiv(x, y))"),
+    "asfortranarray": ("(np.asfortranarray(x))",),
+    "astype": ("(np.astype(x, np.complex64))",),
+    "cross": ("(np.cross(np.resize(v, (2, 3)), w))", "(np.cross(w, np.resize(v, (2, 2))))"),
+    "delete": ("(np.delete(v, 1))", "(np.delete(x, [], axis={axis}))", "(np.delete(a, [0, 0], 0))"),
+    "diagflat": ("(np.diagflat(a, -1))",),
+    **dict.fromkeys(("fix", "isneginf", "isposinf"), ("({f}(x))",)),
+    "geomspace": ("(np.geomspace(np.abs(v) + 1, 8, 4))",),
+    "insert": ("(np.insert(v, [2, 0], w))", "(np.insert(x, 0, 2, axis={axis}))"),
+    "kron": ("(np.kron(x, w))", "(np.kron(v, a))"),
+    "logspace": ("(np.logspace(x, y, 3, base=2))",),
     "append": ("(np.append(x, y))", "(np.append(v, w))"),
     "array_split": ("(np.array_split(v, 3))",),
     "broadcast_arrays": ("(np.broadcast_arrays(x, y))",),
@@ -47,7 +58,9 @@ CALLS: dict[str, tuple[str, ...]] = {
     "clip": ("(np.clip(x, -1, 2))", "(np.clip(x, None, y))"),
     "concatenate": ("(np.concatenate([x, x], axis={axis}))", "(np.concatenate([v, w]))"),
     "stack": ("(np.stack([x, x], axis={axis}))", "(np.stack([v, v], axis=-1))"),
-    **dict.fromkeys(("hstack", "vstack", "dstack", "column_stack"), ("({f}([v, v]))",)),
+    **dict.fromkeys(
+        ("hstack", "vstack", "row_stack", "dstack", "column_stack"), ("({f}([v, v]))",)
+    ),
     "diag": ("(np.diag(v))", "(np.diag(a, 1))"),
     "diagonal": ("(np.diagonal(a, -1))",),
     "trace": ("(np.trace(a))",),
@@ -148,13 +161,13 @@ ELSEWHERE = {
     **dict.fromkeys(
         ("histogram2d", "histogram_bin_edges", "histogramdd"), "tests/functions/test_histograms.py"
     ),
-    **dict.fromkeys(("poly", "polydiv", "roots"), "tests/functions/test_polynomials.py"),
+    **dict.fromkeys(("poly", "polydiv", "polyfit", "roots"), "tests/functions/test_polynomials.py"),
     **dict.fromkeys(
         ("setxor1d", "unique_all", "unique_counts", "unique_inverse", "unique_values"),
         "refused: tests/functions/test_coverage.py",
     ),
     **dict.fromkeys(
-        """cholesky cond cross det eig eigh eigvals eigvalsh inv lstsq matrix_norm matrix_power
+        """cholesky cond det eig eigh eigvals eigvalsh inv lstsq matrix_norm matrix_power
         matrix_rank multi_dot pinv qr slogdet solve svd svdvals tensorinv tensorsolve
         """.split(),  # noqa: SIM905
         "takes matrices of a kind: tests/functions/test_linear_algebra.py",
@@ -162,7 +175,8 @@ ELSEWHERE = {
     "fftfreq": "made of numbers: tests/functions/test_fourier.py",
     "rfftfreq": "made of numbers: tests/functions/test_fourier.py",
     **dict.fromkeys(
-        ("arange", "empty", "empty_like", "eye", "full", "identity", "ones", "tri", "zeros"),
+        ("arange", "empty", "empty_like", "eye", "full", "identity", "ones", "tri", "zeros")
+        + ("fromfunction", "asarray_chkfinite"),
         "made of numbers, not of arrays: tests/functions/test_creation.py",
     ),
     **dict.fromkeys(
@@ -177,11 +191,11 @@ ELSEWHERE = {
     "norm": "tests/functions/test_products.py",
     "vector_norm": "tests/functions/test_products.py",
     **dict.fromkeys(
-        ("argwhere", "compress", "delete", "extract", "flatnonzero", "intersect1d", "nonzero"),
+        ("argwhere", "compress", "extract", "flatnonzero", "intersect1d", "nonzero"),
         "refused: tests/functions/test_coverage.py",
     ),
     **dict.fromkeys(
-        ("setdiff1d", "trim_zeros", "union1d", "unique", "bincount"),
+        ("setdiff1d", "trim_zeros", "union1d", "unique", "bincount", "real_if_close"),
         "refused: tests/functions/test_coverage.py",
     ),
 }
@@ -200,7 +214,8 @@ DTYPES_OF = {
     **dict.fromkeys(("rfft", "ihfft", "rfft2", "rfftn"), REALS),
     **dict.fromkeys(("digitize", "interp", "histogram", "i0", "unwrap", "gradient"), FLOATS),
     **dict.fromkeys(("corrcoef", "cov", "nanargmax", "nanargmin"), FLOATS),
-    "linspace": FLOATS,
+    **dict.fromkeys(("linspace", "logspace", "geomspace"), FLOATS),
+    "cross": NUMBERS,
     "pad": DTYPES,
 }
 

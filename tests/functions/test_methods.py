@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import graphc
 from graphc.errors import TraceError, UnsupportedError
 from tests.trace.arrays import DTYPES, sample
 from tests.trace.harness import same, traced
@@ -89,7 +90,52 @@ def test_shapes_that_depend_on_data(function):
 
 
 def test_unknown_function():
-    with pytest.raises(UnsupportedError, match=r"np\.polyfit is not covered"):
-        traced(lambda x: np.polyfit(x, x, 1), sample((3,)))
+    with pytest.raises(UnsupportedError, match=r"np\.require is not covered"):
+        traced(lambda x: np.require(x), sample((3,)))
     with pytest.raises(UnsupportedError, match="mode='raw'"):
         traced(lambda x: np.linalg.qr(x, "raw"), sample((3, 3)))
+
+
+def reshaped_in_place(x):
+    y = x + 1
+    z = y
+    y.shape = (2, 3)
+    z[0] = 7
+    w = x[1:5]
+    w.shape = 2, -1
+    w[1] = 0
+    return y, z.shape, w, x
+
+
+def reshaped_in_a_loop(x):
+    total = np.zeros(3)
+    for turn in range(20):
+        y = x * turn
+        y.shape = (2, 3)
+        total += y[1]
+    return total
+
+
+def test_assignment_to_shape():
+    same(reshaped_in_place, sample((6,)))
+    x = sample((6,))
+    np.testing.assert_allclose(
+        graphc.compile(reshaped_in_a_loop)(x.copy()), reshaped_in_a_loop(x), rtol=1e-14
+    )
+    same(lambda x: setattr(x * 1, "shape", (4,)), x)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "hint"),
+    [
+        ("shape", (2, 3), "y = y.reshape"),
+        ("dtype", np.int64, "astype"),
+        ("strides", (8,), "slices"),
+    ],
+)
+def test_assignments_that_are_refused(name, value, hint):
+    with pytest.raises(UnsupportedError, match=hint) as caught:
+        traced(lambda x: setattr(x, name, value), sample((6,)))
+    assert caught.value.location.file == __file__
+    with pytest.raises(UnsupportedError, match=r"y = y\.reshape"):
+        traced(lambda x: setattr(x.reshape(2, 3).T, "shape", (6,)), sample((6,)))

@@ -193,3 +193,10 @@ def test_gradients():
     order = np.argsort(x, axis=0)
     np.put_along_axis(expected, order, 2 * np.sort(x, axis=0) * weights, 0)
     np.testing.assert_allclose(graphc.grad(total)(x), expected)
+
+
+@pytest.mark.parametrize("kth", [0, 1, -1, [0, 5]])
+@pytest.mark.parametrize("shape", [(0,), (2, 0), (0, 2)])
+def test_partitions_of_nothing(shape, kth):
+    same(lambda x: (np.partition(x, kth), np.argpartition(x, kth)), np.zeros(shape))
+    same(lambda x: np.partition(x, kth, axis=None), np.zeros(shape))

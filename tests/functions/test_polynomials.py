@@ -7,7 +7,7 @@ import scipy.special
 import graphc
 from tests.functions.test_differences import check_gradient
 from tests.trace.arrays import DTYPES, sample
-from tests.trace.harness import same
+from tests.trace.harness import same, traced
 
 P, Q = sample((4,)), sample((6,), seed=2)
 
@@ -87,3 +87,31 @@ def test_windows():
     same(lambda x: np.kaiser(5, 14) * x, sample((5,)))
     for count in (0, 1, 2, 9):
         same(lambda b: np.kaiser(count, b), 3.5, ulps=64)
+
+
+@pytest.mark.parametrize(
+    "fit",
+    [
+        lambda x, y: np.polyfit(x, y, 3),
+        lambda x, y: np.polyfit(x, y, 1, w=np.abs(y)),
+        lambda x, y: np.polyfit(x, y, 2, full=True),
+        lambda x, y: np.polyfit(x, y, 2, cov=True),
+        lambda x, y: np.polyfit(x, y, 2, cov="unscaled"),
+        lambda x, y: np.polyfit(x, np.stack([y, x], 1), 2, cov=True),
+        lambda x, y: np.polyfit(x, y[:-1], 2),
+        lambda x, y: np.polyfit(x, y, -1),
+        lambda x, y: np.polyfit(x[:2], y[:2], 1, cov=True),
+        lambda x, y: np.polyfit(x[:0], y[:0], 1),
+    ],
+)
+def test_polyfit(fit):
+    x, y = sample((12,)), sample((12,), seed=1)
+    try:
+        wanted = fit(x, y)
+    except (TypeError, ValueError) as error:
+        with pytest.raises(type(error)):
+            traced(fit, x, y)
+        return
+    found = traced(fit, x, y)
+    for a, b in zip(*(v if isinstance(v, tuple) else (v,) for v in (found, wanted)), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)

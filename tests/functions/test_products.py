@@ -116,3 +116,19 @@ def test_tensordot():
     same(lambda a, b: np.tensordot(a, b, axes=0), a, b)
     same(lambda a, b: np.tensordot(a, b, axes=2), a, b)
     same(lambda a, b: np.tensordot(a, b, axes=([0, 1], [0])), a, b)
+
+
+@pytest.mark.parametrize("left", [(), (3,), (2, 3), (2, 1, 3)])
+@pytest.mark.parametrize("right", [(), (2,), (3, 2), (1, 2, 2)])
+def test_kron(left, right):
+    for dtype in ("float64", "int32", "complex64", "bool"):
+        same(lambda x, y: np.kron(x, y), sample(left, dtype), sample(right, dtype, 1))
+
+
+@pytest.mark.parametrize("left", [(3,), (2,), (4, 3), (4, 2)])
+@pytest.mark.parametrize("right", [(3,), (2,), (4, 3), (1, 2), (4,)])
+def test_cross(left, right):
+    same(lambda x, y: np.cross(x, y), sample(left), sample(right, seed=1))
+    same(lambda x, y: np.cross(x, y), sample(left, "int32"), sample(right, "complex128", 1))
+    if len(left) == len(right) == 2:
+        same(lambda x, y: np.cross(x.T, y, axisa=0, axisc=0), sample(left), sample(right))

@@ -157,3 +157,19 @@ def test_gradients():
         behind.flat[k] -= 1e-6
         number = (total(ahead) - total(behind)) / 2e-6
         np.testing.assert_allclose(found.flat[k], number, atol=1e-7)
+
+
+@pytest.mark.parametrize("shape", [(0,), (0, 3), (2, 0)])
+@pytest.mark.parametrize("dtype", ["float64", "float32", "int64"])
+def test_quantiles_of_nothing(shape, dtype):
+    x = np.zeros(shape, dtype)
+    axis = shape.index(0)
+    for q in (10, [10, 50]):
+        with pytest.raises(IndexError):
+            graphc.compile(lambda x, q=q: np.percentile(x, q, axis=axis))(x)
+        with pytest.raises(IndexError):
+            np.percentile(x, q, axis=axis)
+        if len(shape) > 1:
+            same(lambda x, q=q: np.percentile(x, q, axis=1 - axis), x)
+        with np.errstate(all="ignore"):
+            same(lambda x, q=q: np.nanpercentile(x, q, axis=axis), x)

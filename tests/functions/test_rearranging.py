@@ -40,19 +40,6 @@ def test_repeat():
         traced(lambda x, n: np.repeat(x, n), x, np.array([1, 2, 3]))
 
 
-def test_pad():
-    x = sample((3, 4))
-    same(lambda x: (np.pad(x, 1), np.pad(x, (1, 2)), np.pad(x, ((0, 1), (2, 0)))), x)
-    same(lambda x: (np.pad(x, 1, constant_values=3), np.pad(x, 0), np.pad(x[0], 2)), x)
-    same(lambda x, v: np.pad(x, 1, constant_values=v), x, 2.5)
-    for mode in ("edge", "reflect", "symmetric", "wrap"):
-        same(lambda x: (np.pad(x, 1, mode=mode), np.pad(x, ((2, 0), (0, 1)), mode)), x)
-    same(lambda x: np.pad(x, -1), x)
-    same(lambda x: np.pad(x, ((1, 1),) * 3), x)
-    with pytest.raises(UnsupportedError, match="edge"):
-        traced(lambda x: np.pad(x, 1, mode="mean"), x)
-
-
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_dtypes(dtype):
     x = sample((3, 4), dtype)

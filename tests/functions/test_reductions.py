@@ -156,3 +156,19 @@ def test_average():
     same(lambda x, w: np.average(x[0], weights=w, returned=True), x, w)
     same(lambda x: np.average(x, axis=0, returned=True), x)
     same(lambda x, w: np.average(x, weights=w), x, w)
+
+
+def test_an_average_of_weights_that_sum_to_zero():
+    average = graphc.compile(lambda x, w: np.average(x, weights=w))
+    with pytest.raises(ZeroDivisionError, match="sum to zero") as caught:
+        average(np.ones(2), np.array([1.0, -1.0]))
+    assert isinstance(caught.value, graphc.DivisionError)
+    assert caught.value.location.file == __file__
+    assert average(np.ones(2), np.array([1.0, 2.0])) == 1
+    rows = graphc.compile(lambda x, w: np.average(x, axis=1, weights=w))
+    with pytest.raises(ZeroDivisionError):
+        rows(np.ones((2, 2)), np.array([[1.0, -1.0], [1.0, 1.0]]))
+    with pytest.raises(ZeroDivisionError):
+        average(np.zeros(0), np.zeros(0))
+    gradient = graphc.grad(lambda w: np.average(np.array([1.0, 3.0]), weights=w))
+    np.testing.assert_allclose(gradient(np.array([1.0, 1.0])), [-0.5, 0.5])

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 from sample import Sample
 
+import graphc
 from graphc import ops
 from graphc.ops.matrices.spectral import scaled
 
@@ -212,13 +213,20 @@ MATRIX_SAMPLES = {
         )
         for x in (complex_(8), complex_(2, 15), complex_(3, 1), complex_(2, 17), complex_(0, 4))
     ],
-    "require": [
+}
+MATRIX_SAMPLES |= {
+    name: [
         Sample(
-            lambda x, c: ops.require(x, c, "must be positive"),
+            lambda x, c, error=error: ops.require(x, c, "must be positive", error),
             (np.abs(real(3)), np.array([True] * 3)),
             lambda x, c: x,
         ),
-    ],
+    ]
+    for name, error in (
+        ("require", graphc.DomainError),
+        ("require_division", graphc.DivisionError),
+        ("require_bounds", graphc.OutOfBoundsError),
+    )
 }
 
 MATRIX_SAMPLES = {

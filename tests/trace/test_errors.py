@@ -1,6 +1,7 @@
 """Bad input: the class, the user's line with a caret, and what to write instead."""
 
 import os
+import re
 import statistics
 from pathlib import Path
 
@@ -37,7 +38,7 @@ def sampled(x, y):
 
 
 def uncovered(x, y):
-    return np.polyfit(x, x, 1)
+    return np.frompyfunc(abs, 1, 1)(x)
 
 
 def selected(x, y):
@@ -222,3 +223,30 @@ def test_a_traced_value_that_outlives_its_tracing():
     if kept:
         with pytest.raises((RuntimeError, errors.TraceError)):
             kept[0] + 1
+
+
+@pytest.mark.parametrize(
+    ("function", "hint"),
+    [
+        (lambda x, y: x[0] @ y[0], "np.outer"),
+        (lambda x, y: x.T @ y, "Slice|last axis|transposed"),
+        (lambda x, y: x @ x, r"b\.T|a\.T"),
+        (lambda x, y: x.reshape(5, 2), "-1"),
+        (lambda x, y: np.concatenate([x, y[0]]), "None"),
+        (lambda x, y: np.concatenate([x, y], axis=1), "axis="),
+        (lambda x, y: np.stack([x, y]), "np.concatenate"),
+        (lambda x, y: np.einsum("ijk,jk", x, y), "one letter"),
+        (lambda x, y: np.einsum("ij,jk", x, y), "another letter"),
+        (lambda x, y: x.__setitem__(0, y[0]), "x\\[:n\\] = value"),
+        (lambda x, y: x.__setitem__([0, 1], y), "broadcasts"),
+        (lambda x, y: x + y, "last on"),
+        (lambda x, y: np.polynomial.polynomial.polyval(2.0, x), "lowest power"),
+        (lambda x, y: np.frompyfunc(abs, 1, 1)(x), "np.vectorize"),
+        (lambda x, y: np.require(x), "np.ascontiguousarray"),
+        (lambda x, y: np.lib.stride_tricks.as_strided(x, (2,)), "sliding_window_view"),
+    ],
+)
+def test_what_to_write_instead(function, hint):
+    with pytest.raises(errors.GraphcError) as caught:
+        traced(function, sample((3, 4)), sample((2, 5)))
+    assert re.search(hint, caught.value.hint), caught.value.hint

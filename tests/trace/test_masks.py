@@ -1,5 +1,7 @@
 """Writes through boolean masks: elements are taken or left, so no shape depends on data."""
 
+import linecache
+
 import numpy as np
 import pytest
 
@@ -165,3 +167,75 @@ def test_a_mask_of_another_shape():
 def test_eagerly_selections_are_arrays():
     with graphc.eager():
         assert graphc.grad(lambda x: x[x > 0].sum())(X).sum() == 3
+
+
+BESIDE = [
+    "x[:, m1] *= 2",
+    "x[:, m1] = 0",
+    "x[m0, 0] = 0",
+    "x[m0, 1:] += 1",
+    "x[m0, ..., None] = 5",
+    "x[..., m2] = -1",
+    "x[:, m1] = x[:, m1] ** 2 + 1",
+    "x[:, m1] = v[:, None, None]",
+    "x[m0, :, 1] = v1",
+    "x[1, :, m2] = 7",
+    "x[1, :, m2] += v1",
+    "x[1, m1] = v2",
+    "x[1:, m12] -= 3",
+    "x[i, m1] = 4",
+    "x[m0, i] *= v2",
+    "x[:, m1, -1] = 8",
+    "x[:, None, m1] = 8",
+    "x[::-1, m1, ::2] += v[::-1][:, None, None]",
+    "x.T[m2, :, 0] = v1[:, None][:, 0]",
+    "x[:, m1] = 2 * x[::-1][:, m1] + x[:, m1]",
+    "x[m0] = x[m0, ::-1]",
+    "x[m0, 0] -= x[m0, 1] * 3",
+    "np.add.at(x, (slice(None), m1), 2)",
+    "np.subtract.at(x, m0, 2)",
+]
+
+
+@pytest.mark.parametrize("statement", BESIDE)
+def test_a_write_through_a_mask_beside_other_indices(statement):
+    file = f"<{statement}>"
+    text = f"def write(x, m0, m1, m2, m12, i, v, v1, v2):\n    {statement}\n    return x\n"
+    linecache.cache[file] = (len(text), None, text.splitlines(True), file)
+    namespace = {"np": np}
+    exec(compile(text, file, "exec"), namespace)
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(3, 4, 5))
+    masks = [rng.random(n) > 0.4 for n in (*x.shape, x.shape[1:])]
+    values = [rng.normal(size=n) for n in x.shape]
+    arguments = (*masks, np.int64(1), *values)
+    wanted = namespace["write"](x.copy(), *arguments)
+    found = graphc.compile(namespace["write"])(x.copy(), *arguments)
+    np.testing.assert_allclose(found, wanted, rtol=1e-14)
+    nothing = tuple(np.zeros_like(mask) for mask in masks)
+    np.testing.assert_array_equal(
+        graphc.compile(namespace["write"])(x.copy(), *nothing, *arguments[4:]), x
+    )
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda x, y: x.__setitem__((slice(None), x[0] > 0), y[:, :2]),
+        lambda x, y: x.__setitem__((x[:, 0] > 0, [0, 1]), 1),
+        lambda x, y: x.__setitem__((x[:, 0] > 0, x[0] > 0), 1),
+    ],
+)
+def test_a_write_whose_value_depends_on_the_count_says_what_to_write(write):
+    with pytest.raises(UnsupportedError, match=r"np\.where\(mask, values, x\)"):
+        traced(write, X.copy(), X[::-1].copy())
+
+
+def test_a_gradient_through_a_mask_beside_a_slice():
+    def function(x):
+        y = x * 1
+        y[:, x.sum(0) > 0] *= 3
+        return (y * y).sum()
+
+    wide = np.where(X.sum(0) > 0, 18 * X, 2 * X)
+    np.testing.assert_allclose(graphc.grad(function)(X), wide)

@@ -127,3 +127,14 @@ def test_names_are_taken_once_and_name_kernels(square_plus):
     with pytest.raises(ValueError, match="no identifier"):
         pointwise("square plus", np.add)
     assert "square plus" not in OPS
+
+
+def test_functions_that_make_arrays():
+    def buffered(x):
+        y = np.zeros(3)
+        y[:2] = np.array([x[0] * x[1], np.sin(x[1])])
+        return np.r_[y, x**3]
+
+    check_grads(buffered, (np.array([0.5, 2.0]),))
+    with graphc.eager():
+        check_grads(buffered, (np.array([0.5, 2.0]),))

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc.errors import DomainError, DTypeError
+from graphc.errors import DivisionError, DomainError, DTypeError, GraphcError, OutOfBoundsError
 from graphc.ir import Cotangents, Driver, Graph, Node, Op, Value, make
 from graphc.loops import Elementwise, Expr, Guarded
 from graphc.ops.arrays.shape import broadcast_to
@@ -30,7 +30,7 @@ def _infer_require(
 def _evaluate_require(driver: Driver, node: Node, arrays: list[Any]) -> tuple[Any, ...]:
     value, condition = arrays
     if not np.all(condition):
-        raise DomainError(node["problem"])
+        raise (node.op.error or DomainError)(node["problem"])
     return (value,)
 
 
@@ -43,25 +43,37 @@ def _require_expression(node: Node, operands: tuple[Expr, ...]) -> Expr:
     return Guarded(condition, value, node["problem"], value.dtype)
 
 
-REQUIRE = register(
-    Op(
-        "require",
-        _infer_require,
-        _evaluate_require,
-        _require_vjp,
-        Elementwise((_require_expression,)),
-        attributes={"problem": "str"},
-        batch=batch_leading,
+def _record(name: str, error: type[GraphcError] | None = None) -> Op:
+    return register(
+        Op(
+            name,
+            _infer_require,
+            _evaluate_require,
+            _require_vjp,
+            Elementwise((_require_expression,)),
+            attributes={"problem": "str"},
+            batch=batch_leading,
+            error=error,
+        )
     )
-)
 
 
-def require(x: Value, condition: Value, problem: str) -> Value:
+REQUIRE = _record("require")
+REQUIRE_BY_ERROR: dict[type[GraphcError], Op] = {
+    DomainError: REQUIRE,
+    DivisionError: _record("require_division", DivisionError),
+    OutOfBoundsError: _record("require_bounds", OutOfBoundsError),
+}
+
+
+def require(
+    x: Value, condition: Value, problem: str, error: type[GraphcError] = DomainError
+) -> Value:
     """`x`, where a bool array that broadcasts to its shape is True everywhere.
 
     Raises:
         ShapeError, DTypeError: the condition is no bool that broadcasts to the shape of `x`.
-        DomainError: at run time, it is False somewhere: with the message `problem`.
+        DomainError, or `error`: at run time, it is False somewhere: with the message `problem`.
     """
     condition = broadcast_to(condition, x.shape)
-    return make(REQUIRE, (x, condition), {"problem": problem}).out()
+    return make(REQUIRE_BY_ERROR[error], (x, condition), {"problem": problem}).out()
