@@ -55,7 +55,12 @@ def test_gradients(length):
         carry, ys = graphc.scan(body, (h, *start()[1:]), xs)
         return (carry[0] ** 2).sum() + (carry[1] * 0.3).sum() + sum((y**2).sum() for y in ys)
 
-    graphc.testing.check_grads(loss, (np.eye(3) * 0.7, xs), order=1 if length > TURNS + 1 else 2)
+    h = np.eye(3) * 0.7
+    gradient = graphc.grad(loss, argnums=(0, 1))
+    with graphc.eager():  # by the evaluator, a turn at a time
+        wanted = gradient(h, xs)
+    for mine, other in zip(gradient(h, xs), wanted, strict=True):
+        np.testing.assert_allclose(mine, other, rtol=1e-9, atol=1e-9)
 
 
 def test_several_turns_stand_in_one_function():
