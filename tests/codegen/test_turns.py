@@ -33,7 +33,7 @@ def start():
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("length", LENGTHS)
 def test_states_rows_and_results(length, reverse):
-    xs = RNG.normal(size=(length, 3, 3))
+    xs = np.random.default_rng(length).normal(size=(length, 3, 3))
     compiled = graphc.compile(lambda c, xs: graphc.scan(body, c, xs, reverse=reverse))
     carry, ys = compiled(start(), xs)
     if length == 0:
@@ -42,12 +42,12 @@ def test_states_rows_and_results(length, reverse):
     else:
         wanted, rows = by_hand(start(), xs, reverse)
         for mine, row in zip(ys, rows, strict=True):
-            np.testing.assert_allclose(mine, row, rtol=1e-12)
+            np.testing.assert_allclose(mine, row, rtol=1e-9, atol=1e-12)
     for mine, state in zip(carry, wanted, strict=True):
-        np.testing.assert_allclose(mine, state, rtol=1e-12)
+        np.testing.assert_allclose(mine, state, rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("length", LENGTHS)
+@pytest.mark.parametrize("length", LENGTHS[1:])  # eagerly, a scan of no turns has no ys
 def test_gradients(length):
     xs = np.random.default_rng(length).normal(size=(length, 3, 3)) / 2
 
