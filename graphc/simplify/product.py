@@ -1,20 +1,15 @@
-"""Rules for matrix products that are none: of one row, of one column, outer products, tiny ones.
+"""Rules for matrix products that are none: of one row, of one column, and outer products.
 
 A product of one row reads each element of the matrix once: a loop over the matrix as it lies is as
 fast as BLAS, and what comes before and after joins it. An outer product is a broadcast multiply,
-which joins the update of the parameters that it is the gradient of. A tiny product is arithmetic.
+which joins the update of the parameters that it is the gradient of.
 """
 
 from __future__ import annotations
 
-from functools import reduce
-
 from graphc import ops
 from graphc.ir import Node, Value
 from graphc.rewrite import Rules
-
-TINY = 4
-"""Rows, columns and terms of a product that is written out: loads and stores cost it most."""
 
 
 def _is_matrix_transpose(value: Value) -> bool:
@@ -51,22 +46,7 @@ def _matmul(node: Node) -> Value | None:
     if columns == 1:
         transposed = a.node.inputs[0] if _is_matrix_transpose(a) else ops.matrix_transpose(a)
         return ops.reshape(_row_product(ops.reshape(b, (*batch, inner)), transposed), shape)
-    tiny = all(isinstance(size, int) and size <= TINY for size in (rows, inner, columns))
-    return _written_out(a, b) if tiny and not batch else None
-
-
-def _written_out(a: Value, b: Value) -> Value:
-    """A tiny product as a sum of outer products, which joins what is before and after it."""
-    (rows, inner), columns = a.tensor.shape, b.tensor.shape[1]
-    assert isinstance(inner, int)
-
-    def term(k: int) -> Value:
-        column = ops.slice_(a, (0, k), (rows, 1), (1, 1))
-        row = ops.slice_(b, (k, 0), (1, columns), (1, 1))
-        shape = (rows, columns)
-        return ops.multiply(ops.broadcast_to(column, shape), ops.broadcast_to(row, shape))
-
-    return reduce(ops.add, map(term, range(inner)))
+    return None
 
 
 PRODUCT_RULES = Rules((("matmul", _matmul),))
