@@ -112,10 +112,10 @@ def building(kind: str, key: str) -> Callable[[], None]:
         what releases it, in any thread.
     """
     lock = _file_lock(path_of(kind, key))
-    return _nothing if lock is None else lock.release
+    return release_nothing if lock is None else lock.release
 
 
-def _nothing() -> None:
+def release_nothing() -> None:
     """Release no lock."""
 
 

@@ -159,7 +159,7 @@ def _start(
     threads: Executor, native: Native, key: str, function: FunctionType, keep: bool
 ) -> Future[bytes] | None:
     """Have Numba translate one function, and begin with the rest; None if it is there meanwhile."""
-    release = disk.building("objects", key) if keep else _nothing
+    release = disk.building("objects", key) if keep else disk.release_nothing
     try:
         if keep and _found(key):
             release()
@@ -179,7 +179,7 @@ def _finish(native: Native, key: str, text: str, keep: bool) -> bytes:
     target: Any = import_module("graphc.codegen.target")
     code, externals = target.object_code(text, _symbol(key), native.level)
     header = json.dumps({"symbol": _symbol(key), "externals": externals}).encode()
-    data = header + b"\n" + bytes(code)
+    data: bytes = header + b"\n" + code
     if keep:
         disk.put("objects", key, data)
     return data
@@ -187,10 +187,6 @@ def _finish(native: Native, key: str, text: str, keep: bool) -> bytes:
 
 def _symbol(key: str) -> str:
     return f"graphc_{key[:32]}"
-
-
-def _nothing() -> None:
-    """Release no lock."""
 
 
 def _load(data: bytes) -> int:

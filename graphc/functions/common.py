@@ -142,15 +142,20 @@ def static_int(x: Any, what: str) -> int:
     return number
 
 
+def known_or_none(x: Any) -> np.ndarray | None:
+    """An argument as an array, if it is known while tracing."""
+    if not holds_traced(x) or type(x) is TracedSize:
+        return np.asarray(x)
+    return known_array(array_like(x).value)
+
+
 def known_argument(x: Any, what: str, hint: str) -> np.ndarray:
     """An argument that must be known while tracing, as an array.
 
     Raises:
         UnsupportedError: it depends on data, so that `what` has a shape that does.
     """
-    if not holds_traced(x) or type(x) is TracedSize:
-        return np.asarray(x)
-    known = known_array(array_like(x).value)
+    known = known_or_none(x)
     if known is None:
         raise UnsupportedError(
             f"{what} needs a shape that depends on data", location=user_location(), hint=hint
@@ -158,10 +163,21 @@ def known_argument(x: Any, what: str, hint: str) -> np.ndarray:
     return known
 
 
+def taken(x: Value, places: Value, axis: int) -> Value:
+    """The elements at `places`, a list, along one axis."""
+    found = ops.gather(x, (places,), (axis,))
+    return ops.transpose(found, [*range(1, axis + 1), 0, *range(axis + 1, x.ndim)])
+
+
+def resized(shape: Shape, axis: int, size: Size) -> Shape:
+    """`shape` with another size along one axis."""
+    return tuple(size if k == axis else extent for k, extent in enumerate(shape))
+
+
 def sliced(x: Value, axis: int, start: Size, size: Size) -> Value:
     """`size` elements from `start` along one axis."""
     starts = tuple(start if k == axis else 0 for k in range(x.ndim))
-    sizes = tuple(size if k == axis else extent for k, extent in enumerate(x.shape))
+    sizes = resized(x.shape, axis, size)
     return ops.slice_(x, starts, sizes, (1,) * x.ndim)
 
 

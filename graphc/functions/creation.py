@@ -248,6 +248,12 @@ def _plain(x: Any) -> Any:
     return active().concrete(x.value).item() if is_traced(x) else x
 
 
+def _count(num: Any) -> Size:
+    """A number of samples."""
+    size = as_size(num)
+    return int(num.__index__()) if size is None else size
+
+
 @makes_arrays(np.linspace)
 def linspace(
     start: Any,
@@ -261,9 +267,7 @@ def linspace(
     device: Any = None,
 ) -> Any:
     """`numpy.linspace`, in NumPy's own steps, so that rounding agrees."""
-    count = as_size(num)
-    if count is None:
-        count = num.__index__()
+    count = _count(num)
     if active().holds("<", count, 0):
         raise ValueError(f"Number of samples, {num}, must be non-negative.")
     intervals = count - 1 if endpoint else count
@@ -339,10 +343,10 @@ def geomspace(
     first, last = (fresh_array(ops.cast(x, kind)) for x in bounds)
     sign: Any = np.sign(first)
     scaled = logspace(np.log10(first / sign), np.log10(last / sign), num, endpoint, dtype=kind)
-    count = as_size(num)
-    if active().holds(">", num.__index__() if count is None else count, 0):
+    count = _count(num)
+    if active().holds(">", count, 0):
         scaled[0] = first / sign
-        if endpoint and active().holds(">", num.__index__() if count is None else count, 1):
+        if endpoint and active().holds(">", count, 1):
             scaled[-1] = last / sign
     result: Any = scaled * sign
     if axis != 0:

@@ -8,13 +8,21 @@ import numpy as np
 
 from graphc import ops
 from graphc.errors import OutOfBoundsError
-from graphc.functions.common import INT64, as_array, known_argument, rank_of, sliced
+from graphc.functions.common import (
+    INT64,
+    as_array,
+    known_argument,
+    known_or_none,
+    rank_of,
+    resized,
+    sliced,
+    taken,
+)
 from graphc.functions.creation import array, laid_out
 from graphc.ir import Value
 from graphc.trace.context import active
 from graphc.trace.convert import array_like, holds_traced, normalized_axis
 from graphc.trace.dispatch import implements
-from graphc.trace.indexing import known_array
 from graphc.trace.sizes import TracedSize
 from graphc.trace.ufuncs import assign, is_fortran
 from graphc.trace.values import TracedArray, fresh_array, scalar
@@ -41,9 +49,7 @@ def _one_position(obj: Any) -> Any:
 
 def _known_or_traced(obj: Any) -> Any:
     """Positions as a NumPy array where they are known, else as a traced one."""
-    if not holds_traced(obj) or type(obj) is TracedSize:
-        return np.asarray(obj)
-    known = known_array(array_like(obj).value)
+    known = known_or_none(obj)
     return as_array(obj) if known is None else known
 
 
@@ -71,15 +77,6 @@ def _counted(count: Size) -> Any:
     return fresh_array(ops.iota(count))
 
 
-def _taken(x: Value, places: Value, axis: int) -> Value:
-    found = ops.gather(x, (places,), (axis,))
-    return ops.transpose(found, [*range(1, axis + 1), 0, *range(axis + 1, x.ndim)])
-
-
-def _without(axis: int, x: Value, count: Size) -> tuple[Size, ...]:
-    return tuple(count if k == axis else size for k, size in enumerate(x.shape))
-
-
 # --- delete ---------------------------------------------------------------------------------------
 
 REPEATED = (
@@ -104,11 +101,10 @@ def delete(arr: Any, obj: Any, axis: Any = None) -> TracedArray:
             raise OutOfBoundsError(f"index is out of bounds for axis {place} with size 0")
         start = _checked(position, extent, scalar(ops.size_value(extent)), place)
         index = _counted(extent - 1)
-        return laid_out(_taken(value, (index + (index >= start)).value, place), order)
+        return laid_out(taken(value, (index + (index >= start)).value, place), order)
     known = obj if isinstance(obj, slice) else _known_positions(obj, "np.delete", REPEATED)
     if not isinstance(known, slice) and known.size == 1 and known.dtype.kind in "iu":
         at = _static_position(known.item(), extent, extent, place)
-        known = slice(at, at + 1)
         parts = (
             sliced(value, place, 0, at),
             sliced(value, place, at + 1, extent - at - 1),
@@ -125,7 +121,7 @@ def delete(arr: Any, obj: Any, axis: Any = None) -> TracedArray:
         keep[known if isinstance(known, slice) else (known,)] = False
     except IndexError as error:
         raise OutOfBoundsError(str(error)) from None
-    return laid_out(_taken(value, ops.constant(np.flatnonzero(keep)), place), order)
+    return laid_out(taken(value, ops.constant(np.flatnonzero(keep)), place), order)
 
 
 def _known_positions(obj: Any, name: str, hint: str) -> np.ndarray:
@@ -175,7 +171,7 @@ def insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> TracedArray:
         raise OutOfBoundsError("arrays used as indices must be of integer (or boolean) type")
     index = fresh_array(ops.cast(as_array(index).value, INT64))
     count = index.value.shape[0]
-    target = fresh_array(ops.zeros(x.type.with_shape(_without(place, value, count))))
+    target = fresh_array(ops.zeros(x.type.with_shape(resized(value.shape, place, count))))
     assign(target, values)
     size: Any = scalar(ops.size_value(extent))
     index = np.where(index < 0, index + size, index)
@@ -195,7 +191,7 @@ def _block(values: Any, x: TracedArray, axis: int) -> Value:
     if given.ndim < x.ndim:
         given = ops.reshape(given, (1,) * (x.ndim - given.ndim) + given.shape)
     target = fresh_array(
-        ops.zeros(x.type.with_shape(_without(axis, x.value, given.shape[axis - x.ndim])))
+        ops.zeros(x.type.with_shape(resized(x.value.shape, axis, given.shape[axis - x.ndim])))
     )
     assign(target, fresh_array(given))
     return target.value
@@ -206,8 +202,8 @@ def _spread(x: Value, new: Value, at: Any, axis: int) -> Value:
     extent, count = x.shape[axis], new.shape[axis]
     both = ops.concatenate((x, new), axis)
     source: Any = fresh_array(ops.full(ops.iota(extent + count).tensor, 0))
-    taken: Any = fresh_array(ops.full(ops.iota(extent + count).tensor, 0))
-    taken[at] = 1
-    source[...] = np.cumsum(1 - taken) - 1
+    occupied: Any = fresh_array(ops.full(ops.iota(extent + count).tensor, 0))
+    occupied[at] = 1
+    source[...] = np.cumsum(1 - occupied) - 1
     source[at] = _counted(count) + scalar(ops.size_value(extent))
-    return _taken(both, source.value, axis)
+    return taken(both, source.value, axis)

@@ -9,7 +9,7 @@ import numpy as np
 
 from graphc import ops
 from graphc.errors import UnsupportedError
-from graphc.functions.common import as_array, known_argument, sliced
+from graphc.functions.common import as_array, known_argument, resized, sliced, taken
 from graphc.functions.creation import laid_out, linspace
 from graphc.ir import Value
 from graphc.trace.context import active
@@ -17,6 +17,7 @@ from graphc.trace.convert import array_like, holds_traced, value_of
 from graphc.trace.dispatch import implements
 from graphc.trace.ufuncs import is_fortran
 from graphc.trace.values import TracedArray, fresh_array
+from graphc.types import Shape
 
 Pair = tuple[int, int]
 OPTIONS: dict[str, str] = {
@@ -82,9 +83,7 @@ def _padded(x: Value, widths: list[Pair], mode: str, option: Any) -> Value:
             x = _reflected(x, axis, pair, with_edge=mode == "symmetric")
             continue
         source = np.pad(np.arange(sizes[axis]), pair, mode=mode)  # type: ignore[call-overload]
-        taken = ops.gather(x, (ops.constant(source),), (axis,))
-        order = [*range(1, axis + 1), 0, *range(axis + 1, x.ndim)]
-        x = ops.transpose(taken, order)
+        x = taken(x, ops.constant(source), axis)
     return x
 
 
@@ -102,10 +101,15 @@ def _widths(pad_width: Any, rank: int) -> list[Pair]:
     known = known_argument(pad_width, "np.pad by a traced width", "Pass Python ints.")
     if known.dtype.kind != "i":
         raise TypeError("`pad_width` must be of integral type.")
-    widths = np.broadcast_to(known.ravel() if known.size == 1 else known, (rank, 2))
-    if (widths < 0).any():
+    return _counts(known, rank)
+
+
+def _counts(known: np.ndarray, rank: int) -> list[Pair]:
+    """Counts for both sides of each axis."""
+    pairs = np.broadcast_to(known.ravel() if known.size == 1 else known, (rank, 2))
+    if (pairs < 0).any():
         raise ValueError("index can't contain negative values")
-    return [(int(before), int(after)) for before, after in widths]
+    return [(int(before), int(after)) for before, after in pairs]
 
 
 def _each(x: Any, rank: int) -> list[tuple[Any, Any]]:
@@ -121,8 +125,11 @@ def _each(x: Any, rank: int) -> list[tuple[Any, Any]]:
 
 
 def _embedded(x: Value, widths: list[Pair]) -> Value:
-    shape = tuple(size + a + b for size, (a, b) in zip(x.shape, widths, strict=True))
-    return ops.embed(x, shape, tuple(a for a, _ in widths), (1,) * x.ndim)
+    return ops.embed(x, _padded_shape(x, widths), tuple(a for a, _ in widths), (1,) * x.ndim)
+
+
+def _padded_shape(x: Value, widths: list[Pair]) -> Shape:
+    return tuple(size + a + b for size, (a, b) in zip(x.shape, widths, strict=True))
 
 
 def _constant(x: Value, widths: list[Pair], fill: Any) -> Value:
@@ -133,14 +140,12 @@ def _constant(x: Value, widths: list[Pair], fill: Any) -> Value:
             sides = [_filled(x, axis, *side) for side in zip(pair, values, strict=True)]
             x = _between(x, axis, *sides)
         return x
-    shape = tuple(size + a + b for size, (a, b) in zip(x.shape, widths, strict=True))
-    base = ops.broadcast_to(ops.cast(array_like(fill).value, x.dtype), shape)
+    base = ops.broadcast_to(ops.cast(array_like(fill).value, x.dtype), _padded_shape(x, widths))
     return ops.update(base, x, tuple(a for a, _ in widths), (1,) * x.ndim)
 
 
 def _filled(x: Value, axis: int, width: int, value: Any) -> Value:
-    shape = tuple(width if k == axis else size for k, size in enumerate(x.shape))
-    return ops.broadcast_to(value_of(value, x.dtype), shape)
+    return ops.broadcast_to(value_of(value, x.dtype), resized(x.shape, axis, width))
 
 
 def _between(x: Value, axis: int, left: Value, right: Value) -> Value:
@@ -171,9 +176,7 @@ def _statistics(x: Value, widths: list[Pair], mode: str, lengths: Any) -> Value:
         counts: Any = [(None, None)] * x.ndim
     else:
         known = np.round(known_argument(lengths, "np.pad by a traced stat_length", "")).astype(int)
-        counts = np.broadcast_to(known.ravel() if known.size == 1 else known, (x.ndim, 2)).tolist()
-        if any(count < 0 for pair in counts for count in pair):
-            raise ValueError("index can't contain negative values")
+        counts = _counts(known, x.ndim)
     for axis, (pair, both) in enumerate(zip(widths, counts, strict=True)):
         size = active().static(x.shape[axis])
         first, second = (size if count is None else min(size, count) for count in both)
@@ -184,7 +187,7 @@ def _statistics(x: Value, widths: list[Pair], mode: str, lengths: Any) -> Value:
             found = statistic(_part(x, axis, start, count), axis=axis, keepdims=True)
             if x.dtype.kind in "iu":
                 found = np.round(found)
-            shape = tuple(width if k == axis else n for k, n in enumerate(x.shape))
+            shape = resized(x.shape, axis, width)
             sides.append(ops.broadcast_to(ops.cast(found.value, x.dtype), shape))
         x = _between(x, axis, *sides)
     return x

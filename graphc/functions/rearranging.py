@@ -8,7 +8,7 @@ import numpy as np
 
 from graphc import ops
 from graphc.errors import UnsupportedError
-from graphc.functions.common import as_array, like_method, sliced, static_int
+from graphc.functions.common import as_array, like_method, sliced, static_int, taken
 from graphc.ir import Value
 from graphc.trace.context import active
 from graphc.trace.convert import (
@@ -76,7 +76,7 @@ def _rolled(x: Value, shift: Any, axis: int) -> Value:
         size = ops.size_value(extent)
         distance = ops.remainder(value_of(shift, size.dtype), size)
         place = ops.subtract(ops.iota(extent), ops.broadcast_to(distance, (extent,)))
-        return ops.transpose(ops.gather(x, (place,), (axis,)), _back_to(axis, x.ndim))
+        return taken(x, place, axis)
     forward = _distance(shift.__index__(), extent)
     if forward in (0, extent):
         return x
@@ -92,11 +92,6 @@ def _distance(shift: int, extent: Size) -> Size:
     if shift < 0 and trace.holds("<=", -shift, extent):
         return extent + shift
     return shift % trace.static(extent)
-
-
-def _back_to(axis: int, rank: int) -> list[int]:
-    """The permutation that moves the first axis to `axis`."""
-    return [*range(1, axis + 1), 0, *range(axis + 1, rank)]
 
 
 @implements(np.roll)
@@ -161,8 +156,7 @@ def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
         wide = ops.broadcast_to(column, (*before, size, count, *after))
         return fresh_array(ops.reshape(wide, (*before, size * count, *after)))
     source = np.repeat(np.arange(active().static(value.shape[place])), counts)
-    taken = ops.gather(value, (ops.constant(source),), (place,))
-    return fresh_array(ops.transpose(taken, _back_to(place, value.ndim)))
+    return fresh_array(taken(value, ops.constant(source), place))
 
 
 def _static_counts(repeats: Any) -> np.ndarray:

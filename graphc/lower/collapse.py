@@ -22,6 +22,7 @@ from graphc.loops import (
     Require,
     Select,
     Stmt,
+    Stop,
     Store,
     Tile,
 )
@@ -150,6 +151,35 @@ def _joinable(body: tuple[Stmt, ...], outer: str, inner: For) -> bool:
     return all(fits(size) for stmt in body for size in statement_sizes(stmt))
 
 
+def map_sizes(stmt: Stmt, change: Callable[[Size], Size]) -> Stmt:
+    """`stmt` with `change` applied to every index expression in it."""
+
+    def many(body: tuple[Stmt, ...]) -> tuple[Stmt, ...]:
+        return tuple(map_sizes(inner, change) for inner in body)
+
+    match stmt:
+        case For():
+            start, stop = change(stmt.start), change(stmt.stop)
+            return replace(stmt, start=start, stop=stop, body=many(stmt.body))
+        case Require() | Stop():
+            return replace(stmt, condition=map_index(stmt.condition, change))
+        case If():
+            condition = map_index(stmt.condition, change)
+            return If(condition, many(stmt.then), many(stmt.otherwise))
+        case Let() | Assign() | Combine():
+            return replace(stmt, value=map_index(stmt.value, change))
+        case Check():
+            value = map_index(stmt.value, change)
+            return replace(stmt, value=value, extent=change(stmt.extent))
+        case Store() | Accumulate():
+            index = tuple(map(change, stmt.index))
+            return replace(stmt, index=index, value=map_index(stmt.value, change))
+        case Tile():
+            operands = tuple((buffer, change(offset)) for buffer, offset in stmt.operands)
+            return replace(stmt, operands=operands, sizes=tuple(map(change, stmt.sizes)))
+    return stmt
+
+
 def statement_sizes(stmt: Stmt) -> list[Size]:
     """Every index expression in a statement."""
     found: list[Size] = []
@@ -158,29 +188,20 @@ def statement_sizes(stmt: Stmt) -> list[Size]:
         found.append(size)
         return size
 
-    def place(buffer: Buffer, index: tuple[Size, ...]) -> tuple[Size, ...]:
-        found.extend(index)
-        return index
-
-    _walk_sizes(stmt, found)
-    map_statement(stmt, lambda expr: map_index(expr, note), place)
+    map_sizes(stmt, note)
     return found
 
 
-def _walk_sizes(stmt: Stmt, found: list[Size]) -> None:
-    match stmt:
-        case For():
-            found += [stmt.start, stmt.stop]
-            for inner in stmt.body:
-                _walk_sizes(inner, found)
-        case If():
-            for inner in (*stmt.then, *stmt.otherwise):
-                _walk_sizes(inner, found)
-        case Check():
-            found.append(stmt.extent)
-        case Tile():
-            found += [offset for _, offset in stmt.operands]
-            found += stmt.sizes
+def statements(body: tuple[Stmt, ...]) -> list[Stmt]:
+    """Every statement, nested ones included."""
+    found: list[Stmt] = []
+    for stmt in body:
+        found.append(stmt)
+        if isinstance(stmt, For):
+            found += statements(stmt.body)
+        elif isinstance(stmt, If):
+            found += statements(stmt.then) + statements(stmt.otherwise)
+    return found
 
 
 def pass_extents(body: tuple[Stmt, ...]) -> tuple[tuple[Stmt, ...], tuple[tuple[str, Size], ...]]:

@@ -7,67 +7,13 @@ the same in the end; there is less of it to read, and for Numba to translate.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import replace
 
-from graphc.indexing import atoms, map_index
-from graphc.loops import (
-    Accumulate,
-    Assign,
-    Check,
-    Combine,
-    For,
-    If,
-    Let,
-    Position,
-    Require,
-    Stmt,
-    Stop,
-    Store,
-    Tile,
-)
+from graphc.indexing import atoms
+from graphc.loops import For, If, Let, Position, Stmt
+from graphc.lower.collapse import map_sizes, statement_sizes
 from graphc.types import DTYPES, Dim, Size
-
-
-def statements(body: tuple[Stmt, ...]) -> list[Stmt]:
-    """Every statement, nested ones included."""
-    found: list[Stmt] = []
-    for stmt in body:
-        found.append(stmt)
-        if isinstance(stmt, For):
-            found += statements(stmt.body)
-        elif isinstance(stmt, If):
-            found += statements(stmt.then) + statements(stmt.otherwise)
-    return found
-
-
-def map_sizes(stmt: Stmt, change: Callable[[Size], Size]) -> Stmt:
-    """`stmt` with `change` applied to every index expression in it."""
-
-    def many(body: tuple[Stmt, ...]) -> tuple[Stmt, ...]:
-        return tuple(map_sizes(inner, change) for inner in body)
-
-    match stmt:
-        case For():
-            start, stop = change(stmt.start), change(stmt.stop)
-            return replace(stmt, start=start, stop=stop, body=many(stmt.body))
-        case Require() | Stop():
-            return replace(stmt, condition=map_index(stmt.condition, change))
-        case If():
-            condition = map_index(stmt.condition, change)
-            return If(condition, many(stmt.then), many(stmt.otherwise))
-        case Let() | Assign() | Combine():
-            return replace(stmt, value=map_index(stmt.value, change))
-        case Check():
-            value = map_index(stmt.value, change)
-            return replace(stmt, value=value, extent=change(stmt.extent))
-        case Store() | Accumulate():
-            index = tuple(map(change, stmt.index))
-            return replace(stmt, index=index, value=map_index(stmt.value, change))
-        case Tile():
-            operands = tuple((buffer, change(offset)) for buffer, offset in stmt.operands)
-            return replace(stmt, operands=operands, sizes=tuple(map(change, stmt.sizes)))
-    return stmt
 
 
 def named_places(
@@ -126,20 +72,12 @@ class _Namer:
 
 def _shared(loop: For, known: frozenset[str]) -> list[Size]:
     """What several index expressions of a loop have in common that depends on its position."""
-    counts: Counter[Size] = Counter()
-
-    def note(size: Size) -> Size:
-        base, _ = _parted(size)
-        if isinstance(base, Dim) and not _is_name(base):
-            counts[base] += 1
-        return size
-
-    for inner in loop.body:
-        map_sizes(inner, note)
+    bases = (_parted(size)[0] for inner in loop.body for size in statement_sizes(inner))
+    counts = Counter(base for base in bases if isinstance(base, Dim) and not _is_name(base))
     return [
         base
         for base, count in counts.items()
-        if count > 1 and loop.index in (found := _names(base)) and found <= known
+        if count > 1 and loop.index in (found := variables(base)) and found <= known
     ]
 
 
@@ -157,6 +95,6 @@ def _is_name(base: Dim) -> bool:
     return not others and coefficient == 1 and len(monomial) == 1 and isinstance(monomial[0], str)
 
 
-def _names(base: Size) -> set[str]:
+def variables(size: Size) -> set[str]:
     """Every variable of a size, those inside // and % included."""
-    return {atom for atom in atoms(base) if isinstance(atom, str)}
+    return {atom for atom in atoms(size) if isinstance(atom, str)}

@@ -7,7 +7,7 @@ import re
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
 
-from graphc.codegen.source.places import map_sizes, named_places, statements
+from graphc.codegen.source.places import named_places, variables
 from graphc.codegen.source.scalar import (
     HELPERS,
     ExpressionWriter,
@@ -16,7 +16,7 @@ from graphc.codegen.source.scalar import (
     type_name,
 )
 from graphc.codegen.words.step_layout import PRINT_FAILED
-from graphc.indexing import atoms, map_index, replace_atoms
+from graphc.indexing import replace_atoms
 from graphc.ir import Graph, Node
 from graphc.loops import (
     Accumulate,
@@ -37,7 +37,7 @@ from graphc.loops import (
     Store,
     Tile,
 )
-from graphc.lower.collapse import statement_sizes
+from graphc.lower.collapse import map_sizes, statement_sizes, statements
 from graphc.lower.reduction import combined
 from graphc.types import Dim, Size
 
@@ -158,11 +158,10 @@ class KernelWriter:
 
     def size_names(self) -> tuple[str, ...]:
         """The symbolic sizes that the body uses and no statement sets."""
-        used: set[str] = set()
+        body = (*self.kernel.body, *self.kernel.finish)
+        used = {name for stmt in body for size in statement_sizes(stmt) for name in variables(size)}
         bound: set[str] = set()
-        for stmt in statements((*self.kernel.body, *self.kernel.finish)):
-            for size in _sizes(stmt):
-                used |= {atom for atom in atoms(size) if isinstance(atom, str)}
+        for stmt in statements(body):
             if isinstance(stmt, For):
                 bound.add(stmt.index)
             elif isinstance(stmt, Check) or (
@@ -401,21 +400,6 @@ def _bound(body: tuple[Stmt, ...]) -> set[str]:
         elif isinstance(stmt, For):
             found.add(stmt.index)
     return found
-
-
-def _sizes(stmt: Stmt) -> list[Size]:
-    if isinstance(stmt, For):
-        return [stmt.start, stmt.stop]
-    if isinstance(stmt, If):
-        found: list[Size] = []
-
-        def note(size: Size) -> Size:
-            found.append(size)
-            return size
-
-        map_index(stmt.condition, note)
-        return found
-    return statement_sizes(stmt)
 
 
 def describe(graph: Graph, kernel: Kernel) -> list[str]:

@@ -6,8 +6,6 @@ through loops.
 
 from __future__ import annotations
 
-from typing import Any
-
 from graphc.ir import (
     Op,
     Value,
@@ -17,10 +15,7 @@ from graphc.loops import Elementwise
 from graphc.ops.arrays.shape import only
 from graphc.ops.batching import batch_leading
 from graphc.ops.registry import register
-from graphc.types import TOKEN, Type
-
-Types = tuple[Type, ...]
-Attributes = dict[str, Any]
+from graphc.types import TOKEN
 
 MARK = register(
     Op(

@@ -18,10 +18,7 @@ from graphc.ir import (
 from graphc.loops import Template
 from graphc.ops.control.scanning import scan
 from graphc.ops.registry import register
-from graphc.types import TOKEN, Size, Type
-
-Types = tuple[Type, ...]
-Attributes = dict[str, Any]
+from graphc.types import TOKEN, Size
 
 
 def _evaluate_print(driver: Driver, node: Node, arrays: list[Any]) -> tuple[None]:
