@@ -63,6 +63,9 @@ ROOM = 1536
 CHUNKS = 64
 """Chunks of a product at most."""
 
+FEW_CHUNKS = 4
+"""Where there are fewer chunks, half of `CHUNK` is work enough for one, though each packs B."""
+
 LARGE = 1 << 22
 """Bytes of B from which it is packed, where its size is known at the call only."""
 
@@ -167,6 +170,9 @@ def blocking(
     if not isinstance(m, int):
         return Blocking(rows, floordiv(m + (rows - 1), rows), 0, pack, copy)
     blocks = min(max(m // rows, 1), CHUNKS)
+    if blocks < FEW_CHUNKS:
+        smaller = max(FEW_ROWS, -(-chunk // max(2 * row_work, 1)))
+        blocks = max(blocks, min(m // smaller, FEW_CHUNKS))
     blocks += blocks % 2 if 1 < blocks < 8 else 0
     if copy:
         blocks = max(blocks, -(-m // most))

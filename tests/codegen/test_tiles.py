@@ -151,6 +151,19 @@ def test_chunks_depend_on_sizes_only():
     np.testing.assert_array_equal(*results)
 
 
+@pytest.mark.parametrize(
+    ("shape", "layout", "chunks"),
+    [((64, 128, 64), "nn", 2), ((64, 64, 128), "nt", 2), ((16, 128, 64), "nn", 1)],
+)
+def test_a_small_product_keeps_two_threads_busy(shape, layout, chunks):
+    a, b, first, second, multiply = operands(shape, layout, np.float32)
+    compiled = graphc.compile(multiply, threads=2)
+    compiled.clear_cache()
+    assert error(compiled(first, second), a, b) <= bound(a, b)
+    ((_, kernel),) = compiled.lower(first, second).kernels
+    assert kernel.chunks == chunks
+
+
 def test_forms_fit_the_registers():
     machine = registers()
     for bits in (32, 64):
