@@ -329,7 +329,9 @@ def compile(
     Args:
         fn: the function; None when used as a decorator with options.
         target: ``"cpu"``; ``"cuda"`` raises BackendError in this version.
-        donate: names of arguments whose storage the results may reuse; this version does not.
+        donate: names of arguments whose storage the results may reuse: a result of an array's
+            dtype and shape is made in its place where no copy is needed for that, and is that
+            array. What a donated array holds after the call is undefined.
         threads: how many threads run a large kernel; by default ``GRAPHC_THREADS``, else one a
             core. Results do not depend on it. What is left to BLAS (complex products, large ones
             of few rows) runs on BLAS's own threads.

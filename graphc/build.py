@@ -17,7 +17,7 @@ from graphc.fuse.values import Fused
 from graphc.ir import Graph, Node
 from graphc.layout import layout
 from graphc.lower import Lowered, lower
-from graphc.memory import MemoryPlan, plan_memory
+from graphc.memory import MemoryPlan, Place, plan_memory
 from graphc.objects import Native, addresses, module_namespace, write_source
 from graphc.options import Options
 from graphc.runtime.executable import CompiledModule, Executable
@@ -102,10 +102,25 @@ def build(
     return Executable(graph, plan, module, compiled, times, turned)
 
 
+def _planned(graph: Graph, layouts: Sequence[str]) -> MemoryPlan:
+    """The memory plan of `graph`, which is not compiled."""
+    strided = frozenset(k for k, kind in enumerate(layouts) if kind == "strided")
+    return plan_memory(lower(layout(fuse(graph, strided))))
+
+
 def planned_bytes(graph: Graph, layouts: Sequence[str], sizes: Mapping[str, int]) -> int:
     """The bytes of scratch memory that a call of `graph` would need, without compiling it."""
-    strided = frozenset(k for k, kind in enumerate(layouts) if kind == "strided")
-    return evaluate_size(plan_memory(lower(layout(fuse(graph, strided)))).arena, sizes)
+    return evaluate_size(_planned(graph, layouts).arena, sizes)
+
+
+def made_in_place(graph: Graph, layouts: Sequence[str]) -> list[int]:
+    """The outputs that are made where the input lies that they replace: no copy is needed."""
+    plan = _planned(graph, layouts)
+    return [
+        k
+        for k, key in plan.lowered.outputs.items()
+        if (target := graph.written[k]) is not None and plan.places[key] == Place("input", target)
+    ]
 
 
 def _tuned(fused: Fused, options: Options) -> Fused:

@@ -47,6 +47,13 @@ def planned_bytes(graph: Graph, layouts: Sequence[str], sizes: Mapping[str, int]
     return needed
 
 
+def made_in_place(graph: Graph, layouts: Sequence[str]) -> list[int]:
+    """The outputs that are made where the input lies that they replace: no copy is needed."""
+    build = import_module("graphc.build")
+    found: list[int] = build.made_in_place(prepare(graph, {}), tuple(layouts))
+    return found
+
+
 def compile_graph(
     graph: Graph,
     layouts: Sequence[str],

@@ -206,6 +206,8 @@ class Specializations:
     ) -> Specialization:
         started = time.perf_counter()
         program = self._fitting(fn, args, kwargs, names, axes)
+        if program.donated:
+            program.keep_donated(pipeline.made_in_place(program.graph, program.layouts))
         stages = {"trace": time.perf_counter() - started}
         executable = pipeline.compile_graph(
             program.graph, program.layouts, self.name, self.options, stages
@@ -259,7 +261,8 @@ class Specializations:
         chosen = self._varying(fn, args, kwargs)
         blocks: list[Block] = []
         while True:
-            policy = Policy(chosen, dict(axes), segments=segments)
+            donate = self.options.donate
+            policy = Policy(chosen, dict(axes), segments=segments, donate=donate)
             try:
                 program = trace_program(fn, args, kwargs, policy, blocks, names)
             except Respecialize as request:

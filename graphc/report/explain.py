@@ -70,6 +70,7 @@ class Explanation:
         apart: the neighbours that different kernels compute, and why.
         guards: relations between sizes that this form relies on.
         unrolled: Python loops that ran while tracing, as ``file:line: text: reason``.
+        donated: the arguments, or leaves of them, in whose storage a result is made.
         source_file: the file that holds the generated source.
     """
 
@@ -82,6 +83,7 @@ class Explanation:
     apart: tuple[ApartReport, ...]
     guards: tuple[str, ...]
     unrolled: tuple[str, ...]
+    donated: tuple[str, ...]
     source_file: str
 
     @property
@@ -115,6 +117,8 @@ class Explanation:
                 f"{_listed(kernel.operations)}"
             )
             lines += [f"  {'':<28} {line}" for line in kernel.lines[:2]]
+        if self.donated:
+            lines += ["", f"  results in the storage of {', '.join(self.donated)}"]
         lines += _not_fused(self.apart)
         if self.unrolled:
             lines += ["", "  Python loops that ran while tracing:"]
@@ -163,6 +167,11 @@ def _apart_report(entry: Apart) -> ApartReport:
     return ApartReport(*entry.names, entry.reason, nodes, tuple(lines))
 
 
+def _donated(program: Any) -> list[str]:
+    targets = [program.graph.written[k] for k in program.donated]
+    return [program.graph.names[target] for target in targets]
+
+
 def explain(name: str, form: Any, sizes: Mapping[str, int]) -> Explanation:
     """The report on `form`, a `graphc.specialize.Specialization`, for a call of these sizes."""
     executable, program = form.executable, form.program
@@ -200,5 +209,6 @@ def explain(name: str, form: Any, sizes: Mapping[str, int]) -> Explanation:
         apart=tuple(_apart_report(entry) for entry in executable.apart),
         guards=guards,
         unrolled=tuple(f"{_line(place)}: {reason}" for place, reason in program.unrolled),
+        donated=tuple(_donated(program)),
         source_file=str(executable.path),
     )

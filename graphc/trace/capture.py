@@ -53,13 +53,15 @@ class Policy:
 
     `axes` names the axes of arrays that stand for a spec, by the arrays' ids; `loops` keeps from
     one tracing to the next what is known of Python loops (`graphc.trace.python_loop`). Gradients
-    recompute all but the last of `segments` of what they are taken through.
+    recompute all but the last of `segments` of what they are taken through. Results may take the
+    storage of the arguments that `donate` names.
     """
 
     symbols: dict[tuple[str, int | None], str] = field(default_factory=dict)
     axes: dict[int, tuple[int | str, ...]] = field(default_factory=dict)
     loops: dict[Any, Any] = field(default_factory=dict)
     segments: int = 1
+    donate: tuple[str, ...] = ()
 
 
 @dataclass(slots=True, eq=False)

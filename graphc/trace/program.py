@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,11 +23,13 @@ from graphc.trace.call_code import MISS, evaluate, guarded
 from graphc.trace.capture import Capture, Policy
 from graphc.trace.context import Respecialize, SizeGuard, Trace, tracing
 from graphc.trace.convert import holds_traced
+from graphc.trace.donation import donations
 from graphc.trace.inputs import Input, Passed, all_passed
 from graphc.trace.objects import ObjectProxy
 from graphc.trace.python_loop import Retrace, blamed, unrolled_loops
 from graphc.trace.sharing import Block
 from graphc.trace.sizes import TracedSize
+from graphc.trace.sources import readable
 from graphc.trace.values import TracedArray, TracedNumber, TracedScalar, is_traced
 from graphc.trace.views import PickStep, WindowStep
 
@@ -49,7 +51,7 @@ class Program:
         symbolic: the names of symbolic sizes, with their values in the traced call.
         guards: relations between sizes.
         unrolled: Python loops that ran while tracing, and why they could not be kept.
-        written: positions in `inputs` of arrays that are written.
+        donated: positions of the outputs that are made in the storage of a donated argument.
         trace: the tracing (in eager mode it holds the values).
     """
 
@@ -62,7 +64,7 @@ class Program:
     symbolic: dict[str, int]
     guards: list[SizeGuard]
     unrolled: list[tuple[Location, str]]
-    written: tuple[int, ...]
+    donated: tuple[int, ...]
     trace: Trace
     outputs: list[Value]
     symbols: dict[tuple[str, int | None], str]
@@ -72,6 +74,20 @@ class Program:
     labels: dict[str, str]
     passed: list[Passed]
     kinds: list[str]
+
+    @property
+    def written(self) -> tuple[int, ...]:
+        """Positions in `inputs` of arrays that are written."""
+        return tuple(target for target in self.graph.written if target is not None)
+
+    def keep_donated(self, kept: Collection[int]) -> None:
+        """Make the donated outputs that are not in `kept` as new arrays."""
+        targets = [
+            None if k in self.donated and k not in kept else target
+            for k, target in enumerate(self.graph.written)
+        ]
+        self.graph = dataclasses.replace(self.graph, written=tuple(targets))
+        self.donated = tuple(k for k in self.donated if k in kept)
 
     def described_guards(self) -> list[str]:
         """What a call must fulfil to run this program, in the user's names."""
@@ -218,6 +234,7 @@ class _Builder:
         self.delivery: list[str] = []
         self.memo: dict[int, tuple[Any, str]] = {}
         self.written: list[int | None] = []
+        self.handed: list[str] = []
 
     def build(self, result: Any) -> Program:
         inputs = self.capture.inputs
@@ -227,10 +244,18 @@ class _Builder:
                 self.written.append(position)
         stores = self._stores()
         delivered = self._deliver(result)
+        self.written += [None] * (len(self.outputs) - len(self.written))
+        arrays = {
+            number: value
+            for number, value in enumerate(self.outputs)
+            if self.written[number] is None and self.kinds.get(number, "array") == "array"
+        }
+        donated = donations(self.capture, self.names, arrays, {*self.written}, self.handed)
+        for number, place in donated.items():
+            self.written[number] = place
         if self.trace.token is not None:
             self.outputs.append(self.trace.token)
             self.written.append(None)
-        self.written += [None] * (len(self.outputs) - len(self.written))
         keep = self._needed()
         _refuse_leaks(self.outputs, inputs)
         graph = close(
@@ -258,7 +283,7 @@ class _Builder:
             symbolic=dict(self.trace.hints),
             guards=self.trace.guards,
             unrolled=unrolled_loops(self.capture.policy.loops),
-            written=tuple(w for w in graph.written if w is not None),
+            donated=tuple(donated),
             trace=self.trace,
             outputs=self.outputs,
             symbols=self.capture.symbols,
@@ -283,26 +308,7 @@ class _Builder:
         return self._readable(item.source)
 
     def _readable(self, source: str) -> str:
-        """A name for an input from the chain of fetches that leads to it."""
-        fetches = self.capture.fetches
-        text, parts = source, []
-        while text in fetches:
-            expression = fetches[text]
-            head, dot, attribute = expression.rpartition(".")
-            if expression.endswith("]"):
-                head, _, key = expression.rpartition("[")
-                parts.append(key[:-1].strip("'\""))
-            elif dot:
-                parts.append(attribute)
-            else:
-                break
-            if head in ("args", "kwargs"):
-                if head == "args" and int(parts[-1]) < len(self.names):
-                    parts[-1] = self.names[int(parts[-1])]
-                break
-            text = head.removesuffix(".__globals__")
-        label = ".".join(part for part in reversed(parts) if not part.startswith("__"))
-        return label or source
+        return readable(source, self.capture.fetches, self.names)
 
     # --- results ---
 
@@ -343,12 +349,12 @@ class _Builder:
         if isinstance(value, np.ndarray):
             return f"{self.capture.constant(value)}.copy()"
         if kind is ObjectProxy or issubclass(kind, ObjectProxy):
-            return str(value._graphc_source)
+            return self._handed(value._graphc_source)
         if hasattr(kind, "__graphc_deliver__"):
             return self._deliver(value.__graphc_deliver__())
         for container in self.capture.containers:
             if container.copy is value:
-                return container.source
+                return self._handed(container.source)
         if isinstance(value, dict):
             keys = [(self.capture.constant(key), item) for key, item in value.items()]
             body = ", ".join(f"{key}: {self._deliver(item)}" for key, item in keys)
@@ -387,9 +393,16 @@ class _Builder:
                 self.outputs.append(storage.value)
                 self.memo[id(storage)] = (storage, "")
             base = f"o[{self.storages[id(storage)]}]"
+        if storage.source is not None:
+            self._handed(storage.source)
         if not path:
             return str(base)
         return f"replay({base}, {self.capture.constant(path)}, resolve)"
+
+    def _handed(self, source: Any) -> str:
+        """An expression for what the caller holds already."""
+        self.handed.append(str(source))
+        return str(source)
 
     def _stores(self) -> list[str]:
         """Statements that put back what traced code assigned: entries, fields, attributes."""

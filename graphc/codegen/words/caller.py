@@ -179,15 +179,18 @@ def _scalar(interface: int, kind: int, dtype: int, data: int) -> int:
     return call(word(interface, at.BOOL_FROM), (byte(data),))
 
 
-def _results(form: int, interface: int, objects: int, scalars: int) -> int:
+def _results(form: int, interface: int, arguments: int, objects: int, scalars: int) -> int:
     """The tuple of results; 0 if there is no memory."""
     count = word(form, at.OUTPUT_COUNT)
     place = word(form, at.OUTPUTS)
     for number in range(count):
         kind = word(form, place + at.OUTPUT_KIND)
         if kind == at.WRITTEN or kind == at.NOTHING:
-            call(word(interface, at.INCREMENT), (word(interface, at.NONE),))
-            set_word(objects, number, word(interface, at.NONE))
+            given = word(interface, at.NONE)
+            if kind == at.WRITTEN:
+                given = word(arguments, word(form, place + at.OUTPUT_RANK))
+            call(word(interface, at.INCREMENT), (given,))
+            set_word(objects, number, given)
         elif kind != at.NEW_ARRAY:
             data = scalars + 8 * _SCALAR_WORDS * number
             made = _scalar(interface, kind, word(form, place + at.OUTPUT_DTYPE), data)
@@ -266,7 +269,7 @@ def run(self: int, arguments: int, count: int) -> int:
     else:
         status = call_int(code, (table, constants, sizes))
     if status == step.DONE:
-        result = _results(form, interface, objects, scalars)
+        result = _results(form, interface, arguments, objects, scalars)
     else:
         _drop(interface, objects, word(form, at.OUTPUT_COUNT))
         overlap = status == step.OVERLAP

@@ -88,7 +88,7 @@ where it must have it.
 OUTPUT_WORDS = 4
 OUTPUT_KIND, OUTPUT_DTYPE, OUTPUT_RANK = range(3)
 NEW_ARRAY, NEW_SCALAR, NEW_FLOAT, NEW_COMPLEX, NEW_BOOL, NEW_INT, WRITTEN, NOTHING = range(8)
-"""Kinds of outputs; a written one (its rank is the input's number) and a token give None."""
+"""Kinds of outputs; a written one is the argument (its rank is the number), a token None."""
 
 # A plan.
 SIZES, ARENA, RELEASES, SYMBOLS = 0, 1, 2, 3
