@@ -17,7 +17,8 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 from weakref import WeakValueDictionary
@@ -25,6 +26,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from graphc.errors import GraphcError, Location
+from graphc.operators import NoArray
 from graphc.types import Size, TensorType, TokenType, Type
 
 if TYPE_CHECKING:
@@ -109,10 +111,15 @@ class Driver:
     )
 
 
-class Value:
+class Value(NoArray):
     """One result of a node."""
 
     __slots__ = ("index", "node")
+    IS = "a value of the graph"
+    INSTEAD = (
+        "Compute with graphc.ops, as in ops.sin(x) or ops.multiply(x, y); a function of arrays "
+        "needs no graphc.operation."
+    )
     node: Node
     index: int
 
@@ -369,6 +376,17 @@ def _attr_text(value: Attr) -> str:
     if isinstance(value, bytes):
         return f"<{len(value)} bytes>"
     return str(value) if not isinstance(value, str) else repr(value)
+
+
+@contextmanager
+def locating(graph: Graph, node: Node) -> Iterator[None]:
+    """Errors within the block name the user's line of `node`, unless they name another."""
+    try:
+        yield
+    except GraphcError as error:
+        if error.location is None:
+            error.location = graph.location(node)
+        raise
 
 
 def format_graph(graph: Graph, indent: str = "") -> str:

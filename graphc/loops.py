@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from graphc.errors import DomainError, GraphcError
+from graphc.operators import Scalar
 from graphc.types import DTYPES, Shape, Size
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ Index: TypeAlias = tuple[Size, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Const:
+class Const(Scalar):
     """A scalar constant, as a Python bool, int, float or complex."""
 
     value: bool | int | float | complex
@@ -44,7 +45,7 @@ class Const:
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class Load(Scalar):
     """One element of a buffer, `index` a tuple of sizes, one an axis."""
 
     buffer: Any
@@ -53,7 +54,7 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
-class Position:
+class Position(Scalar):
     """The value of an index expression, as int64."""
 
     index: Size
@@ -61,7 +62,7 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
-class Apply:
+class Apply(Scalar):
     """A scalar function of the vocabulary in `SCALAR_FUNCTIONS` on expressions of one dtype."""
 
     function: str
@@ -70,7 +71,7 @@ class Apply:
 
 
 @dataclass(frozen=True, slots=True)
-class Select:
+class Select(Scalar):
     """`then` where the bool `condition` holds, else `otherwise`; only the one taken is read."""
 
     condition: Expr
@@ -80,7 +81,7 @@ class Select:
 
 
 @dataclass(frozen=True, slots=True)
-class Cast:
+class Cast(Scalar):
     """Conversion as NumPy's ``astype`` does it."""
 
     operand: Expr
@@ -88,7 +89,7 @@ class Cast:
 
 
 @dataclass(frozen=True, slots=True)
-class Guarded:
+class Guarded(Scalar):
     """`operand` where the bool `condition` holds; elsewhere the kernel stops with `problem`."""
 
     condition: Expr
@@ -195,7 +196,7 @@ are the results of ``frexp``. ``complex(re, im)`` makes a complex, exactly: no a
 
 
 @dataclass(frozen=True, slots=True)
-class Local:
+class Local(Scalar):
     """The value of a variable that a statement has set."""
 
     name: str
@@ -203,7 +204,7 @@ class Local:
 
 
 @dataclass(frozen=True, slots=True)
-class Deferred:
+class Deferred(Scalar):
     """The element of a graph value at `index`, not yet lowered: only between fuse and lower."""
 
     value: Any

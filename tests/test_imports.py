@@ -14,6 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "graphc"
 # Rooms that are named but not built yet are here, so that their place is known.
 ROOMS = (
     "errors",
+    "operators",
     "config",
     "options",
     "types",

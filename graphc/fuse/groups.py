@@ -38,7 +38,7 @@ from graphc.fuse.values import (
     needs_copy,
 )
 from graphc.indexing import Bounds, loop, simplify, trace, whole
-from graphc.ir import Graph, Node, Value
+from graphc.ir import Graph, Node, Value, locating
 from graphc.loops import Index, Reduction
 from graphc.types import Dim, Size, TensorType, product
 
@@ -162,7 +162,8 @@ class _Fuser:
 
     def cost(self, node: Node) -> int:
         if node not in self.costs:
-            self.costs[node] = cost(node)
+            with locating(self.graph, node):
+                self.costs[node] = cost(node)
         return self.costs[node]
 
     def place_reduction(self, group: Group, value: Value) -> Member | str:

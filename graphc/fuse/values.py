@@ -9,7 +9,7 @@ from typing import Any
 
 from graphc.errors import UnsupportedError
 from graphc.indexing import contiguous_strides, loop, storage, trace, whole
-from graphc.ir import PARAMETER, Graph, Node, Value
+from graphc.ir import PARAMETER, Graph, Node, Value, locating
 from graphc.loops import (
     SCALAR_FUNCTIONS,
     Apply,
@@ -148,10 +148,8 @@ def checked_kind(graph: Graph, node: Node) -> str:
     """The kind of what a node of `graph` gives, or ``token``; raises with its line."""
     if not node.inputs and not any(isinstance(type_, TensorType) for type_ in node.types):
         return "token"
-    try:
+    with locating(graph, node):
         return kind_of(node.out())
-    except UnsupportedError as error:
-        raise UnsupportedError(error.message, location=graph.location(node)) from None
 
 
 def expand(value: Value, index: Index) -> tuple[Expr | None, list[Deferred]]:

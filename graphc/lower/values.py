@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from graphc.errors import UnsupportedError
+from graphc.errors import TraceError, UnsupportedError
 from graphc.fuse.values import CHAIN, CHEAP, Group, Member, cost, expand, kind_of
 from graphc.indexing import atoms, contiguous_strides, expr_atoms, loop, simplify, trace
-from graphc.ir import Node, Value
+from graphc.ir import Node, Value, locating
 from graphc.loops import (
     Apply,
     Assign,
@@ -38,6 +38,7 @@ from graphc.loops import (
 )
 from graphc.lower.chunk import FIRST_CHUNK, Chunks
 from graphc.lower.reduction import Accumulator
+from graphc.operators import Scalar
 from graphc.types import DTYPES, Dim, Shape, Size, product, substitute
 
 if TYPE_CHECKING:
@@ -252,11 +253,13 @@ class ValueLowering:
             return found
         node, lowering = value.node, value.node.op.lower
         self.computing.append(node)
-        expression, reads = expand(value, index)
-        if expression is None:
-            assert isinstance(lowering, Elementwise)
-            operands = tuple(self.read(r.value, r.index) for r in reads)
-            expression = lowering.expressions[value.index](node, operands)
+        with locating(self.context.fused.graph, node):
+            expression, reads = expand(value, index)
+            if expression is None:
+                assert isinstance(lowering, Elementwise)
+                operands = tuple(self.read(r.value, r.index) for r in reads)
+                expression = lowering.expressions[value.index](node, operands)
+            expression = _scalar_expression(node, expression)
         block = self.block_for(index)
         above = self.blocks[self.blocks.index(block) + 1 :]
         if above:
@@ -429,3 +432,18 @@ def combine_of(value: Value) -> str:
     if not isinstance(lowering, Reduction):
         raise UnsupportedError(f"{value.node.op.name} is no reduction")
     return lowering.combine
+
+
+def _scalar_expression(node: Node, found: Any) -> Expr:
+    """What the rule of `node` gave, which is the user's where the op is.
+
+    Raises:
+        TraceError: it is no scalar expression.
+    """
+    if not isinstance(found, Scalar):
+        raise TraceError(
+            f"the expression of {node.op.name} gives {found!r}, no scalar expression",
+            hint="Make one of the operands' with apply, either and number, of "
+            "graphc.ops.elementwise.scalar.",
+        )
+    return found  # type: ignore[return-value]

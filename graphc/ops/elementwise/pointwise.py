@@ -16,10 +16,10 @@ import numpy as np
 
 from graphc.errors import DTypeError, ShapeError
 from graphc.ir import Cotangents, Driver, Node, Op, Tangents, Value, make
-from graphc.loops import Apply, Cast, Elementwise, Expr, Select
+from graphc.loops import SCALAR_FUNCTIONS, Apply, Cast, Elementwise, Expr, Select
 from graphc.ops.arrays.shape import full_like, only, zeros
 from graphc.ops.batching import batch_leading
-from graphc.ops.elementwise.scalar import apply, either, number
+from graphc.ops.elementwise.scalar import apply, either, number, unknown_function
 from graphc.ops.registry import register
 from graphc.types import DTYPES, TensorType, Type
 
@@ -78,9 +78,16 @@ def pointwise(
         result: the result's dtype from the operands'.
         vjp: ``(*operands, out, cotangent) -> cotangents``.
         expression: ``(*operand expressions) -> Expr``.
+
+    Raises:
+        TypeError: `evaluate` is no ufunc, and no `arity` is given.
+        DomainError: there is no `expression`, and no scalar function of that name.
     """
     operands_taken = evaluate.nin if isinstance(evaluate, np.ufunc) else arity
-    assert operands_taken is not None, name
+    if operands_taken is None:
+        raise TypeError(f"pointwise({name!r}, ...) needs arity=, the number of operands")
+    if expression is None and name not in SCALAR_FUNCTIONS:
+        raise unknown_function(name)
 
     def infer(types: tuple[Type, ...], attrs: Any, regions: Any) -> tuple[Type, ...]:
         if len(types) != operands_taken:
