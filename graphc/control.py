@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+import numpy as np
+
 from graphc import ops, specialize
+from graphc.errors import DomainError, TraceError
+from graphc.ir import Value
 from graphc.options import Options
 from graphc.trace.choice import traced_cond
-from graphc.trace.context import current
+from graphc.trace.context import active, current, user_location
 from graphc.trace.convert import array_like
+from graphc.trace.derivative import described
 from graphc.trace.loop import traced_scan
 from graphc.trace.repeat import traced_fori, traced_while
+from graphc.types import TensorType
 
 T = TypeVar("T")
 
@@ -43,6 +49,8 @@ def scan(
     >>> graphc.scan(lambda total, x: (total + x, total), np.zeros(()), np.array([1.0, 2.0, 3.0]))
     (array(6.), array([0., 1., 3.]))
     """
+    example = "graphc.scan(lambda carry, x: (carry + x, carry), 0.0, xs)"
+    _require_function("scan", "body", body, example)
     if current() is not None:
         return traced_scan(body, init, xs, length, reverse)
     names = ("body", "init", "xs", "length", "reverse")
@@ -70,6 +78,12 @@ def cond(pred: Any, true_fn: Callable[..., T], false_fn: Callable[..., T], *oper
     >>> safe_log(np.float64(1.0)), safe_log(np.float64(-1.0))
     (np.float64(0.0), np.float64(-inf))
     """
+    for role, branch in (("true_fn", true_fn), ("false_fn", false_fn)):
+        example = (
+            "graphc.cond(pred, lambda x: x, lambda x: -x, x), or choose between values with "
+            "np.where(pred, x, -x)"
+        )
+        _require_function("cond", role, branch, example)
     if current() is not None:
         return traced_cond(pred, true_fn, false_fn, operands)  # type: ignore[no-any-return]
     names = ("pred", "true_fn", "false_fn", *(f"operand{k}" for k in range(len(operands))))
@@ -99,6 +113,9 @@ def while_loop(
     >>> graphc.while_loop(lambda x: x < 100, lambda x: x * 2, np.float64(3.0))
     np.float64(192.0)
     """
+    example = "graphc.while_loop(lambda x: x < 100, lambda x: 2 * x, x)"
+    _require_function("while_loop", "cond", cond, example)
+    _require_function("while_loop", "body", body, example)
     if current() is not None:
         return traced_while(cond, body, init, max_steps)  # type: ignore[no-any-return]
     names = ("cond", "body", "init", "max_steps")
@@ -118,10 +135,28 @@ def fori_loop(lower: Any, upper: Any, body: Callable[[Any, T], T], init: T) -> T
     >>> graphc.fori_loop(1, 5, lambda i, x: x * i, np.float64(1.0))
     np.float64(24.0)
     """
+    example = "graphc.fori_loop(0, 5, lambda i, x: x * i, x)"
+    _require_function("fori_loop", "body", body, example)
     if current() is not None:
         return traced_fori(lower, upper, body, init)  # type: ignore[no-any-return]
     names = ("lower", "upper", "body", "init")
     return _compiled(fori_loop, (lower, upper, body, init), names)  # type: ignore[no-any-return]
+
+
+def _require_function(name: str, role: str, given: Any, example: str) -> None:
+    """Raise TraceError where a value stands in the place of a function."""
+    if not callable(given):
+        raise TraceError(
+            f"{name} needs a function as {role}, but it is {_described(given)}",
+            location=user_location(),
+            hint=f"Write {example}.",
+        )
+
+
+def _described(given: Any) -> str:
+    if isinstance(given, np.ndarray):
+        return f"an array of type {TensorType(given.dtype, given.shape)}"
+    return described(given)
 
 
 def _compiled(function: Any, args: tuple[Any, ...], names: tuple[str, ...]) -> Any:
@@ -137,6 +172,10 @@ def debug_print(fmt: str, *values: Any) -> None:
 
     Prints keep their order, are never merged, and run even if nothing else needs the values.
 
+    Raises:
+        TraceError: `fmt` is no string.
+        DomainError: the values can't be written in it; when it is traced, inside compiled code.
+
     >>> import numpy as np, graphc
     >>> @graphc.compile
     ... def double(x):
@@ -145,13 +184,40 @@ def debug_print(fmt: str, *values: Any) -> None:
     >>> _ = double(np.ones(2))
     x is [1. 1.]
     """
+    if not isinstance(fmt, str):
+        raise TraceError(
+            f"debug_print takes a format first, but it is {_described(fmt)}",
+            location=user_location(),
+            hint='Write graphc.debug_print("x is {}", x).',
+        )
     trace = current()
     if trace is None:
-        print(fmt.format(*values))
+        print(_formatted(fmt, values))
         return
+    found = [array_like(value).value for value in values]
     if trace.values is not None:
-        print(fmt.format(*(trace.concrete(array_like(value).value) for value in values)))
+        print(_formatted(fmt, [trace.concrete(value) for value in found]))
         return
-    operands = [array_like(value).value for value in values]
-    trace.token = ops.debug_print(fmt, operands, trace.effect())
+    _formatted(fmt, [_like(value) for value in found])
+    trace.token = ops.debug_print(fmt, found, trace.effect())
     trace.note(trace.token)
+
+
+def _like(value: Value) -> np.ndarray:
+    """An array, all zeros, of the type that a traced value has in the call that is traced."""
+    shape = tuple(active().hint(size) for size in value.shape)
+    return np.broadcast_to(np.zeros((), value.dtype), shape)
+
+
+def _formatted(fmt: str, values: Sequence[Any]) -> str:
+    """``fmt.format(*values)``, or what is wrong with it."""
+    try:
+        return fmt.format(*values)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        count = f"{len(values)} value{'' if len(values) == 1 else 's'}"
+        raise DomainError(
+            f"debug_print can't write {count} as {fmt!r}: {type(error).__name__}: {error}",
+            location=user_location(),
+            hint="Name values by position, as {} or {0}; a brace is {{. Formats like {:.2f} are "
+            "for single numbers: write an array as {}, rounded with np.round(x, 2).",
+        ) from None

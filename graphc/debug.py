@@ -35,13 +35,13 @@ def check_finite(graph: Graph, arrays: Sequence[Any], sizes: Mapping[str, int]) 
             inexact = isinstance(value.type, TensorType) and value.dtype.kind in "fc"
             if not inexact or np.isfinite(array).all():
                 continue
-            kind = "NaN" if np.isnan(array).any() else "inf"
+            kind = "a NaN" if np.isnan(array).any() else "an inf"
             where = np.argwhere(~np.isfinite(array))[0]
             place = f" at index {tuple(int(k) for k in where)}" if array.ndim else ""
             raise NonFiniteError(
-                f"{node.op.name} made a {kind}{place} in a result of type {value.type}"
+                f"{node.op.name} made {kind}{place} in a result of type {value.type}"
                 if node.inputs
-                else f"an input of type {value.type} holds a {kind}{place}",
+                else f"an input of type {value.type} holds {kind}{place}",
                 location=graph.location(node),
             )
 

@@ -22,9 +22,17 @@ from graphc.functions.common import array_or_scalar, as_array
 from graphc.ir import Value
 from graphc.options import Options
 from graphc.trace.context import active, current
-from graphc.trace.convert import array_like, as_dtype, as_shape, broadcast_shapes, normalized_axis
+from graphc.trace.convert import (
+    array_like,
+    as_dtype,
+    as_shape,
+    broadcast_shapes,
+    is_weak,
+    normalized_axis,
+)
+from graphc.trace.derivative import described
 from graphc.trace.dispatch import locates
-from graphc.trace.values import fresh_array
+from graphc.trace.values import fresh_array, is_traced
 from graphc.types import DTYPES, Shape, Size, TensorType, product
 
 UINT32, UINT64, INT64 = DTYPES["uint32"], DTYPES["uint64"], DTYPES["int64"]
@@ -32,6 +40,13 @@ FLOAT64 = DTYPES["float64"]
 _MASK = 0xFFFFFFFF
 _SHUFFLES = 3
 """Random bits of a permutation, in multiples of those that would tell all positions apart."""
+
+_MAKE_A_KEY = (
+    "Numbers depend on a key alone, no generator: make one with key = graphc.random.key(0), and a "
+    "new one for each further draw with key, used = graphc.random.split(key)."
+)
+
+_ARRAY_LIKE = (np.ndarray, np.generic, list, tuple)
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -67,7 +82,10 @@ def key(seed: int) -> np.ndarray:
     >>> graphc.random.key(7)
     array([0, 7], dtype=uint32)
     """
-    number = operator.index(seed)
+    try:
+        number = operator.index(seed)
+    except TypeError:
+        raise TypeError(f"graphc.random.key takes an int, not {described(seed)}") from None
     return np.array([(number >> 32) & _MASK, number & _MASK], np.uint32)
 
 
@@ -90,7 +108,10 @@ def split(key: np.ndarray, n: int = 2) -> np.ndarray:
 
 
 def seed(n: int) -> None:
-    """Set the default key, which initialisers and ``Dropout`` draw from.
+    """Set the default key, which `next_key` splits keys off.
+
+    Raises:
+        TypeError: the seed is no int.
 
     >>> import graphc
     >>> graphc.random.seed(0)
@@ -99,7 +120,21 @@ def seed(n: int) -> None:
 
 
 def next_key() -> Any:
-    """A new key, split off the default one, which it moves on; also inside compiled code."""
+    """A new key, split off the default one, which it moves on; also inside compiled code.
+
+    For programs that would rather not carry keys along: each call of a compiled function that asks
+    for one draws other numbers. `seed` starts the sequence again.
+
+    >>> import graphc
+    >>> @graphc.compile
+    ... def roll():
+    ...     return graphc.random.randint(graphc.random.next_key(), (3,), 1, 7)
+    >>> graphc.random.seed(0)
+    >>> first, second = roll(), roll()
+    >>> graphc.random.seed(0)
+    >>> first.tolist(), second.tolist(), roll().tolist() == first.tolist()
+    ([5, 3, 2], [1, 2, 3], True)
+    """
     trace = current()
     state = _default if trace is None else trace.capture.kept(_default)
     keys = split(state)
@@ -108,11 +143,11 @@ def next_key() -> Any:
 
 
 def _key(key: Any) -> Value:
+    if not (is_traced(key) or is_weak(key) or isinstance(key, _ARRAY_LIKE)):
+        raise DTypeError("a key is an array, uint32[2], no generator or object", hint=_MAKE_A_KEY)
     value = array_like(key).value
     if value.dtype != UINT32:
-        raise DTypeError(
-            f"a key is an array of uint32, not {value.type}", hint="Make one: graphc.random.key(0)."
-        )
+        raise DTypeError(f"a key is an array of uint32, not {value.type}", hint=_MAKE_A_KEY)
     if value.shape != (2,):
         raise ShapeError(
             f"a key is uint32[2], not {value.type}",

@@ -357,13 +357,30 @@ def supported_dtype(dtype: np.dtype) -> np.dtype:
     """
     found = DTYPES.get(dtype.name)
     if found is None or dtype.kind not in "biufc":
-        hint = (
-            "Convert it with .astype(np.float32) or another numeric dtype before the call."
-            if dtype.kind in "Ofg"
-            else "graphc has bool, (u)int8 to 64, float32, float64, complex64 and complex128."
-        )
-        raise DTypeError(f"dtype {dtype} is not supported", hint=hint)
+        raise DTypeError(f"dtype {dtype} is not supported", hint=_INSTEAD[_sort_of(dtype)])
     return found
+
+
+_INSTEAD = {
+    "e": "Convert it with .astype(np.float32); half precision has no arithmetic of its own here.",
+    "g": "Convert it with .astype(np.float64), the widest float that compiled code has.",
+    "G": "Convert it with .astype(np.complex128), the widest complex that compiled code has.",
+    "O": "An array of Python objects: make it of numbers, with np.asarray(x, np.float64) (np.nan "
+    "for what is missing), or pass a list of arrays.",
+    "U": "Pass numbers for the texts: labels, codes = np.unique(x, return_inverse=True), and codes "
+    "to the compiled function.",
+    "M": "Pass numbers: x.astype(np.int64) counts its units, x / np.timedelta64(1, 's') (of a "
+    "difference of dates, too) is a float.",
+    "V": "Pass each field as an array of its own: x['name'].",
+}
+"""What to write instead of a dtype that there is not, by `_sort_of`."""
+
+
+def _sort_of(dtype: np.dtype) -> str:
+    """NumPy's character for a dtype; one for texts, for dates, and for records and all others."""
+    if dtype.char in "egG":
+        return dtype.char
+    return {"O": "O", "U": "U", "S": "U", "T": "U", "M": "M", "m": "M"}.get(dtype.kind, "V")
 
 
 def is_inexact(dtype: np.dtype) -> bool:
