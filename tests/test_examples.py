@@ -153,6 +153,15 @@ def test_the_example_in_the_readme_prints_what_it_says(tmp_path):
     assert done.stdout == output, done.stderr
 
 
+def test_the_picture_in_the_readme(tmp_path):
+    text = (EXAMPLES.parent / "README.md").read_text()
+    example, drawing = (block.split("```")[0] for block in text.split("```python\n")[1:3])
+    script = tmp_path / "readme.py"
+    script.write_text(example + drawing)
+    subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, check=True)
+    assert is_picture(tmp_path / "out" / "step.png")
+
+
 @pytest.fixture
 def registry():
     """The ops; those that a test adds are taken out after it, for other tests go over all."""
