@@ -13,9 +13,14 @@ def register(op: Op) -> Op:
     Raises:
         ValueError: the name is taken, or is no identifier (kernels are named after ops).
     """
-    if not op.name.isidentifier():
-        raise ValueError(f"{op.name!r} is no identifier: it can't name an op")
-    if op.name in OPS:
-        raise ValueError(f"an op named {op.name!r} is registered already")
+    check_name(op.name)
     OPS[op.name] = op
     return op
+
+
+def check_name(name: str) -> None:
+    """Raise ValueError if no new op can be called `name`."""
+    if not name.isidentifier():
+        raise ValueError(f"{name!r} is no identifier: it can't name an op")
+    if name in OPS:
+        raise ValueError(f"an op named {name!r} is registered already")

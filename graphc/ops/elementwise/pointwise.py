@@ -20,7 +20,7 @@ from graphc.loops import SCALAR_FUNCTIONS, Apply, Cast, Elementwise, Expr, Selec
 from graphc.ops.arrays.shape import full_like, only, zeros
 from graphc.ops.batching import batch_leading
 from graphc.ops.elementwise.scalar import apply, either, number, unknown_function
-from graphc.ops.registry import register
+from graphc.ops.registry import check_name, register
 from graphc.types import DTYPES, TensorType, Type
 
 BOOL = DTYPES["bool"]
@@ -80,9 +80,11 @@ def pointwise(
         expression: ``(*operand expressions) -> Expr``.
 
     Raises:
+        ValueError: `name` is taken, or is no identifier.
         TypeError: `evaluate` is no ufunc, and no `arity` is given.
         DomainError: there is no `expression`, and no scalar function of that name.
     """
+    check_name(name)
     operands_taken = evaluate.nin if isinstance(evaluate, np.ufunc) else arity
     if operands_taken is None:
         raise TypeError(f"pointwise({name!r}, ...) needs arity=, the number of operands")
