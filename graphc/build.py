@@ -13,15 +13,18 @@ from typing import Any
 
 from graphc.codegen.source.module import Module, write_module
 from graphc.fuse.groups import fuse
+from graphc.fuse.text import format_fused
 from graphc.fuse.values import Fused
 from graphc.ir import Graph, Node
 from graphc.layout import layout
 from graphc.lower import Lowered, lower
+from graphc.lower.text import format_steps
 from graphc.memory import MemoryPlan, Place, plan_memory
 from graphc.objects import Native, addresses, module_namespace, write_source
 from graphc.options import Options
 from graphc.runtime.executable import CompiledModule, Executable
 from graphc.runtime.pool import core_count, thread_count
+from graphc.stages import show
 from graphc.tune import library_products
 from graphc.types import evaluate_size
 
@@ -77,6 +80,8 @@ def build(
         stages: gains the seconds that each pass takes.
         options: how; the defaults of `graphc.compile` where None.
 
+    With ``GRAPHC_DEBUG=2`` what each stage made is written to standard error.
+
     Raises:
         UnsupportedError: an op can't be compiled, with the user's line.
     """
@@ -94,8 +99,11 @@ def build(
     if chosen.optimize == "full":
         fused = timed("tune", lambda: _tuned(fused, chosen))
     fused = timed("layout", lambda: layout(fused))
+    show(f"{name}: fused", fused, format_fused)
     lowered: Lowered = timed("lower", lambda: lower(fused))
+    show(f"{name}: kernels", lowered.steps, format_steps)
     plan: MemoryPlan = timed("memory", lambda: plan_memory(lowered))
+    show(f"{name}: memory", plan)
     module: Module = timed("emit", lambda: emit(plan, name))
     compiled = timed("compile", lambda: compile_module(module, name, chosen))
     turned = frozenset(k for k, kind in enumerate(layouts) if kind == "F")

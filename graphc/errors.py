@@ -28,6 +28,11 @@ class Location:
         """The source line, stripped of its line end ("" when the file can't be read)."""
         return linecache.getline(self.file, self.line).rstrip()
 
+    @property
+    def short(self) -> str:
+        """The file without its folder, and the line."""
+        return f"{self.file.rsplit('/', 1)[-1]}:{self.line}"
+
     def __str__(self) -> str:
         return f"{self.file}:{self.line}"
 

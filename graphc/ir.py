@@ -420,7 +420,7 @@ def format_graph(graph: Graph, indent: str = "") -> str:
         line = f"{indent}  {results} = {node.op.name}({', '.join(arguments)})"
         location = graph.location(node)
         if location is not None:
-            line = f"{line:<60}  # {location.file.rsplit('/', 1)[-1]}:{location.line}"
+            line = f"{line:<60}  # {location.short}"
         lines.append(line)
         for region in node.regions:
             lines.append(f"{indent}    {format_graph(region, indent + '    ')}")

@@ -461,7 +461,7 @@ class Site:
     error: type[GraphcError] = DomainError
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Kernel:
     """One fused loop nest, or one template.
 
@@ -480,6 +480,9 @@ class Kernel:
     parameters: tuple[tuple[str, Size], ...] = ()
     chunks: Size = 1
     finish: tuple[Stmt, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<kernel {self.name} of {len(self.nodes)} operations>"
 
     @property
     def nbytes(self) -> Size:

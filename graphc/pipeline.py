@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
-from graphc import config
 from graphc.ir import Graph
 from graphc.options import Options
 from graphc.simplify.algebra import simplify
 from graphc.simplify.turn import turn_inputs
+from graphc.stages import show
 from graphc.verify import verify
 
 GRAPH_PASSES: tuple[tuple[str, Callable[[Graph], Graph]], ...] = (("simplify", simplify),)
@@ -23,8 +22,7 @@ GRAPH_PASSES: tuple[tuple[str, Callable[[Graph], Graph]], ...] = (("simplify", s
 def prepare(graph: Graph, stages: dict[str, float]) -> Graph:
     """Run the graph passes; `stages` gains the seconds of each.
 
-    With ``GRAPHC_VERIFY=1`` (as in the tests) the verifier runs after each pass; with
-    ``GRAPHC_DEBUG=2`` each pass's IR is written to standard error.
+    With ``GRAPHC_VERIFY=1`` (as in the tests) the verifier runs after each pass.
     """
     checked = os.environ.get("GRAPHC_VERIFY", "") == "1"
     if checked:
@@ -35,8 +33,6 @@ def prepare(graph: Graph, stages: dict[str, float]) -> Graph:
         stages[name] = time.perf_counter() - started
         if checked:
             verify(graph, name)
-        if config.debug_level() >= 2:
-            print(f"--- after {name} ---\n{graph}", file=sys.stderr)
     return graph
 
 
@@ -64,12 +60,16 @@ def compile_graph(
     """A native step for `graph`: a `graphc.build.Executable`.
 
     The rooms below (fuse, lower, memory, codegen, runtime) are loaded on first need, so that
-    ``import graphc`` stays light.
+    ``import graphc`` stays light. With ``GRAPHC_DEBUG=2`` what each stage made is written to
+    standard error.
     """
     turned = [number for number, layout in enumerate(layouts) if layout == "F"]
+    show(f"{name}: traced", graph)
+    simplified = prepare(turn_inputs(graph, turned), stages)
+    show(f"{name}: simplified", simplified)
     build = import_module("graphc.build")
     return build.build(
-        prepare(turn_inputs(graph, turned), stages),
+        simplified,
         tuple(layouts),
         name=name,
         stages=stages,

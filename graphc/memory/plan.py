@@ -34,7 +34,7 @@ class Place:
     offset: Size = 0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class MemoryPlan:
     """The schedule with every buffer placed.
 
@@ -52,6 +52,17 @@ class MemoryPlan:
     arena: Size
     constants: list[Value]
     functions: list[str]
+
+    def __repr__(self) -> str:
+        return f"<memory plan of {len(self.places)} buffers, arena {self.arena} bytes>"
+
+    def __str__(self) -> str:
+        lines = [f"arena {self.arena} bytes"]
+        for key, place in self.places.items():
+            where = f"byte {place.offset}" if place.kind == "arena" else place.number
+            name = " ".join(map(str, key)) if isinstance(key, tuple) else key
+            lines.append(f"  {name}: {place.kind} {where}")
+        return "\n".join(lines)
 
 
 def aligned(size: Size) -> Size:
