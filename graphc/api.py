@@ -11,6 +11,7 @@ from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
 import numpy as np
 
 from graphc import specialize
+from graphc.frames import USER_FRAMES
 from graphc.ir import Graph
 from graphc.options import Options
 from graphc.report.explain import Explanation, explain
@@ -109,18 +110,18 @@ class CompiledFunction(Generic[P, R]):
             )
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        if kwargs or UNUSUAL:
-            return self._call(args, kwargs)
-        # The quick way, for most calls: what `Specializations.call` does first.
-        function = self.__wrapped__
         try:
-            for entry in self._entries:
-                result: R = entry.call(function, args, kwargs)
-                if result is not MISS:
-                    return result
+            if not (kwargs or UNUSUAL):
+                # The quick way, for most calls: what `Specializations.call` does first.
+                function = self.__wrapped__
+                for entry in self._entries:
+                    result: R = entry.call(function, args, kwargs)
+                    if result is not MISS:
+                        return result
+            return self._call(args, kwargs)
         except Exception as error:
-            raise without_internal_frames(error) from None
-        return self._call(args, kwargs)
+            without_internal_frames(error)
+            raise
 
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> R:
         """A call inside another compiled function, in eager mode, by name, or of a new form."""
@@ -180,14 +181,16 @@ class CompiledFunction(Generic[P, R]):
 
         Arguments are as for a call; a `graphc.spec` may stand for an array.
         """
-        return Lowered(self, self._form(args, kwargs)[0])
+        with USER_FRAMES:
+            return Lowered(self, self._form(args, kwargs)[0])
 
     def explain(self, *args: Any, **kwargs: Any) -> Explanation:
         """What a call runs: kernels and what each fused, seconds per stage, memory; nothing is run.
 
         The report prints as a table; its attributes hold the same as data.
         """
-        form, sizes = self._form(args, kwargs)
+        with USER_FRAMES:
+            form, sizes = self._form(args, kwargs)
         return explain(self.__name__, form, sizes)
 
     def _form(
@@ -222,15 +225,21 @@ class BoundFunction:
         self.__doc__ = function.__doc__
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self.__func__(self.__self__, *args, **kwargs)
+        try:
+            return self.__func__(self.__self__, *args, **kwargs)
+        except Exception as error:
+            without_internal_frames(error)
+            raise
 
     def lower(self, *args: Any, **kwargs: Any) -> Lowered:
         """See `CompiledFunction.lower`."""
-        return self.__func__.lower(self.__self__, *args, **kwargs)
+        with USER_FRAMES:
+            return self.__func__.lower(self.__self__, *args, **kwargs)
 
     def explain(self, *args: Any, **kwargs: Any) -> Explanation:
         """See `CompiledFunction.explain`."""
-        return self.__func__.explain(self.__self__, *args, **kwargs)
+        with USER_FRAMES:
+            return self.__func__.explain(self.__self__, *args, **kwargs)
 
     @property
     def specializations(self) -> tuple[Specialization, ...]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from graphc import ops, specialize
 from graphc.errors import DomainError, TraceError
+from graphc.frames import USER_FRAMES
 from graphc.ir import Value
 from graphc.options import Options
 from graphc.trace.choice import traced_cond
@@ -49,12 +50,13 @@ def scan(
     >>> graphc.scan(lambda total, x: (total + x, total), np.zeros(()), np.array([1.0, 2.0, 3.0]))
     (array(6.), array([0., 1., 3.]))
     """
-    example = "graphc.scan(lambda carry, x: (carry + x, carry), 0.0, xs)"
-    _require_function("scan", "body", body, example)
-    if current() is not None:
-        return traced_scan(body, init, xs, length, reverse)
-    names = ("body", "init", "xs", "length", "reverse")
-    return _compiled(scan, (body, init, xs, length, reverse), names)  # type: ignore[no-any-return]
+    with USER_FRAMES:
+        example = "graphc.scan(lambda carry, x: (carry + x, carry), 0.0, xs)"
+        _require_function("scan", "body", body, example)
+        if current() is not None:
+            return traced_scan(body, init, xs, length, reverse)
+        names = ("body", "init", "xs", "length", "reverse")
+        return _compiled(scan, (body, init, xs, length, reverse), names)  # type: ignore[no-any-return]
 
 
 def cond(pred: Any, true_fn: Callable[..., T], false_fn: Callable[..., T], *operands: Any) -> T:
@@ -78,16 +80,17 @@ def cond(pred: Any, true_fn: Callable[..., T], false_fn: Callable[..., T], *oper
     >>> safe_log(np.float64(1.0)), safe_log(np.float64(-1.0))
     (np.float64(0.0), np.float64(-inf))
     """
-    for role, branch in (("true_fn", true_fn), ("false_fn", false_fn)):
-        example = (
-            "graphc.cond(pred, lambda x: x, lambda x: -x, x), or choose between values with "
-            "np.where(pred, x, -x)"
-        )
-        _require_function("cond", role, branch, example)
-    if current() is not None:
-        return traced_cond(pred, true_fn, false_fn, operands)  # type: ignore[no-any-return]
-    names = ("pred", "true_fn", "false_fn", *(f"operand{k}" for k in range(len(operands))))
-    return _compiled(cond, (pred, true_fn, false_fn, *operands), names)  # type: ignore[no-any-return]
+    with USER_FRAMES:
+        for role, branch in (("true_fn", true_fn), ("false_fn", false_fn)):
+            example = (
+                "graphc.cond(pred, lambda x: x, lambda x: -x, x), or choose between values with "
+                "np.where(pred, x, -x)"
+            )
+            _require_function("cond", role, branch, example)
+        if current() is not None:
+            return traced_cond(pred, true_fn, false_fn, operands)  # type: ignore[no-any-return]
+        names = ("pred", "true_fn", "false_fn", *(f"operand{k}" for k in range(len(operands))))
+        return _compiled(cond, (pred, true_fn, false_fn, *operands), names)  # type: ignore[no-any-return]
 
 
 def while_loop(
@@ -113,13 +116,14 @@ def while_loop(
     >>> graphc.while_loop(lambda x: x < 100, lambda x: x * 2, np.float64(3.0))
     np.float64(192.0)
     """
-    example = "graphc.while_loop(lambda x: x < 100, lambda x: 2 * x, x)"
-    _require_function("while_loop", "cond", cond, example)
-    _require_function("while_loop", "body", body, example)
-    if current() is not None:
-        return traced_while(cond, body, init, max_steps)  # type: ignore[no-any-return]
-    names = ("cond", "body", "init", "max_steps")
-    return _compiled(while_loop, (cond, body, init, max_steps), names)  # type: ignore[no-any-return]
+    with USER_FRAMES:
+        example = "graphc.while_loop(lambda x: x < 100, lambda x: 2 * x, x)"
+        _require_function("while_loop", "cond", cond, example)
+        _require_function("while_loop", "body", body, example)
+        if current() is not None:
+            return traced_while(cond, body, init, max_steps)  # type: ignore[no-any-return]
+        names = ("cond", "body", "init", "max_steps")
+        return _compiled(while_loop, (cond, body, init, max_steps), names)  # type: ignore[no-any-return]
 
 
 def fori_loop(lower: Any, upper: Any, body: Callable[[Any, T], T], init: T) -> T:
@@ -135,12 +139,13 @@ def fori_loop(lower: Any, upper: Any, body: Callable[[Any, T], T], init: T) -> T
     >>> graphc.fori_loop(1, 5, lambda i, x: x * i, np.float64(1.0))
     np.float64(24.0)
     """
-    example = "graphc.fori_loop(0, 5, lambda i, x: x * i, x)"
-    _require_function("fori_loop", "body", body, example)
-    if current() is not None:
-        return traced_fori(lower, upper, body, init)  # type: ignore[no-any-return]
-    names = ("lower", "upper", "body", "init")
-    return _compiled(fori_loop, (lower, upper, body, init), names)  # type: ignore[no-any-return]
+    with USER_FRAMES:
+        example = "graphc.fori_loop(0, 5, lambda i, x: x * i, x)"
+        _require_function("fori_loop", "body", body, example)
+        if current() is not None:
+            return traced_fori(lower, upper, body, init)  # type: ignore[no-any-return]
+        names = ("lower", "upper", "body", "init")
+        return _compiled(fori_loop, (lower, upper, body, init), names)  # type: ignore[no-any-return]
 
 
 def _require_function(name: str, role: str, given: Any, example: str) -> None:
@@ -184,23 +189,24 @@ def debug_print(fmt: str, *values: Any) -> None:
     >>> _ = double(np.ones(2))
     x is [1. 1.]
     """
-    if not isinstance(fmt, str):
-        raise TraceError(
-            f"debug_print takes a format first, but it is {_described(fmt)}",
-            location=user_location(),
-            hint='Write graphc.debug_print("x is {}", x).',
-        )
-    trace = current()
-    if trace is None:
-        print(_formatted(fmt, values))
-        return
-    found = [array_like(value).value for value in values]
-    if trace.values is not None:
-        print(_formatted(fmt, [trace.concrete(value) for value in found]))
-        return
-    _formatted(fmt, [_like(value) for value in found])
-    trace.token = ops.debug_print(fmt, found, trace.effect())
-    trace.note(trace.token)
+    with USER_FRAMES:
+        if not isinstance(fmt, str):
+            raise TraceError(
+                f"debug_print takes a format first, but it is {_described(fmt)}",
+                location=user_location(),
+                hint='Write graphc.debug_print("x is {}", x).',
+            )
+        trace = current()
+        if trace is None:
+            print(_formatted(fmt, values))
+            return
+        found = [array_like(value).value for value in values]
+        if trace.values is not None:
+            print(_formatted(fmt, [trace.concrete(value) for value in found]))
+            return
+        _formatted(fmt, [_like(value) for value in found])
+        trace.token = ops.debug_print(fmt, found, trace.effect())
+        trace.note(trace.token)
 
 
 def _like(value: Value) -> np.ndarray:

@@ -18,6 +18,7 @@ import numpy as np
 
 from graphc import ops, specialize
 from graphc.errors import DTypeError, ShapeError
+from graphc.frames import USER_FRAMES
 from graphc.functions.common import array_or_scalar, as_array
 from graphc.ir import Value
 from graphc.options import Options
@@ -59,12 +60,13 @@ def _compiled(function: _Function) -> _Function:
 
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        if current() is not None:
-            return located(*args, **kwargs)
-        if specialize.is_eager():
-            return specialize.run_eagerly(call, args, kwargs)
-        forms = specialize.specializations_of(call, function.__name__, Options())
-        return forms.call(call, args, kwargs, ())
+        with USER_FRAMES:
+            if current() is not None:
+                return located(*args, **kwargs)
+            if specialize.is_eager():
+                return specialize.run_eagerly(call, args, kwargs)
+            forms = specialize.specializations_of(function, function.__name__, Options())
+            return forms.call(call, args, kwargs, ())
 
     return cast(_Function, call)
 

@@ -18,10 +18,10 @@ from graphc import config, pipeline
 from graphc.debug import check_finite, verify_outputs
 from graphc.errors import MemoryLimitError
 from graphc.options import Options
-from graphc.specialize_text import describe_change
+from graphc.specialize_text import describe_change, describe_form
 from graphc.trace.call_code import MISS, CallCode, compile_call, declined
 from graphc.trace.capture import Policy
-from graphc.trace.context import UNUSUAL, Respecialize, user_location, without_internal_frames
+from graphc.trace.context import UNUSUAL, Respecialize, user_location
 from graphc.trace.program import Program, trace_program
 from graphc.trace.sharing import Block, overlapping, shared_blocks
 
@@ -123,8 +123,7 @@ class Specialization:
         return self.executable.run(arrays, sizes)
 
     def __repr__(self) -> str:
-        types = ", ".join(str(value.type) for value in self.program.graph.inputs)
-        return f"Specialization({types})"
+        return f"Specialization({describe_form(self.program)})"
 
 
 @dataclass(slots=True, eq=False)
@@ -141,18 +140,7 @@ class Specializations:
     def call(
         self, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any], names: Sequence[str]
     ) -> Any:
-        """Run the form that fits the call; make it first if there is none.
-
-        Errors show the user's frames only, unless ``GRAPHC_DEBUG`` says otherwise.
-        """
-        try:
-            return self._call(fn, args, kwargs, names)
-        except Exception as error:
-            raise without_internal_frames(error) from None
-
-    def _call(
-        self, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any], names: Sequence[str]
-    ) -> Any:
+        """Run the form that fits the call; make it first if there is none."""
         for entry in self.entries:
             result = entry.call(fn, args, kwargs)
             if result is not MISS:

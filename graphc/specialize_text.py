@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from graphc.ir import Value
 from graphc.trace.inputs import Input
 from graphc.trace.program import Program
 from graphc.types import TensorType
@@ -25,6 +26,41 @@ _VALUE = re.compile(r"type\((?P<name>.+?)\) is .+? and (?P=name) == (?P<value>.+
 _IDENTITY = re.compile(r"(?P<name>[\w.]+) is (?P<value>\S+)")
 _UNNAMED = re.compile(r"\d+|cell_contents")
 """What a default value, or a variable of an enclosing function, is called in guards."""
+
+
+MOST_VALUES = 8
+"""Static values that a form's repr names."""
+
+
+def describe_form(program: Program) -> str:
+    """The inputs with their types, then the static values: what the form was compiled for."""
+    inputs = [
+        f"{name}: {_short(item, value)}"
+        for item, name, value in zip(
+            program.inputs, program.graph.names, program.graph.inputs, strict=False
+        )
+    ]
+    sizes = [
+        f"{program.labels.get(source, source)}={name}"
+        for (source, axis), name in program.symbols.items()
+        if axis is None
+    ]
+    named = [item for item in _values(program).items() if not _UNNAMED.fullmatch(item[0])]
+    static = [*sizes, *(f"{name}={value}" for name, value in named)]
+    more = len(static) - MOST_VALUES
+    listed = static[:MOST_VALUES] + ([f"and {more} more"] if more > 0 else [])
+    return ", ".join(inputs) + ("; " if inputs and listed else "") + ", ".join(listed)
+
+
+def _short(item: Input, value: Value) -> str:
+    """The type of a number, or of an array and how it lies in memory where that is special."""
+    if item.kind == "number":
+        return type(item.original.item()).__name__
+    if item.kind == "scalar":
+        return f"np.{item.original.dtype.name}"
+    if item.kind == "array" and item.layout != "C":
+        return f"{value.type} {LAYOUTS[item.layout]}"
+    return str(value.type)
 
 
 def describe_change(before: Program, after: Program) -> str:

@@ -1,11 +1,13 @@
 """Random numbers: the published generator, the same numbers everywhere, and their distributions."""
 
+import warnings
+
 import numpy as np
 import pytest
 import scipy.stats
 
 import graphc
-from graphc import ops
+from graphc import ops, specialize
 from graphc import random as draws
 from graphc.build import build
 from graphc.interp import evaluate
@@ -188,3 +190,14 @@ def test_errors():
         draws.uniform(KEY, (3,), maxval=np.ones(4))
     with pytest.raises(TypeError):
         draws.key(0.5)
+
+
+def test_each_function_counts_its_own_forms(monkeypatch):
+    monkeypatch.setattr(specialize, "_registry", {})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for n in range(11, 14):
+            draws.split(KEY, n)
+            draws.uniform(KEY, (n,))
+            draws.normal(KEY, (n,))
+            draws.bernoulli(KEY, 0.5, (n,))

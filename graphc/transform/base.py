@@ -8,6 +8,7 @@ from types import MethodType
 from typing import Any
 
 from graphc import specialize
+from graphc.frames import USER_FRAMES
 from graphc.options import Options
 from graphc.trace.context import current
 
@@ -20,19 +21,27 @@ class Transform:
             raise TypeError(f"{name} takes a function, not a {type(function).__name__}")
         update_wrapper(self, function)
         self.__wrapped__ = function
-        self.__name__ = f"{name}({getattr(function, '__name__', type(function).__name__)})"
+        self._describe(name, function)
+
+    def _describe(self, name: str, function: Callable[..., Any]) -> None:
+        """Take a name and a docstring that say what this is of which function."""
+        inner = getattr(function, "__name__", type(function).__name__)
+        self.__name__ = self.__qualname__ = f"{name}({inner})"
+        head = f"`graphc.{name}` of `{inner}`, of the same arguments."
+        self.__doc__ = f"{head}\n\n{function.__doc__}" if function.__doc__ else head
 
     def traced(self, *args: Any, **kwargs: Any) -> Any:
         """What a call does while it is traced."""
         raise NotImplementedError
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if current() is not None:
-            return self.traced(*args, **kwargs)
-        if specialize.is_eager():
-            return specialize.run_eagerly(self, args, kwargs)
-        forms = specialize.specializations_of(self, self.__name__, Options())
-        return forms.call(self, args, kwargs, ())
+        with USER_FRAMES:
+            if current() is not None:
+                return self.traced(*args, **kwargs)
+            if specialize.is_eager():
+                return specialize.run_eagerly(self, args, kwargs)
+            forms = specialize.specializations_of(self, self.__name__, Options())
+            return forms.call(self, args, kwargs, ())
 
     def __get__(self, instance: object | None, owner: type | None = None) -> Transform:
         return self if instance is None else self._with(MethodType(self.__wrapped__, instance))
@@ -44,6 +53,9 @@ class Transform:
     def _with(self, function: Callable[..., Any]) -> Transform:
         """The same transformation of another function."""
         raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return f"<graphc.{self.__name__}>"
 
     def __graphc_fingerprint__(self) -> Any:
         return (type(self), self._parameters(), specialize.fingerprint(self.__wrapped__))

@@ -20,6 +20,7 @@ class Jacobian(Transform):
         self.mode = mode
         self.name = name
         self.argnums = checked_argnums(name, self.of, argnums)
+        self._describe(name, self.of)
 
     @property
     def of(self) -> Any:

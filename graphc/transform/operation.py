@@ -14,7 +14,8 @@ class Operation(Transform):
 
     def __init__(self, build: Callable[..., Any], elementwise: bool) -> None:
         super().__init__(build, "operation")
-        self.__name__ = getattr(build, "__name__", "operation")
+        self.__name__ = self.__qualname__ = getattr(build, "__name__", "operation")
+        self.__doc__ = build.__doc__
         self.elementwise = elementwise
 
     def traced(self, *args: Any, **kwargs: Any) -> Any:
@@ -22,6 +23,9 @@ class Operation(Transform):
 
     def _parameters(self) -> tuple[Any, ...]:
         return (self.elementwise,)
+
+    def __repr__(self) -> str:
+        return f"<graphc.operation {self.__name__}>"
 
     def __graphc_rewrap__(self, capture: Any, source: str) -> Any:
         """Itself: a builder works on values of the graph and is not traced."""

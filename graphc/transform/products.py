@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from graphc import specialize
+from graphc.frames import USER_FRAMES
 from graphc.options import Options
 from graphc.trace.context import current
 from graphc.trace.products import PullbackCode, traced_jvp, traced_vjp
@@ -31,12 +32,13 @@ class Pullback:
         Raises:
             ShapeError, DTypeError: `cotangent` is not like the function's result.
         """
-        if current() is not None:
-            return self.code.pulled(self.residuals, cotangent, self.sizes)
-        if specialize.is_eager():
-            return specialize.run_eagerly(self, (cotangent,), {})  # type: ignore[no-any-return]
-        forms = specialize.specializations_of(self, "pullback", Options())
-        return forms.call(self, (cotangent,), {}, ())  # type: ignore[no-any-return]
+        with USER_FRAMES:
+            if current() is not None:
+                return self.code.pulled(self.residuals, cotangent, self.sizes)
+            if specialize.is_eager():
+                return specialize.run_eagerly(self, (cotangent,), {})  # type: ignore[no-any-return]
+            forms = specialize.specializations_of(self, "pullback", Options())
+            return forms.call(self, (cotangent,), {}, ())  # type: ignore[no-any-return]
 
     def __repr__(self) -> str:
         return f"<pullback over {len(self.residuals)} residuals>"
@@ -95,7 +97,8 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tupl
     >>> pullback(np.array([1.0, 0.0, 1.0]))
     (array([2., 0., 6.]),)
     """
-    return VectorJacobian(f, "vjp")(*primals)  # type: ignore[no-any-return]
+    with USER_FRAMES:
+        return VectorJacobian(f, "vjp")(*primals)  # type: ignore[no-any-return]
 
 
 def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
@@ -118,4 +121,5 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     >>> graphc.jvp(lambda x: x * x, (np.array([3.0, 4.0]),), (np.array([1.0, 0.0]),))
     (array([ 9., 16.]), array([6., 0.]))
     """
-    return JacobianVector(f, "jvp")(primals, tangents)  # type: ignore[no-any-return]
+    with USER_FRAMES:
+        return JacobianVector(f, "jvp")(primals, tangents)  # type: ignore[no-any-return]
