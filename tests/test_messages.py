@@ -126,3 +126,14 @@ def test_formats_of_single_numbers_and_parts(capsys):
 
     show(X)
     assert capsys.readouterr().out == "1.0 3.00 (2,) {}    2\n"
+
+
+# --- custom_vjp -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("role", ["forward", "backward"])
+def test_a_rule_is_made_of_functions(role):
+    forward, backward = (3, abs) if role == "forward" else (abs, X)
+    rule = graphc.custom_vjp(np.sin)
+    with pytest.raises(TypeError, match=rf"custom_vjp\(sin\)\.defvjp takes functions, but {role}"):
+        rule.defvjp(forward, backward)

@@ -59,7 +59,16 @@ class CustomVjp(Transform):
                 any pytree that `backward` wants.
             backward: ``(residuals, cotangent) -> cotangents``, a tuple with one for each argument:
                 like it, or None for zero. `cotangent` is like the result.
+
+        Raises:
+            TypeError: one of them is no function.
         """
+        for role, given in (("forward", forward), ("backward", backward)):
+            if not callable(given):
+                raise TypeError(
+                    f"{self.__name__}.defvjp takes functions, but {role} is {given!r}. Write "
+                    "defvjp(lambda x: (f(x), residuals), lambda residuals, g: (cotangent_of_x,))"
+                )
         self.forward, self.backward = forward, backward
         return self
 
