@@ -236,12 +236,17 @@ def _concatenate_element(node: Node, index: Index, read: Read) -> Expr:
                 break
             if place < end:
                 return element(k)
-    last = len(node.inputs) - 1
-    value = element(last)
-    for k in range(last - 1, -1, -1):
-        before_next = compare("less", index[axis], offsets[k + 1])
-        value = Select(before_next, element(k), value, value.dtype)
-    return value
+
+    def chosen(first: int, last: int) -> Expr:
+        """The element of the operands from `first` to `last`: by halves, for there may be many."""
+        if first == last:
+            return element(first)
+        middle = (first + last + 1) // 2
+        before = compare("less", place, offsets[middle])
+        value = chosen(first, middle - 1)
+        return Select(before, value, chosen(middle, last), value.dtype)
+
+    return chosen(0, len(node.inputs) - 1)
 
 
 CONCATENATE = register(
