@@ -219,18 +219,26 @@ def write_source(source: str, name: str) -> Path:
     clean = "".join(c if c.isalnum() else "_" for c in name) or "graph"
     file = f"{clean}_{disk.digest(source)[:12]}.py"
     for folder in (_kept_folder, _temporary_folder):
-        path = folder() / file
-        part = path.with_name(f"{file}.{os.getpid()}.{threading.get_ident()}.part")
         try:
-            if path.exists():
-                return path
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part.write_text(source, encoding="utf-8")
-            part.replace(path)
-            return path
+            return _written(source, folder() / file)
         except OSError:
             continue
     return Path(f"<{file}>")
+
+
+def _written(source: str, path: Path) -> Path:
+    """The file at `path`, whole; written if it is not there."""
+    if path.exists():
+        return path
+    part = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}.part")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        part.write_text(source, encoding="utf-8")
+        part.replace(path)
+    except OSError:
+        disk.remove(part)
+        raise
+    return path
 
 
 def _kept_folder() -> Path:
