@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from functools import cache
 from types import FunctionType, MethodType
 from typing import Any
@@ -71,7 +72,7 @@ class ObjectProxy:
 def _holds_arrays(value: Any) -> bool:
     if isinstance(value, np.ndarray | np.generic | float) or holds_traced(value):
         return True
-    return isinstance(value, list | tuple) and any(_holds_arrays(item) for item in value)
+    return isinstance(value, list | tuple | deque) and any(_holds_arrays(item) for item in value)
 
 
 def _attribute(proxy: ObjectProxy, name: str) -> Any:

@@ -9,7 +9,6 @@ arrays, views of the caller's arrays, scalars, numbers, containers, attributes t
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,11 +20,14 @@ from graphc.errors import GraphcError, Location, TraceError
 from graphc.ir import INPUT, Graph, Value, close, topological
 from graphc.trace.call_code import MISS, evaluate, guarded
 from graphc.trace.capture import Capture, Policy
+from graphc.trace.containers import stores
 from graphc.trace.context import Respecialize, SizeGuard, Trace, tracing
 from graphc.trace.convert import holds_traced
 from graphc.trace.inputs import Input, Passed, all_passed
+from graphc.trace.kinds import has_identity
 from graphc.trace.objects import ObjectProxy
 from graphc.trace.python_loop import Retrace, blamed, unrolled_loops
+from graphc.trace.results import container_expression
 from graphc.trace.sharing import Block
 from graphc.trace.sizes import TracedSize
 from graphc.trace.values import TracedArray, TracedNumber, TracedScalar, is_traced
@@ -262,7 +264,7 @@ class _Builder:
             trace=self.trace,
             outputs=self.outputs,
             symbols=self.capture.symbols,
-            fetches=[f"{name} = {source}" for name, source in self.capture.fetches.items()],
+            fetches=[self.capture.statements[k] for k in sorted(self.capture.structural)],
             conditions=self._conditions(),
             arguments=self._arguments(kept),
             labels={name: self._readable(name) for name in self.capture.fetches},
@@ -324,7 +326,7 @@ class _Builder:
         if id(value) in self.memo:
             return self.memo[id(value)][1]
         expression = self._expression(value)
-        shared = is_traced(value) or isinstance(value, dict | list)
+        shared = is_traced(value) or has_identity(value)
         if shared or hasattr(type(value), "__graphc_deliver__"):
             expression = self._local(expression)
             self.memo[id(value)] = (value, expression)
@@ -349,24 +351,9 @@ class _Builder:
         for container in self.capture.containers:
             if container.copy is value:
                 return container.source
-        if isinstance(value, dict):
-            keys = [(self.capture.constant(key), item) for key, item in value.items()]
-            body = ", ".join(f"{key}: {self._deliver(item)}" for key, item in keys)
-            text = f"{{{body}}}"
-            return text if kind is dict else f"{self.capture.constant(kind)}({text})"
-        if isinstance(value, tuple) and hasattr(kind, "_fields"):
-            body = ", ".join(self._deliver(item) for item in value)
-            return f"{self.capture.constant(kind)}({body})"
-        if isinstance(value, list | tuple):
-            body = ", ".join(self._deliver(item) for item in value)
-            return f"[{body}]" if isinstance(value, list) else f"({body}{',' if value else ''})"
-        if dataclasses.is_dataclass(value) and not isinstance(value, type):
-            held = self.capture.constant(kind)
-            fields = ", ".join(
-                f"{item.name!r}: {self._deliver(getattr(value, item.name))}"
-                for item in dataclasses.fields(value)
-            )
-            return f"make_instance({held}, {{{fields}}})"
+        made = container_expression(self.capture, value, self._deliver)
+        if made:
+            return made
         if hasattr(value, "__next__"):
             raise TraceError(
                 f"the function returns a {kind.__name__}, whose values exist only while tracing",
@@ -393,32 +380,7 @@ class _Builder:
 
     def _stores(self) -> list[str]:
         """Statements that put back what traced code assigned: entries, fields, attributes."""
-        lines: list[str] = []
-        for container in self.capture.containers:
-            attribute = container.kind == "attribute"
-            current = vars(container.copy) if attribute else container.copy
-            items = current.items() if isinstance(current, dict) else enumerate(current)
-            after = dict(items)
-            for key, item in after.items():
-                if key in container.before and container.before[key] is item:
-                    continue
-                target = f".{key}" if attribute else f"[{self.capture.constant(key)}]"
-                if isinstance(container.copy, list) and key not in container.before:
-                    lines.append(f"{container.source}.append({self._deliver(item)})")
-                else:
-                    lines.append(f"{container.source}{target} = {self._deliver(item)}")
-            if list(after) != [key for key in container.before if key in after] + [
-                key for key in after if key not in container.before
-            ]:
-                lines.append(f"{container.source}.clear()")
-                for key, item in after.items():
-                    held = self.capture.constant(key)
-                    lines.append(f"{container.source}[{held}] = {self._deliver(item)}")
-                continue
-            for key in container.before:
-                if key not in after and not attribute:
-                    where = "-1" if isinstance(container.copy, list) else self.capture.constant(key)
-                    lines.append(f"del {container.source}[{where}]")
+        lines = stores(self.capture, self._deliver)
         for namespace in self.capture.namespaces.values():
             for name, item in namespace.rebound().items():
                 self._check_rebinding(name, item)

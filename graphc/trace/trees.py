@@ -1,4 +1,4 @@
-"""Pytrees: nested dicts, lists, tuples, namedtuples, dataclasses and None, with values as leaves.
+"""Pytrees: nested dicts, lists, deques, tuples, dataclasses and None, with values as leaves.
 
 Our own rather than optree's, for dataclasses need no registration here, dicts keep their order, and
 objects of the user's are leaves.
@@ -6,7 +6,9 @@ objects of the user's are leaves.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -22,14 +24,14 @@ def is_container(tree: Any) -> bool:
     """Whether `tree` has children."""
     if is_traced(tree):
         return False
-    return isinstance(tree, dict | list | tuple) or _is_dataclass(tree)
+    return isinstance(tree, dict | list | tuple | deque) or _is_dataclass(tree)
 
 
 def children(tree: Any) -> list[tuple[Any, Any]]:
     """The (key, child) pairs of a container."""
     if isinstance(tree, dict):
         return list(tree.items())
-    if isinstance(tree, list | tuple):
+    if isinstance(tree, list | tuple | deque):
         return list(enumerate(tree))
     return [(item.name, getattr(tree, item.name)) for item in dataclasses.fields(tree)]
 
@@ -37,12 +39,17 @@ def children(tree: Any) -> list[tuple[Any, Any]]:
 def with_children(tree: Any, items: list[Any]) -> Any:
     """A container like `tree` with other children, in the same order."""
     if isinstance(tree, dict):
-        made = type(tree)() if type(tree) is dict else tree.copy()
-        made.update(zip(tree, items, strict=True))
-        return made
+        filled = copy.copy(tree)
+        dict.update(filled, zip(tree, items, strict=True))
+        return filled
+    if isinstance(tree, list | deque):
+        changed = copy.copy(tree)
+        for position, item in enumerate(items):
+            changed[position] = item
+        return changed
     if isinstance(tree, tuple) and hasattr(type(tree), "_make"):
         return type(tree)(*items)
-    if isinstance(tree, list | tuple):
+    if isinstance(tree, tuple):
         return type(tree)(items)
     made = object.__new__(type(tree))
     for (name, _), item in zip(children(tree), items, strict=True):
