@@ -149,6 +149,7 @@ def stores(capture: Any, deliver: Callable[[Any], str]) -> list[str]:
 def _stored_contents(capture: Any, container: Container) -> list[str]:
     if container.copy == container.before:
         return []
+    capture.trace.refuse_texts(container.copy)
     held = capture.constant(copy.copy(container.copy))
     if isinstance(container.copy, set):
         return [f"{container.source}.clear()", f"{container.source}.update({held})"]
@@ -161,6 +162,7 @@ def _stored_items(capture: Any, container: Container, deliver: Callable[[Any], s
     current = attributes_of(container.copy) if attribute else container.copy
     is_dict = isinstance(current, dict)
     after = dict(current.items() if is_dict else enumerate(current))
+    capture.trace.refuse_texts(tuple(after))
     for key, item in after.items():
         if key in container.before and container.before[key] is item:
             continue

@@ -177,6 +177,9 @@ def _trace_once(
                 raise
             blamed(trace.open_loops, trace.kept_loops).give_up(str(error).split("\n")[0])
             return None
+        if trace.refusals and not trace.is_void:
+            _give_up_swallowed(trace)
+            return None
         if trace.open_loops:
             blamed(trace.open_loops, trace.kept_loops).give_up("it is left by break or return")
         if trace.open_loops or trace.is_void:
@@ -185,6 +188,24 @@ def _trace_once(
             return _Builder(trace, capture, names).build(result)
         except GraphcError as error:
             raise _located_at(error, fn) from None
+
+
+def _give_up_swallowed(trace: Trace) -> None:
+    """Raise the first refusal that user code has caught, or give up the loop it was raised in.
+
+    Uncompiled there would have been no error, so what came after it is another way.
+    """
+    first = trace.refusals[0]
+    if not isinstance(first.error, GraphcError):
+        raise first.error
+    if first.open_loops:
+        blamed(list(first.open_loops), trace.kept_loops).give_up(first.error.message)
+        return
+    first.error.hint += (
+        " An `except` around it has caught this error, which would have compiled another way than "
+        "uncompiled code goes."
+    )
+    raise first.error
 
 
 def _refuse_leaks(outputs: Sequence[Value], inputs: Sequence[Input]) -> None:
@@ -351,6 +372,7 @@ class _Builder:
         for container in self.capture.containers:
             if container.copy is value:
                 return container.source
+        self.trace.refuse_texts(value)
         made = container_expression(self.capture, value, self._deliver)
         if made:
             return made

@@ -20,6 +20,7 @@ def container_expression(capture: Any, value: Any, deliver: Callable[[Any], str]
     """
     kind = type(value)
     if isinstance(value, dict):
+        capture.trace.refuse_texts(tuple(value))
         pairs = [(capture.constant(key), item) for key, item in value.items()]
         items = f"{{{', '.join(f'{key}: {deliver(item)}' for key, item in pairs)}}}"
         return items if kind is dict else _filled(capture, value, items, deliver)
