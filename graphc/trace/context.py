@@ -74,6 +74,7 @@ class Trace:
         positions: the traced positions of those loops, with the least and the greatest they take.
         is_void: a loop has found that the function must be traced again.
         refusals: errors that no code of the user's may catch, as the first raised of them says.
+        rules: the functions with derivatives of their own whose rules are being traced.
         texts: descriptions of traced values that were made, and where: no result may hold them.
     """
 
@@ -89,6 +90,7 @@ class Trace:
     is_void: bool = False
     positions: dict[Value, tuple[Size, Size]] = field(default_factory=dict)
     refusals: list[Refusal] = field(default_factory=list)
+    rules: list[Any] = field(default_factory=list)
     texts: dict[str, Location | None] = field(default_factory=dict)
 
     def hint(self, size: Size) -> int:
