@@ -199,6 +199,6 @@ def explain(name: str, form: Any, sizes: Mapping[str, int]) -> Explanation:
         native_calls=executable.native_calls,
         apart=tuple(_apart_report(entry) for entry in executable.apart),
         guards=guards,
-        unrolled=tuple(f"{_line(place)}: {reason}" for place, reason in program.unrolled),
+        unrolled=tuple(f"{_line(loop.location)}: {loop.reason}" for loop in program.unrolled),
         source_file=str(executable.path),
     )

@@ -26,7 +26,7 @@ from graphc.trace.convert import holds_traced
 from graphc.trace.inputs import Input, Passed, all_passed
 from graphc.trace.kinds import has_identity
 from graphc.trace.objects import ObjectProxy
-from graphc.trace.python_loop import Retrace, blamed, unrolled_loops
+from graphc.trace.python_loop import Retrace, UnrolledLoop, blamed, unrolled_loops
 from graphc.trace.results import container_expression
 from graphc.trace.sharing import Block
 from graphc.trace.sizes import TracedSize
@@ -50,7 +50,7 @@ class Program:
         sizes: the integers met (axes and Python ints), by source, which may become symbolic.
         symbolic: the names of symbolic sizes, with their values in the traced call.
         guards: relations between sizes.
-        unrolled: Python loops that ran while tracing, and why they could not be kept.
+        unrolled: Python loops that ran while tracing.
         written: positions in `inputs` of arrays that are written.
         trace: the tracing (in eager mode it holds the values).
     """
@@ -63,7 +63,7 @@ class Program:
     sizes: dict[tuple[str, int | None], int]
     symbolic: dict[str, int]
     guards: list[SizeGuard]
-    unrolled: list[tuple[Location, str]]
+    unrolled: list[UnrolledLoop]
     written: tuple[int, ...]
     trace: Trace
     outputs: list[Value]
