@@ -15,6 +15,7 @@ from functools import partial
 from types import (
     BuiltinFunctionType,
     CellType,
+    CodeType,
     FunctionType,
     MethodType,
     ModuleType,
@@ -72,12 +73,14 @@ class Policy:
 
 @dataclass(slots=True, eq=False)
 class Cell:
-    """A closure cell, its traced copy, and what the copy held at first."""
+    """A closure cell, its traced copy, what the copy held at first, and the code that has it."""
 
     original: CellType
     copy: CellType
     expression: str
+    name: str
     before: Any = None
+    codes: list[CodeType] = field(default_factory=list)
 
 
 class Capture:
@@ -389,8 +392,9 @@ class Capture:
         if namespace is None:
             namespace = Globals(value.__globals__, f"{source}.__globals__", self)
             self.namespaces[id(value.__globals__)] = namespace
+        namespace.codes.append(value.__code__)
         closure = tuple(
-            self._cell(cell, f"{source}.__closure__[{position}].cell_contents")
+            self._cell(cell, f"{source}.__closure__[{position}].cell_contents", value, position)
             for position, cell in enumerate(value.__closure__ or ())
         )
         copied = FunctionType(value.__code__, namespace, value.__name__, None, closure)
@@ -403,15 +407,20 @@ class Capture:
         copied.__dict__.update({k: v for k, v in value.__dict__.items() if k != "__wrapped__"})
         return copied
 
-    def _cell(self, cell: CellType, expression: str) -> CellType:
+    def _cell(
+        self, cell: CellType, expression: str, function: FunctionType, position: int
+    ) -> CellType:
         if id(cell) in self.cells:
+            self.cells[id(cell)].codes.append(function.__code__)
             return self.cells[id(cell)].copy
         try:
             contents = cell.cell_contents
         except ValueError:
             return cell
         copied = CellType()
-        held = self.cells[id(cell)] = Cell(cell, copied, expression)
+        name = function.__code__.co_freevars[position]
+        held = self.cells[id(cell)] = Cell(cell, copied, expression, name)
+        held.codes.append(function.__code__)
         copied.cell_contents = held.before = self.wrap(contents, expression)
         return copied
 

@@ -263,7 +263,8 @@ def _positions(code: CodeType) -> tuple[tuple[int | None, ...], ...]:
 
 
 @lru_cache(maxsize=65536)
-def _location(code: CodeType, instruction: int) -> Location:
+def location_of(code: CodeType, instruction: int) -> Location:
+    """The place in the source of the instruction at an offset."""
     line, end_line, column, end_column = _positions(code)[instruction // 2]
     if column is None or end_column is None or end_line != line:
         end_column = -1
@@ -281,7 +282,7 @@ def user_location() -> Location | None:
     frame = sys._getframe(1)
     while frame is not None and _is_internal(frame.f_code.co_filename):
         frame = frame.f_back  # type: ignore[assignment]
-    return None if frame is None else _location(frame.f_code, frame.f_lasti)
+    return None if frame is None else location_of(frame.f_code, frame.f_lasti)
 
 
 def without_internal_frames(error: BaseException) -> BaseException:

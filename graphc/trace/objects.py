@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from graphc.errors import TraceError
-from graphc.trace.context import user_location
 from graphc.trace.convert import holds_traced
 from graphc.trace.namespaces import class_member
+from graphc.trace.rebinding import ABSENT, refuse_attribute
 
 _NOT_FORWARDED = {
     "__new__",
@@ -60,12 +59,9 @@ class ObjectProxy:
         if before is value:
             return
         if not _holds_arrays(value):
-            raise TraceError(
-                f"self.{name} = {value!r} changes a static attribute inside a compiled call",
-                location=user_location(),
-                hint=f"Keep it in a 0-d array, self.{name} = np.array({value!r}), made outside, "
-                f"and write self.{name}[...] = ....",
-            )
+            owner = self._graphc_object
+            old = getattr(owner, name, ABSENT) if before is self else before
+            raise refuse_attribute(type(owner).__name__, name, old, value)
         self._graphc_written[name] = value
 
 

@@ -22,11 +22,11 @@ from graphc.trace.call_code import MISS, evaluate, guarded
 from graphc.trace.capture import Capture, Policy
 from graphc.trace.containers import stores
 from graphc.trace.context import Respecialize, SizeGuard, Trace, tracing
-from graphc.trace.convert import holds_traced
 from graphc.trace.inputs import Input, Passed, all_passed
 from graphc.trace.kinds import has_identity
 from graphc.trace.objects import ObjectProxy
 from graphc.trace.python_loop import Retrace, UnrolledLoop, blamed, unrolled_loops
+from graphc.trace.rebinding import ABSENT, check_rebinding
 from graphc.trace.results import container_expression
 from graphc.trace.sharing import Block
 from graphc.trace.sizes import TracedSize
@@ -405,24 +405,19 @@ class _Builder:
         lines = stores(self.capture, self._deliver)
         for namespace in self.capture.namespaces.values():
             for name, item in namespace.rebound().items():
-                self._check_rebinding(name, item)
+                old = namespace.original.get(name, ABSENT)
+                check_rebinding("global", name, old, item, namespace.codes)
                 lines.append(f"{namespace.source}[{name!r}] = {self._deliver(item)}")
         for cell in self.capture.cells.values():
             if cell.copy.cell_contents is not cell.before:
-                self._check_rebinding("nonlocal", cell.copy.cell_contents)
+                check_rebinding(
+                    "nonlocal", cell.name, cell.before, cell.copy.cell_contents, cell.codes
+                )
                 lines.append(f"{cell.expression} = {self._deliver(cell.copy.cell_contents)}")
         for proxy in self.capture.objects:
             for name, item in proxy._graphc_written.items():
                 lines.append(f"{proxy._graphc_source}.{name} = {self._deliver(item)}")
         return lines
-
-    def _check_rebinding(self, name: str, value: Any) -> None:
-        if not holds_traced(value) and not isinstance(value, np.ndarray | float):
-            raise TraceError(
-                f"{name} is rebound to {value!r} inside a compiled function, which would happen "
-                "while tracing only",
-                hint="Return the new value, or keep it in an array and write into that.",
-            )
 
     # --- the call code ---
 
