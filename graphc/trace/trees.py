@@ -66,6 +66,22 @@ def leaves(tree: Any) -> list[Any]:
     return [leaf for _, child in children(tree) for leaf in leaves(child)]
 
 
+def paths(tree: Any, root: str) -> list[str]:
+    """How each leaf is reached from `root`, in order: ``carry['h'][0]``."""
+    if tree is None:
+        return []
+    if not is_container(tree):
+        return [root]
+    return [path for key, child in children(tree) for path in paths(child, _step(tree, root, key))]
+
+
+def _step(tree: Any, root: str, key: Any) -> str:
+    if hasattr(type(tree), "_fields"):
+        return f"{root}.{type(tree)._fields[key]}"
+    is_indexed = isinstance(tree, dict | list | tuple | deque)
+    return f"{root}[{key!r}]" if is_indexed else f"{root}.{key}"
+
+
 def tree_map(function: Callable[[Any], Any], tree: Any) -> Any:
     """`tree` with each leaf replaced by ``function(leaf)``."""
     if tree is None:
@@ -81,8 +97,12 @@ def unflatten(tree: Any, items: list[Any]) -> Any:
     return tree_map(lambda _: next(source), tree)
 
 
-def check_same_structure(tree: Any, other: Any, what: str) -> None:
+def check_same_structure(tree: Any, other: Any, what: str, root: str = "") -> None:
     """Refuse two trees of different structure.
+
+    Args:
+        what: of both, for the message.
+        root: how the first tree is called, where the message is to name the part that differs.
 
     Raises:
         ShapeError: says where they first differ.
@@ -91,15 +111,16 @@ def check_same_structure(tree: Any, other: Any, what: str) -> None:
     def describe(item: Any) -> str:
         return type(item).__name__ if is_container(item) or item is None else "a leaf"
 
+    at = f" at {root}" if root else ""
     if is_container(tree) != is_container(other) or (tree is None) != (other is None):
-        raise ShapeError(f"{what}: {describe(tree)} became {describe(other)}")
+        raise ShapeError(f"{what}{at}: {describe(tree)} became {describe(other)}")
     if not is_container(tree):
         return
     first, second = children(tree), children(other)
     if type(tree) is not type(other) or [k for k, _ in first] != [k for k, _ in second]:
         raise ShapeError(
-            f"{what}: a {describe(tree)} of {len(first)} became "
+            f"{what}{at}: a {describe(tree)} of {len(first)} became "
             f"a {describe(other)} of {len(second)}"
         )
-    for (_, left), (_, right) in zip(first, second, strict=True):
-        check_same_structure(left, right, what)
+    for (key, left), (_, right) in zip(first, second, strict=True):
+        check_same_structure(left, right, what, root and _step(tree, root, key))
