@@ -149,6 +149,7 @@ def debug_print(fmt: str, *values: Any) -> None:
     if trace is None:
         print(fmt.format(*values))
         return
+    trace.refuse_texts(fmt)
     if trace.values is not None:
         print(fmt.format(*(trace.concrete(array_like(value).value) for value in values)))
         return

@@ -22,6 +22,7 @@ MOST = 3
 """Changes that are named; the others are counted."""
 
 _VALUE = re.compile(r"type\((?P<name>.+?)\) is .+? and (?P=name) == (?P<value>.+)")
+_LENGTH = re.compile(r"type\((?P<name>.+?)\) is .+ and len\((?P=name)\) == (?P<value>\d+)")
 _IDENTITY = re.compile(r"(?P<name>[\w.]+) is (?P<value>\S+)")
 _UNNAMED = re.compile(r"\d+|cell_contents")
 """What a default value, or a variable of an enclosing function, is called in guards."""
@@ -83,4 +84,7 @@ def _values(program: Program) -> Mapping[str, str]:
         match = _VALUE.fullmatch(guard) or _IDENTITY.fullmatch(guard)
         if match:
             found[match["name"]] = match["value"]
+        length = _LENGTH.fullmatch(guard)
+        if length:
+            found[f"the length of {length['name']}"] = length["value"]
     return found

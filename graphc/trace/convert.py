@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -97,7 +98,7 @@ def value_of(x: Any, dtype: np.dtype | None = None) -> Value:
 def _holds_traced(x: Any) -> bool:
     if isinstance(type(x), type) and issubclass(type(x), Traced | TracedSize):
         return True
-    return type(x) in (list, tuple) and any(_holds_traced(item) for item in x)
+    return type(x) in (list, tuple, deque) and any(_holds_traced(item) for item in x)
 
 
 def holds_traced(*objects: Any) -> bool:

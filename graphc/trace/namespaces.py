@@ -5,7 +5,7 @@ Each wraps a member when it is first read, so that only what is read becomes an 
 
 from __future__ import annotations
 
-from types import FunctionType, MethodType, ModuleType
+from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 from graphc.trace.substitute import BUILTINS
@@ -16,7 +16,8 @@ _ABSENT: Any = object()
 class Globals(dict[str, Any]):
     """A function's globals, wrapped as they are read.
 
-    `before` keeps what was read, so that a ``global`` rebinding can be told and carried back.
+    `before` keeps what was read, so that a ``global`` rebinding can be told and carried back;
+    `codes` are those of the functions that it serves.
     """
 
     def __init__(self, original: dict[str, Any], source: str, capture: Any) -> None:
@@ -24,6 +25,7 @@ class Globals(dict[str, Any]):
         self.original = original
         self.source = source
         self.before: dict[str, Any] = {}
+        self.codes: list[CodeType] = []
         self._capture = capture
         self["__builtins__"] = BUILTINS
 

@@ -16,7 +16,7 @@ from graphc import ops
 from graphc.errors import UnsupportedError
 from graphc.ir import Value
 from graphc.trace.base import OPERATORS, Traced
-from graphc.trace.context import Trace, active, user_location
+from graphc.trace.context import Trace, active, located
 from graphc.trace.dispatch import call, call_function
 from graphc.trace.sizes import TracedSize, wrap_size
 from graphc.trace.views import (
@@ -313,9 +313,8 @@ class TracedArray(Traced):
 
     @property
     def flat(self) -> Any:
-        raise UnsupportedError(
-            "ndarray.flat is not covered", location=user_location(), hint="Use .reshape(-1)."
-        )
+        hint = "Use .reshape(-1)."
+        raise located(UnsupportedError("ndarray.flat is not covered", hint=hint))
 
 
 def _joins(step: Step) -> bool:

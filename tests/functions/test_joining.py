@@ -93,3 +93,11 @@ def test_hundreds_of_parts():
 
     x = np.arange(170.0)
     np.testing.assert_allclose(graphc.compile(stacked)(x), stacked(x))
+
+
+@pytest.mark.parametrize("count", [16, 17, 40, 101])
+def test_many_operands(count):
+    held = [np.arange(3.0) * k for k in range(count)]
+    for join in (np.stack, np.concatenate):
+        compiled = graphc.compile(lambda held, join=join: join(held) * 1.5)
+        np.testing.assert_array_equal(compiled(held), join(held) * 1.5)

@@ -219,6 +219,10 @@ def _concatenate_batch(
     return ((concatenate(spread_all(operands, size), node["axis"] + 1), True),)
 
 
+CHAIN = 16
+"""Operands that are told apart one after another; more are halved, as Python nests no 100 `if`."""
+
+
 def _concatenate_element(node: Node, index: Index, read: Read) -> Expr:
     axis = node["axis"]
     offsets: list[Size] = [0]
@@ -237,16 +241,16 @@ def _concatenate_element(node: Node, index: Index, read: Read) -> Expr:
             if place < end:
                 return element(k)
 
-    def chosen(first: int, last: int) -> Expr:
-        """The element of the operands from `first` to `last`: by halves, for there may be many."""
-        if first == last:
+    def chosen(first: int, end: int) -> Expr:
+        """The element among the operands from `first` to before `end`."""
+        if end - first == 1:
             return element(first)
-        middle = (first + last + 1) // 2
+        middle = first + 1 if end - first <= CHAIN else (first + end) // 2
+        value = chosen(middle, end)
         before = compare("less", place, offsets[middle])
-        value = chosen(first, middle - 1)
-        return Select(before, value, chosen(middle, last), value.dtype)
+        return Select(before, chosen(first, middle), value, value.dtype)
 
-    return chosen(0, len(node.inputs) - 1)
+    return chosen(0, len(node.inputs))
 
 
 CONCATENATE = register(
