@@ -119,6 +119,11 @@ def class_stand_in(actual: type, source: str, capture: Any) -> Any:
     return _ClassStandIn(actual.__name__, (), {"graphc": (actual, source, capture)})
 
 
+def actual_class(kind: Any) -> Any:
+    """The user's class that a stand-in is for; `kind` itself where it is none."""
+    return kind.graphc[0] if type(kind) is _ClassStandIn else kind
+
+
 def class_member(kind: type, name: str) -> Any:
     """The member `name` of a class as it is written there, unbound; None if there is none."""
     for base in kind.__mro__:
