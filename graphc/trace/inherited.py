@@ -9,6 +9,7 @@ from types import FunctionType, MethodType
 from typing import Any
 
 from graphc.trace.context import active
+from graphc.trace.instances import original_class
 from graphc.trace.namespaces import actual_class
 from graphc.trace.objects import ObjectProxy
 from graphc.trace.substitute import BUILTINS
@@ -17,13 +18,15 @@ from graphc.trace.substitute import BUILTINS
 class _Super:
     """The members of an object, or a class, of the caller's that its bases after `kind` define."""
 
-    def __init__(self, kind: type, target: Any) -> None:
-        self.__dict__["_graphc"] = (kind, target)
+    __slots__ = ("_graphc",)
 
-    def __getattr__(self, name: str) -> Any:
-        kind, target = self.__dict__["_graphc"]
-        bound = isinstance(target, ObjectProxy)
-        owner = type(target._graphc_object) if bound else actual_class(target)
+    def __init__(self, kind: type, target: Any) -> None:
+        object.__setattr__(self, "_graphc", (kind, target))
+
+    def __getattribute__(self, name: str) -> Any:
+        kind, target = object.__getattribute__(self, "_graphc")
+        bound = not isinstance(target, type)
+        owner = original_class(target.__class__ if bound else actual_class(target))
         bases = owner.__mro__[owner.__mro__.index(kind) + 1 :]
         base = next((each for each in bases if name in vars(each)), None)
         if base is None:
@@ -42,8 +45,10 @@ class _Super:
             return MethodType(capture.kept(member.__func__), capture.kept(owner))
         if isinstance(member, staticmethod):
             return capture.kept(member.__func__)
-        if base is object and name == "__setattr__":
-            return MethodType(setattr, target)
+        if base is object and issubclass(type(target), ObjectProxy):
+            return MethodType(setattr, target) if name == "__setattr__" else getattr(target, name)
+        if base is object:
+            return member.__get__(target)
         return capture.wrap(member, source)
 
 
@@ -60,7 +65,8 @@ def _super(*given: Any) -> Any:
     kind, target = actual_class(given[0]), given[1]
     if isinstance(target, type) and actual_class(target) is target:
         return super(kind, target)
-    if isinstance(target, type) or issubclass(type(target), ObjectProxy):
+    proxy = issubclass(type(target), ObjectProxy)
+    if proxy or isinstance(target, type) or original_class(type(target)) is not type(target):
         return _Super(kind, target)
     return super(kind, target)
 

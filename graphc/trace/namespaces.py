@@ -8,6 +8,7 @@ from __future__ import annotations
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
+from graphc.trace.instances import instance_class
 from graphc.trace.substitute import BUILTINS
 
 _ABSENT: Any = object()
@@ -89,7 +90,7 @@ class _ClassStandIn(type):
         )
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        return cls.graphc[0](*args, **kwargs)
+        return instance_class(cls.graphc[0])(*args, **kwargs)
 
     def __eq__(cls, other: object) -> bool:
         return cls is other or cls.graphc[0] is other

@@ -9,6 +9,7 @@ import enum
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from graphc.trace.instances import original_class
 from graphc.trace.kinds import CONTENTS_TYPES, attributes_of, is_user_object
 
 
@@ -18,7 +19,7 @@ def container_expression(capture: Any, value: Any, deliver: Callable[[Any], str]
     Args:
         deliver: gives an expression for what it holds.
     """
-    kind = type(value)
+    kind = original_class(type(value))
     if isinstance(value, dict):
         capture.trace.refuse_texts(tuple(value))
         pairs = [(capture.constant(key), item) for key, item in value.items()]

@@ -23,6 +23,7 @@ from graphc.trace.context import active, located, refused, user_location
 from graphc.trace.convert import array_like, holds_traced, value_of
 from graphc.trace.dispatch import FUNCTIONS, call, call_function
 from graphc.trace.hints import KEEP, value_hint
+from graphc.trace.instances import original_class
 from graphc.trace.sizes import TracedSize, wrap_size
 from graphc.trace.values import TracedArray, fresh_array, is_traced, number, scalar
 from graphc.types import DTYPES
@@ -202,7 +203,7 @@ class _TypeOf(_TypeMeta):
             return BUILTINS[kind.__name__]
         if kind is np.ndarray:
             return substitute(kind)
-        return active().capture.known(kind)
+        return active().capture.known(original_class(kind))
 
 
 BUILTINS: dict[str, Any] = {
