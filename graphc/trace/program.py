@@ -30,6 +30,7 @@ from graphc.trace.rebinding import ABSENT, check_rebinding
 from graphc.trace.results import container_expression
 from graphc.trace.sharing import Block
 from graphc.trace.sizes import TracedSize
+from graphc.trace.substitute import original
 from graphc.trace.values import TracedArray, TracedNumber, TracedScalar, is_traced
 from graphc.trace.views import PickStep, WindowStep
 
@@ -369,9 +370,10 @@ class _Builder:
             return str(value._graphc_source)
         if hasattr(kind, "__graphc_deliver__"):
             return self._deliver(value.__graphc_deliver__())
-        for container in self.capture.containers:
-            if container.copy is value:
-                return container.source
+        held = has_identity(value) or isinstance(value, type)
+        source = self.capture.source_of(value) if held else ""
+        if source:
+            return source
         self.trace.refuse_texts(value)
         made = container_expression(self.capture, value, self._deliver)
         if made:
@@ -381,7 +383,7 @@ class _Builder:
                 f"the function returns a {kind.__name__}, whose values exist only while tracing",
                 hint="Return a list or a tuple.",
             )
-        return self.capture.constant(value)
+        return self.capture.constant(original(value))
 
     def _array(self, value: TracedArray) -> str:
         storage, path = value.storage, value.path
