@@ -168,6 +168,12 @@ class Traced:
     def __complex__(self) -> complex:
         return complex(self._number("complex()"))
 
+    def _hashed(self) -> int:
+        """The hash of a number; NumPy's arrays have none."""
+        use = "hash(), of a key or a member of a set: it is unhashable while tracing, and"
+        hint = "Look up by static values; to look up by data index an array."
+        return hash(self._number(use, hint).item())
+
     def as_integer_ratio(self) -> Any:
         """What ``fractions`` and ``statistics`` ask of a number."""
         return self._number("as_integer_ratio()").item().as_integer_ratio()

@@ -47,6 +47,9 @@ class TracedNumber(Traced):
         self.python_type = python_type
         self.origin = trace
 
+    def __hash__(self) -> int:  # type: ignore[override]
+        return self._hashed()
+
     @property
     def value(self) -> Value:
         return self._value
@@ -85,6 +88,9 @@ class TracedScalar(Traced):
     def __init__(self, value: Value, trace: Trace) -> None:
         self._value = value
         self.origin = trace
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return self._hashed()
 
     @property
     def value(self) -> Value:

@@ -308,6 +308,19 @@ def test_a_refusal_that_user_code_catches_fails_all_the_same(function):
             np.testing.assert_array_equal(graphc.compile(function)(x), function(x))
 
 
+def test_a_traced_number_is_no_key():
+    def f(x):
+        try:
+            return {1.0: x * 2}[x[0]]
+        except (TypeError, KeyError):
+            return x
+
+    with pytest.raises(errors.TraceError, match="unhashable"):
+        traced(f, sample((3,)))
+    with graphc.eager():
+        np.testing.assert_array_equal(graphc.compile(f)(np.ones(3)), np.full(3, 2.0))
+
+
 def test_a_catch_in_a_loop_that_can_run_while_tracing_is_no_error():
     table = [1.0, 2.0] * 200
 
