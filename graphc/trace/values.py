@@ -111,6 +111,7 @@ class TracedScalar(Traced):
     shape = ()
     ndim = 0
     size = 1
+    __iter__ = None  # it has items, x[()] and x[None], and is no sequence of them
 
     @property
     def dtype(self) -> np.dtype:
