@@ -50,6 +50,12 @@ class TracedText(str):
         )
 
 
+def described(trace: Trace, text: str) -> TracedText:
+    """What a print while tracing shows of a value; a result that holds it is refused."""
+    trace.texts.setdefault(text, user_location())
+    return TracedText(text)
+
+
 def unsupported_function(function: Any) -> UnsupportedError:
     """The error for a NumPy function that has no implementation, naming the nearest that has."""
     module = getattr(function, "__module__", "numpy") or "numpy"
@@ -168,6 +174,12 @@ class Traced:
     def __complex__(self) -> complex:
         return complex(self._number("complex()"))
 
+    def _hashed(self) -> int:
+        """The hash of a number; NumPy's arrays have none."""
+        use = "hash(), of a key or a member of a set: it is unhashable while tracing, and"
+        hint = "Look up by static values; to look up by data index an array."
+        return hash(self._number(use, hint).item())
+
     def as_integer_ratio(self) -> Any:
         """What ``fractions`` and ``statistics`` ask of a number."""
         return self._number("as_integer_ratio()").item().as_integer_ratio()
@@ -185,27 +197,21 @@ class Traced:
 
     def __format__(self, spec: str) -> str:
         if self.origin.values is None and not spec:
-            return self._described()
+            return repr(self)
         if self.origin.values is None:
             hint = 'Print with graphc.debug_print("{:.3f}", x): it runs at each call.'
             raise _needs_value(self, "a format", hint)
         number = self.origin.concrete(self.value)
         return format(number.item() if number.ndim == 0 else number, spec)
 
-    def _described(self) -> str:
-        """What a print while tracing shows; a result that holds it is refused."""
-        text = f"<traced {self.value.type}>"
-        self.origin.texts.setdefault(text, user_location())
-        return TracedText(text)
-
     def __repr__(self) -> str:
         if self.origin.values is None:
-            return self._described()
+            return described(self.origin, f"<traced {self.value.type}>")
         return repr(self.origin.concrete(self.value))
 
     def __str__(self) -> str:
         if self.origin.values is None:
-            return self._described()
+            return repr(self)
         return str(self.origin.concrete(self.value))
 
     def __reduce__(self) -> Any:

@@ -434,9 +434,13 @@ class Capture:
         """The stand-in for `value` if traced code has met it, else `value`."""
         return self._memo[id(value)][1] if id(value) in self._memo else value
 
+    def source_of(self, wrapped: Any) -> str:
+        """Where a call finds what `wrapped` stands for; "" where it is none of the caller's."""
+        return next((held[2] for held in self._memo.values() if held[1] is wrapped), "")
+
     def holds(self, wrapped: Any) -> bool:
         """Whether `wrapped` stands for an object of the caller's."""
-        return any(held[1] is wrapped for held in self._memo.values())
+        return bool(self.source_of(wrapped))
 
     def kept(self, value: Any) -> Any:
         """`value`, an object that the specialisation keeps, wrapped."""

@@ -33,6 +33,7 @@ from graphc.trace.results import container_expression
 from graphc.trace.sharing import Block
 from graphc.trace.sizes import TracedSize
 from graphc.trace.sources import readable
+from graphc.trace.substitute import original
 from graphc.trace.values import TracedArray, TracedNumber, TracedScalar, is_traced
 from graphc.trace.views import PickStep, WindowStep
 
@@ -376,9 +377,10 @@ class _Builder:
             return self._handed(value._graphc_source)
         if hasattr(kind, "__graphc_deliver__"):
             return self._deliver(value.__graphc_deliver__())
-        for container in self.capture.containers:
-            if container.copy is value:
-                return self._handed(container.source)
+        held = has_identity(value) or isinstance(value, type)
+        source = self.capture.source_of(value) if held else ""
+        if source:
+            return self._handed(source)
         self.trace.refuse_texts(value)
         made = container_expression(self.capture, value, self._deliver)
         if made:
@@ -388,7 +390,7 @@ class _Builder:
                 f"the function returns a {kind.__name__}, whose values exist only while tracing",
                 hint="Return a list or a tuple.",
             )
-        return self.capture.constant(value)
+        return self.capture.constant(original(value))
 
     def _array(self, value: TracedArray) -> str:
         storage, path = value.storage, value.path

@@ -406,6 +406,16 @@ def substitute(value: Any) -> Any:
     return value
 
 
+def original(value: Any) -> Any:
+    """What a stand-in of this module stands for; anything else itself."""
+    if isinstance(value, _TypeMeta):
+        return value.actual
+    if isinstance(value, TracedUfunc | Namespace):
+        return value.__wrapped__
+    is_function = isinstance(value, FunctionType) and value.__module__ == "numpy"
+    return getattr(value, "__wrapped__", value) if is_function else value
+
+
 @cache
 def _ufunc(ufunc: Any) -> TracedUfunc:
     return TracedUfunc(ufunc)

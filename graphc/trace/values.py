@@ -47,6 +47,9 @@ class TracedNumber(Traced):
         self.python_type = python_type
         self.origin = trace
 
+    def __hash__(self) -> int:  # type: ignore[override]
+        return self._hashed()
+
     @property
     def value(self) -> Value:
         return self._value
@@ -86,6 +89,9 @@ class TracedScalar(Traced):
         self._value = value
         self.origin = trace
 
+    def __hash__(self) -> int:  # type: ignore[override]
+        return self._hashed()
+
     @property
     def value(self) -> Value:
         return self._value
@@ -105,6 +111,7 @@ class TracedScalar(Traced):
     shape = ()
     ndim = 0
     size = 1
+    __iter__ = None  # it has items, x[()] and x[None], and is no sequence of them
 
     @property
     def dtype(self) -> np.dtype:

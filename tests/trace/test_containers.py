@@ -217,6 +217,23 @@ def test_containers_and_objects_as_results():
     assert compiled(X)[4][0] == {1, 2}
 
 
+def test_what_has_a_stand_in_is_returned_itself():
+    def double(x):
+        return x * 2
+
+    held, pair = [X], Pair(X)
+
+    def f(x):
+        kept = defaultdict(float, a=x)
+        return double, Holder, held, pair, np, np.float32, np.exp, np.sum, int, kept
+
+    got = graphc.compile(f)(X)
+    expected = (double, Holder, held, pair, np, np.float32, np.exp)
+    assert all(found is wanted for found, wanted in zip(got, expected, strict=False))
+    assert got[7:9] == (np.sum, int)
+    assert got[9].default_factory is float
+
+
 def test_an_object_with_slots_as_a_result():
     made = graphc.compile(lambda x: Slotted(x * 2))(X)
     np.testing.assert_array_equal(made.a, X * 2)

@@ -277,6 +277,13 @@ def unsupported_in_try(x):
         return x
 
 
+def selection_in_try(x):
+    try:
+        return x[x > 1].sum()
+    except Exception:
+        return x
+
+
 def draw_in_try(x):
     try:
         return x + np.random.rand(3)
@@ -296,7 +303,14 @@ def branch_in_try_in_a_loop(x):
 
 @pytest.mark.parametrize(
     "function",
-    [branch_in_try, number_in_try, unsupported_in_try, draw_in_try, branch_in_try_in_a_loop],
+    [
+        branch_in_try,
+        number_in_try,
+        unsupported_in_try,
+        selection_in_try,
+        draw_in_try,
+        branch_in_try_in_a_loop,
+    ],
 )
 def test_a_refusal_that_user_code_catches_fails_all_the_same(function):
     with pytest.raises(errors.GraphcError, match="`except` around it") as caught:
@@ -304,8 +318,21 @@ def test_a_refusal_that_user_code_catches_fails_all_the_same(function):
     assert caught.value.location.function.endswith(function.__name__)
     with graphc.eager():
         x = np.array([1.0, 2.0, 2.0])
-        if function not in (unsupported_in_try, draw_in_try):
+        if function not in (unsupported_in_try, selection_in_try, draw_in_try):
             np.testing.assert_array_equal(graphc.compile(function)(x), function(x))
+
+
+def test_a_traced_number_is_no_key():
+    def f(x):
+        try:
+            return {1.0: x * 2}[x[0]]
+        except (TypeError, KeyError):
+            return x
+
+    with pytest.raises(errors.TraceError, match="unhashable"):
+        traced(f, sample((3,)))
+    with graphc.eager():
+        np.testing.assert_array_equal(graphc.compile(f)(np.ones(3)), np.full(3, 2.0))
 
 
 def test_a_catch_in_a_loop_that_can_run_while_tracing_is_no_error():
@@ -319,6 +346,16 @@ def test_a_catch_in_a_loop_that_can_run_while_tracing_is_no_error():
             except Exception:
                 total = total * 0
         return total
+
+    same(f, sample((3,)))
+
+
+def test_a_scalar_is_not_iterable():
+    def f(x):
+        try:
+            return sum(x[0])
+        except TypeError:
+            return x
 
     same(f, sample((3,)))
 
@@ -351,6 +388,7 @@ def test_a_size_that_must_be_static_in_a_try():
         lambda x: str(x[0]),
         lambda x: [repr(x)],
         lambda x: f"loss {x.sum()}",
+        lambda x: f"chosen {x[x > 0]}",
         lambda x: "{} and {}".format(1, x[0]),  # noqa: UP032
         lambda x: "%s" % x[0],  # noqa: UP031
         lambda x: {str(x[0]): x},
