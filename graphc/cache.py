@@ -23,6 +23,7 @@ from typing import Any
 
 from graphc import config
 from graphc.errors import CacheError
+from graphc.threads import held_while_forking
 
 MAGIC = b"graphc cache 2\n"
 LIMIT = 1 << 30
@@ -35,6 +36,7 @@ STALE = 3600.0
 """Seconds after which a half-written file, or a lock, belongs to nobody."""
 
 _lock = threading.Lock()
+held_while_forking(_lock)
 _said: set[str] = set()
 _trimmed: set[Path] = set()
 
@@ -111,6 +113,11 @@ def discard(kind: str, key: str) -> None:
     remove(path_of(kind, key))
 
 
+def load_locks() -> Any:
+    """The module that locks files."""
+    return import_module("filelock")
+
+
 def building(kind: str, key: str) -> Callable[[], None]:
     """Wait until no other process builds this entry, and keep others from it until released.
 
@@ -135,7 +142,7 @@ def release_nothing() -> None:
 
 def _file_lock(path: Path) -> Any:
     """The acquired lock beside `path`; None where there can't be one."""
-    filelock: Any = import_module("filelock")
+    filelock = load_locks()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = filelock.FileLock(str(path) + ".lock", thread_local=False)

@@ -6,7 +6,6 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from importlib import import_module
 from typing import Any
 
 from graphc import config
@@ -14,6 +13,7 @@ from graphc.ir import Graph
 from graphc.options import Options
 from graphc.simplify.algebra import simplify
 from graphc.simplify.turn import turn_inputs
+from graphc.threads import load_rooms
 from graphc.verify import verify
 
 GRAPH_PASSES: tuple[tuple[str, Callable[[Graph], Graph]], ...] = (("simplify", simplify),)
@@ -42,7 +42,7 @@ def prepare(graph: Graph, stages: dict[str, float]) -> Graph:
 
 def planned_bytes(graph: Graph, layouts: Sequence[str], sizes: Mapping[str, int]) -> int:
     """The bytes of scratch memory that `graph` needs, found without compiling it."""
-    build = import_module("graphc.build")
+    build = load_rooms("graphc.build")
     needed: int = build.planned_bytes(prepare(graph, {}), tuple(layouts), sizes)
     return needed
 
@@ -67,7 +67,7 @@ def compile_graph(
     ``import graphc`` stays light.
     """
     turned = [number for number, layout in enumerate(layouts) if layout == "F"]
-    build = import_module("graphc.build")
+    build = load_rooms("graphc.build")
     return build.build(
         prepare(turn_inputs(graph, turned), stages),
         tuple(layouts),

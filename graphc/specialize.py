@@ -19,6 +19,7 @@ from graphc.debug import check_finite, verify_outputs
 from graphc.errors import Location, MemoryLimitError
 from graphc.options import Options
 from graphc.specialize_text import describe_change
+from graphc.threads import after_fork, held_while_forking
 from graphc.trace.call_code import MISS, CallCode, compile_call, declined
 from graphc.trace.capture import Policy
 from graphc.trace.context import UNUSUAL, Respecialize, user_location, without_internal_frames
@@ -384,6 +385,14 @@ def run_eagerly(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 _registry: dict[Any, Specializations] = {}
 _registry_lock = threading.Lock()
+held_while_forking(_registry_lock)
+
+
+@after_fork
+def _renew_locks() -> None:
+    """The threads that made forms, and held these locks, are not in the child of a fork."""
+    for forms in _registry.values():
+        forms.lock = threading.RLock()
 
 
 def fingerprint(fn: Any) -> Any:

@@ -16,6 +16,7 @@ ROOMS = (
     "errors",
     "config",
     "options",
+    "threads",
     "types",
     "ir",
     "loops",

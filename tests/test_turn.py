@@ -149,3 +149,14 @@ def test_gradient_of_a_product_of_a_row_and_a_column():
         with graphc.eager():
             expected = graphc.grad(loss, (0, 1))(a, b)
         agree(compiled(a, b), expected, 1e-12)
+
+
+def test_single_elements_transposed_again_and_again():
+    def function(x, y):
+        z = (x.T + y).T * (y.T - x)
+        return z.sum(), (z.T * np.tanh(x.T)).sum(axis=0), np.swapaxes(z * y.T, 0, 1).max()
+
+    compiled = graphc.compile(lambda x, y: graphc.value_and_grad(lambda x: function(x, y)[0])(x))
+    x, y = RANDOM.normal(size=(2, 1, 1))
+    agree(graphc.compile(function)(x, y), function(x, y), 1e-12)
+    agree(compiled(x, y)[0], function(x, y)[0], 1e-12)

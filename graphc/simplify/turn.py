@@ -52,15 +52,13 @@ class _Turning:
         return self.known[value]
 
     def _inside(self, value: Value) -> Value | None:
-        node = value.node
+        node, single = value.node, product(value.shape) == 1
         if node.op.name == "transpose":
-            return node.inputs[0] if node["axes"] == self.order else None
-        if product(value.shape) == 1:
-            return value
+            return node.inputs[0] if single or node["axes"] == self.order else None
         if node.op.name == "broadcast_to":
             return self._turned_broadcast(node.inputs[0], value.shape)
         if not isinstance(node.op.lower, Elementwise) or len(node.types) != 1 or not node.inputs:
-            return None
+            return value if single else None
         operands = []
         for operand in node.inputs:
             found = self.inside(operand)
