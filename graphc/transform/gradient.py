@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from graphc.trace.derivative import traced_gradient
+from graphc.transform.argnums import checked_argnums, positions
 from graphc.transform.base import Transform
 
 
@@ -19,8 +20,9 @@ class Gradient(Transform):
         has_aux: bool,
         with_value: bool,
     ) -> None:
-        super().__init__(function, "value_and_grad" if with_value else "grad")
-        self.argnums = argnums if isinstance(argnums, int) else tuple(argnums)
+        self.name = "value_and_grad" if with_value else "grad"
+        super().__init__(function, self.name)
+        self.argnums = checked_argnums(self.name, function, argnums)
         self.has_aux = has_aux
         self.with_value = with_value
 
@@ -31,9 +33,8 @@ class Gradient(Transform):
         return Gradient(function, self.argnums, self.has_aux, self.with_value)
 
     def traced(self, *args: Any, **kwargs: Any) -> Any:
-        result, gradients = traced_gradient(
-            self.__wrapped__, self.argnums, self.has_aux, args, kwargs
-        )
+        chosen = positions(self.name, self.__wrapped__, self.argnums, args)
+        result, gradients = traced_gradient(self.__wrapped__, chosen, self.has_aux, args, kwargs)
         if self.with_value:
             return result, gradients
         return (gradients, result[1]) if self.has_aux else gradients
@@ -46,8 +47,9 @@ def grad(
 
     Args:
         f: returns a real floating scalar; with `has_aux`, a pair (scalar, anything).
-        argnums: position, or positions, of the arguments to differentiate by. Each is a floating
-            (or complex) array or number, or a pytree of them; other leaves get None.
+        argnums: position, or positions, of the arguments to differentiate by; negative ones count
+            from the end of the call. Each argument is a floating (or complex) array or number, or a
+            pytree of them; other leaves get None.
         has_aux: return ``(gradient, other)``.
 
     Returns:
@@ -56,6 +58,8 @@ def grad(
         df/dx - i df/dy, as in JAX.
 
     Raises:
+        TypeError: `f` is no function, or `argnums` holds something else than ints.
+        DomainError: when called, if `argnums` names an argument that is not there, or one twice.
         ShapeError, DTypeError, TraceError: when called, if `f` returns no real scalar, or an
             argument has nothing to differentiate by.
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from graphc.trace.jacobian import traced_jacobian
+from graphc.transform.argnums import checked_argnums, positions
 from graphc.transform.base import Transform
 
 
@@ -16,9 +17,15 @@ class Jacobian(Transform):
         self, function: Callable[..., Any], argnums: int | Sequence[int], mode: str, name: str
     ) -> None:
         super().__init__(function, name)
-        self.argnums = argnums if isinstance(argnums, int) else tuple(argnums)
         self.mode = mode
         self.name = name
+        self.argnums = checked_argnums(name, self.of, argnums)
+
+    @property
+    def of(self) -> Any:
+        """The user's function: a Hessian is the Jacobian of its Jacobian."""
+        inner: Any = self.__wrapped__
+        return inner.__wrapped__ if self.name == "hessian" else inner
 
     def _parameters(self) -> tuple[Any, ...]:
         return (self.argnums, self.mode, self.name)
@@ -27,7 +34,8 @@ class Jacobian(Transform):
         return Jacobian(function, self.argnums, self.mode, self.name)
 
     def traced(self, *args: Any, **kwargs: Any) -> Any:
-        return traced_jacobian(self.__wrapped__, self.argnums, self.mode, args, kwargs)
+        chosen = positions(self.name, self.of, self.argnums, args)
+        return traced_jacobian(self.__wrapped__, chosen, self.mode, args, kwargs)
 
 
 def jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
@@ -35,7 +43,8 @@ def jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callabl
 
     Args:
         f: a function with floating (or complex) results, or pytrees of them.
-        argnums: position, or positions, of the arguments to differentiate by.
+        argnums: position, or positions, of the arguments to differentiate by; negative ones count
+            from the end of the call.
 
     Returns:
         A function of the same arguments. Its result has the structure of that of `f`, each leaf
@@ -45,6 +54,8 @@ def jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callabl
         elements than the results, else reverse mode.
 
     Raises:
+        TypeError: `f` is no function, or `argnums` holds something else than ints.
+        DomainError: when called, if `argnums` names an argument that is not there, or one twice.
         DTypeError, TraceError: when called, if an argument has nothing to differentiate by.
         UnsupportedError: an op on the way has no derivative.
 
@@ -67,4 +78,5 @@ def hessian(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable
     array([[6., 2.],
            [2., 0.]])
     """
-    return Jacobian(Jacobian(f, argnums, "reverse", "jacobian"), argnums, "forward", "hessian")
+    chosen = checked_argnums("hessian", f, argnums)
+    return Jacobian(Jacobian(f, chosen, "reverse", "jacobian"), chosen, "forward", "hessian")
