@@ -49,7 +49,7 @@ def planned_bytes(graph: Graph, layouts: Sequence[str], sizes: Mapping[str, int]
 
 def made_in_place(graph: Graph, layouts: Sequence[str]) -> list[int]:
     """The outputs that are made where the input lies that they replace: no copy is needed."""
-    build = import_module("graphc.build")
+    build = load_rooms("graphc.build")
     found: list[int] = build.made_in_place(prepare(graph, {}), tuple(layouts))
     return found
 
