@@ -18,6 +18,7 @@ from typing import Any
 
 from graphc.errors import TraceError
 from graphc.trace.context import user_location
+from graphc.trace.instances import instance_class
 from graphc.trace.kinds import attributes_of, is_user_object
 
 
@@ -96,7 +97,7 @@ def _shell(capture: Any, value: Any, source: str) -> Any:
 def wrap_dataclass(capture: Any, value: Any, source: str) -> Any:
     """A dataclass instance as a copy whose fields are traced."""
     capture.require(f"type({source}) is {capture.constant(type(value))}")
-    copied = object.__new__(type(value))
+    copied: Any = object.__new__(instance_class(type(value)))
     before = {}
     for item in dataclasses.fields(value):
         name = item.name

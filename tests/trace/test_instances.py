@@ -209,3 +209,45 @@ def test_gradients_through_objects():
         return operators(x)[0].sum() + dataclasses_and_properties(x)[1]
 
     graphc.testing.check_grads(energy, (np.arange(3.0) + 1,), order=2)
+
+
+@dataclasses.dataclass
+class Body:
+    position: np.ndarray
+    velocity: np.ndarray
+
+    def moved(self, dt):
+        position = np.empty(3)
+        position[:] = self.position + dt * self.velocity
+        return dataclasses.replace(self, position=position)
+
+    def push(self, force):
+        self.velocity = self.velocity + force
+        self.position[0] = 7
+
+    @property
+    def energy(self):
+        return np.sum(self.velocity**2) / 2
+
+
+def test_methods_of_dataclasses_that_are_given():
+    def step(body, dt):
+        for _ in range(3):
+            body = body.moved(dt)
+        return body, body.energy
+
+    def pushed(body):
+        body.push(np.ones(3))
+
+    body = Body(np.arange(3.0), np.ones(3))
+    found, energy = graphc.compile(step)(body, 0.1)
+    wanted, expected = step(body, 0.1)
+    assert type(found) is Body
+    np.testing.assert_allclose(found.position, wanted.position)
+    assert energy == expected
+    graphc.compile(pushed)(body)
+    np.testing.assert_array_equal(body.velocity, [2, 2, 2])
+    np.testing.assert_array_equal(body.position, [7, 1, 2])
+    gradient = graphc.grad(lambda body: body.moved(0.5).position[1] ** 2 + body.energy)(body)
+    assert type(gradient) is Body
+    np.testing.assert_allclose(gradient.position, [0, 2 * (1 + 0.5 * 2), 0])
