@@ -1,6 +1,6 @@
 """Content-addressed entries on disk: what one process compiles, every later one loads.
 
-    entry := magic, SHA-256 of the payload, payload       # <folder>/<kind>/<2 digits>/<key>
+    entry := magic, SHA-256 of kind, key and payload, payload   # <folder>/<kind>/<2 digits>/<key>
 
 An entry's key says everything that its payload depends on, so an entry is never stale. It is
 written to a file of its own and renamed into place, so it is whole or absent; its checksum is
@@ -16,14 +16,16 @@ import threading
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from graphc import config
 from graphc.errors import CacheError
+from graphc.threads import held_while_forking
 
-MAGIC = b"graphc cache 1\n"
+MAGIC = b"graphc cache 2\n"
 LIMIT = 1 << 30
 """Bytes that the folder may hold: beyond them the entries that were used longest ago go."""
 
@@ -31,9 +33,10 @@ WAIT = 120.0
 """Seconds to wait for another process that makes the same entry, before making it here too."""
 
 STALE = 3600.0
-"""Seconds after which a half-written file belongs to nobody."""
+"""Seconds after which a half-written file, or a lock, belongs to nobody."""
 
 _lock = threading.Lock()
+held_while_forking(_lock)
 _said: set[str] = set()
 _trimmed: set[Path] = set()
 
@@ -66,15 +69,22 @@ def get(kind: str, key: str) -> bytes | None:
     """The payload of an entry; None if there is none, or it is damaged."""
     path = path_of(kind, key)
     try:
-        data = path.read_bytes()
+        # A pipe in its place would be waited for.
+        data = path.read_bytes() if path.is_file() else None
     except OSError:
+        data = None
+    if data is None:
         return None  # not there, or not to be read: then the write that follows says so
-    start = len(MAGIC) + 32
-    payload = data[start:]
-    if data[: len(MAGIC)] == MAGIC and hashlib.sha256(payload).digest() == data[len(MAGIC) : start]:
+    payload = data[len(MAGIC) + 32 :]
+    if data.startswith(_head(kind, key, payload)):
         return payload
     discard(kind, key)
     return None
+
+
+def _head(kind: str, key: str, payload: bytes) -> bytes:
+    """What an entry begins with: its checksum tells it from damaged ones, and from all others."""
+    return MAGIC + bytes.fromhex(digest(kind, key, payload))
 
 
 def put(kind: str, key: str, payload: bytes) -> bool:
@@ -84,10 +94,10 @@ def put(kind: str, key: str, payload: bytes) -> bool:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with part.open("wb") as file:
-            file.write(MAGIC + hashlib.sha256(payload).digest() + payload)
+            file.write(_head(kind, key, payload) + payload)
         part.replace(path)
     except OSError as error:
-        _remove(part)
+        remove(part)
         _say(
             f"compiled code can't be kept in the cache folder {folder()} ({error.strerror}): "
             "each process will compile it again. Set GRAPHC_CACHE_DIR to a folder that can be "
@@ -100,7 +110,12 @@ def put(kind: str, key: str, payload: bytes) -> bool:
 
 def discard(kind: str, key: str) -> None:
     """Remove an entry, if it is there."""
-    _remove(path_of(kind, key))
+    remove(path_of(kind, key))
+
+
+def load_locks() -> Any:
+    """The module that locks files."""
+    return import_module("filelock")
 
 
 def building(kind: str, key: str) -> Callable[[], None]:
@@ -112,7 +127,13 @@ def building(kind: str, key: str) -> Callable[[], None]:
         what releases it, in any thread.
     """
     lock = _file_lock(path_of(kind, key))
-    return release_nothing if lock is None else lock.release
+    return release_nothing if lock is None else partial(_release, lock)
+
+
+def _release(lock: Any) -> None:
+    """Let others build, or see what was built; the file of the lock goes."""
+    lock.release()
+    remove(Path(lock.lock_file))
 
 
 def release_nothing() -> None:
@@ -121,7 +142,7 @@ def release_nothing() -> None:
 
 def _file_lock(path: Path) -> Any:
     """The acquired lock beside `path`; None where there can't be one."""
-    filelock: Any = import_module("filelock")
+    filelock = load_locks()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = filelock.FileLock(str(path) + ".lock", thread_local=False)
@@ -191,14 +212,13 @@ def _trim_once() -> None:
     found = sorted(entries(), key=lambda item: item[2])
     total = sum(size for _, size, _ in found)
     for path, size, used in found:
-        if path.suffix == ".lock":
-            continue
-        if total > LIMIT or (path.suffix == ".part" and now - used > STALE):
-            _remove(path)
+        passing = path.suffix in (".lock", ".part")
+        if now - used > STALE if passing else total > LIMIT:
+            remove(path)
             total -= size
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
     """Remove a file if that can be done: one that stays is only in the way."""
     try:
         path.unlink(missing_ok=True)

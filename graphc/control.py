@@ -200,6 +200,7 @@ def debug_print(fmt: str, *values: Any) -> None:
         if trace is None:
             print(_formatted(fmt, values))
             return
+        trace.refuse_texts(fmt)
         found = [array_like(value).value for value in values]
         if trace.values is not None:
             print(_formatted(fmt, [trace.concrete(value) for value in found]))

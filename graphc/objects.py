@@ -17,11 +17,11 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -30,6 +30,7 @@ from typing import Any
 
 from graphc import cache as disk
 from graphc.errors import BackendError
+from graphc.threads import held_while_forking, undisturbed
 
 FORMAT = "1"
 MAKERS = {"kernel": "cpu", "linked": "linked", "words": "words.compiler"}
@@ -43,6 +44,7 @@ ALLOCATIONS = 1_000_000
 
 _addresses: dict[str, int] = {}
 _lock = threading.RLock()
+held_while_forking(_lock)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +88,47 @@ def addresses(
         module: gives the namespace of the generated module; called only if one must be compiled.
         keep: look in the disk cache, and keep there what is compiled.
     """
+    keys = [native.key for native in wanted]
+    if not all(key in _addresses for key in keys):
+        missing = dict(zip(keys, wanted, strict=True))
+        undisturbed(lambda stop: _complete(missing, module, keep, stop))
+    return [_addresses[key] for key in keys]
+
+
+def _complete(
+    wanted: Mapping[str, Native],
+    module: Callable[[], dict[str, Any]],
+    keep: bool,
+    stop: threading.Event,
+) -> None:
+    """See to it that the addresses of all `wanted` are known."""
     with _lock:
-        keys = [native.key for native in wanted]
-        missing: dict[str, Native] = {}
-        for key, native in zip(keys, wanted, strict=True):
-            if key not in _addresses and not (keep and _found(key)):
-                missing[key] = native
+        missing = _missing(wanted, keep)
+    if not missing:
+        return
+    if keep:
+        _load_file_locks()
+    with _lock:
+        missing = _missing(missing, keep)
         if missing:
-            _build(missing, module(), keep)
-        return [_addresses[key] for key in keys]
+            _build(missing, module(), keep, stop)
+
+
+@cache
+def _load_file_locks() -> None:
+    """Load what locks files. It has forks wait, too, and before that they must wait for `_lock`:
+    who holds it may be about to release a file. What is registered last is called first."""
+    disk.load_locks()
+    held_while_forking(_lock)
+
+
+def _missing(wanted: Mapping[str, Native], keep: bool) -> dict[str, Native]:
+    """Those of which neither this process nor the disk cache has the code."""
+    return {
+        key: native
+        for key, native in wanted.items()
+        if key not in _addresses and not (keep and _found(key))
+    }
 
 
 def words_functions(module: str, names: Sequence[str]) -> list[int]:
@@ -124,15 +158,22 @@ def _found(key: str) -> bool:
     return True
 
 
-def _build(missing: Mapping[str, Native], namespace: Mapping[str, Any], keep: bool) -> None:
+def _build(
+    missing: Mapping[str, Native], namespace: Mapping[str, Any], keep: bool, stop: threading.Event
+) -> None:
     """Compile functions, but for those that another process compiles while this one waits.
 
     Numba works in this thread, and LLVM beside it in others.
+
+    Raises:
+        CancelledError: `stop` is set, and something is left to do.
     """
     with _few_collections(), ThreadPoolExecutor(LLVM_THREADS, "graphc-llvm") as threads:
         jobs: dict[str, Future[bytes]] = {}
         try:
             for key, native in missing.items():
+                if stop.is_set():
+                    raise CancelledError
                 job = _start(threads, native, key, namespace[native.name], keep)
                 if job is not None:
                     jobs[key] = job
@@ -166,12 +207,22 @@ def _start(
             return None
         maker: Any = import_module(f"graphc.codegen.{MAKERS[native.kind]}")
         text = maker.llvm_text(function, _symbol(key))
-        job = threads.submit(copy_context().run, _finish, native, key, text, keep)
+        job = _submit(threads, partial(_finish, native, key, text, keep))
     except BaseException:
         release()
         raise
     job.add_done_callback(lambda _: release())
     return job
+
+
+def _submit(threads: Executor, work: Callable[[], bytes]) -> Future[bytes]:
+    """Have a thread do `work`; done here and now where the interpreter ends: none starts then."""
+    try:
+        return threads.submit(copy_context().run, work)
+    except RuntimeError:
+        job: Future[bytes] = Future()
+        job.set_result(work())
+        return job
 
 
 def _finish(native: Native, key: str, text: str, keep: bool) -> bytes:
@@ -219,18 +270,26 @@ def write_source(source: str, name: str) -> Path:
     clean = "".join(c if c.isalnum() else "_" for c in name) or "graph"
     file = f"{clean}_{disk.digest(source)[:12]}.py"
     for folder in (_kept_folder, _temporary_folder):
-        path = folder() / file
-        part = path.with_name(f"{file}.{os.getpid()}.{threading.get_ident()}.part")
         try:
-            if path.exists():
-                return path
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part.write_text(source, encoding="utf-8")
-            part.replace(path)
-            return path
+            return _written(source, folder() / file)
         except OSError:
             continue
     return Path(f"<{file}>")
+
+
+def _written(source: str, path: Path) -> Path:
+    """The file at `path`, whole; written if it is not there."""
+    if path.exists():
+        return path
+    part = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}.part")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        part.write_text(source, encoding="utf-8")
+        part.replace(path)
+    except OSError:
+        disk.remove(part)
+        raise
+    return path
 
 
 def _kept_folder() -> Path:

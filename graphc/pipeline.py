@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from importlib import import_module
 from typing import Any
 
 from graphc.ir import Graph
@@ -13,6 +12,7 @@ from graphc.options import Options
 from graphc.simplify.algebra import simplify
 from graphc.simplify.turn import turn_inputs
 from graphc.stages import show
+from graphc.threads import load_rooms
 from graphc.verify import verify
 
 GRAPH_PASSES: tuple[tuple[str, Callable[[Graph], Graph]], ...] = (("simplify", simplify),)
@@ -38,14 +38,14 @@ def prepare(graph: Graph, stages: dict[str, float]) -> Graph:
 
 def planned_bytes(graph: Graph, layouts: Sequence[str], sizes: Mapping[str, int]) -> int:
     """The bytes of scratch memory that `graph` needs, found without compiling it."""
-    build = import_module("graphc.build")
+    build = load_rooms("graphc.build")
     needed: int = build.planned_bytes(prepare(graph, {}), tuple(layouts), sizes)
     return needed
 
 
 def made_in_place(graph: Graph, layouts: Sequence[str]) -> list[int]:
     """The outputs that are made where the input lies that they replace: no copy is needed."""
-    build = import_module("graphc.build")
+    build = load_rooms("graphc.build")
     found: list[int] = build.made_in_place(prepare(graph, {}), tuple(layouts))
     return found
 
@@ -67,7 +67,7 @@ def compile_graph(
     show(f"{name}: traced", graph)
     simplified = prepare(turn_inputs(graph, turned), stages)
     show(f"{name}: simplified", simplified)
-    build = import_module("graphc.build")
+    build = load_rooms("graphc.build")
     return build.build(
         simplified,
         tuple(layouts),

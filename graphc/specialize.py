@@ -16,9 +16,10 @@ import numpy as np
 
 from graphc import config, pipeline
 from graphc.debug import check_finite, verify_outputs
-from graphc.errors import MemoryLimitError
+from graphc.errors import Location, MemoryLimitError
 from graphc.options import Options
 from graphc.specialize_text import describe_change, describe_form
+from graphc.threads import after_fork, held_while_forking
 from graphc.trace.call_code import MISS, CallCode, compile_call, declined
 from graphc.trace.capture import Policy
 from graphc.trace.context import UNUSUAL, Respecialize, user_location
@@ -26,6 +27,10 @@ from graphc.trace.program import Program, trace_program
 from graphc.trace.sharing import Block, overlapping, shared_blocks
 
 MANY = 8
+
+LONG = 500
+"""Operations of a loop that ran while tracing from which on a warning says so: they take a second
+to compile, and each further thousand another half."""
 
 SEGMENTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 """In how many segments a gradient is recomputed, tried in this order to keep a memory limit."""
@@ -136,6 +141,7 @@ class Specializations:
     lock: Any = field(default_factory=threading.RLock)
     pinned: set[tuple[str, int | None]] = field(default_factory=set)
     warned: bool = False
+    warned_of: set[Location] = field(default_factory=set)
 
     def call(
         self, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any], names: Sequence[str]
@@ -196,6 +202,7 @@ class Specializations:
         program = self._fitting(fn, args, kwargs, names, axes)
         if program.donated:
             program.keep_donated(pipeline.made_in_place(program.graph, program.layouts))
+        self._warn_of_long_loops(program)
         stages = {"trace": time.perf_counter() - started}
         executable = pipeline.compile_graph(
             program.graph, program.layouts, self.name, self.options, stages
@@ -302,6 +309,22 @@ class Specializations:
         else:
             warnings.warn_explicit(message, RuntimeWarning, location.file, location.line)
 
+    def _warn_of_long_loops(self, program: Program) -> None:
+        """Warn, at its line, of a Python loop that made many operations while tracing."""
+        for loop in program.unrolled:
+            if loop.operations < LONG or loop.location in self.warned_of:
+                continue
+            self.warned_of.add(loop.location)
+            warnings.warn_explicit(
+                f"this loop ran while tracing and came to {loop.operations} operations, which take "
+                f"long to compile. It is not kept as a loop, because: {loop.reason}. Choose in it "
+                "with np.where or graphc.cond, split it into two nested loops, or write it with "
+                "graphc.fori_loop.",
+                RuntimeWarning,
+                loop.location.file,
+                loop.location.line,
+            )
+
 
 def _without(
     axes: Mapping[int, tuple[int | str, ...]], names: frozenset[str]
@@ -350,6 +373,14 @@ def run_eagerly(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 _registry: dict[Any, Specializations] = {}
 _registry_lock = threading.Lock()
+held_while_forking(_registry_lock)
+
+
+@after_fork
+def _renew_locks() -> None:
+    """The threads that made forms, and held these locks, are not in the child of a fork."""
+    for forms in _registry.values():
+        forms.lock = threading.RLock()
 
 
 def fingerprint(fn: Any) -> Any:

@@ -23,6 +23,8 @@ MOST = 3
 """Changes that are named; the others are counted."""
 
 _VALUE = re.compile(r"type\((?P<name>.+?)\) is .+? and (?P=name) == (?P<value>.+)")
+_LENGTH = re.compile(r"type\((?P<name>.+?)\) is .+ and len\((?P=name)\) == (?P<value>\d+)")
+_LENGTH_OF, _AS_CALL = re.compile(r"the length of (.+)"), r"len(\1)"
 _IDENTITY = re.compile(r"(?P<name>[\w.]+) is (?P<value>\S+)")
 _UNNAMED = re.compile(r"\d+|cell_contents")
 """What a default value, or a variable of an enclosing function, is called in guards."""
@@ -46,7 +48,7 @@ def describe_form(program: Program) -> str:
         if axis is None
     ]
     named = [item for item in _values(program).items() if not _UNNAMED.fullmatch(item[0])]
-    static = [*sizes, *(f"{name}={value}" for name, value in named)]
+    static = [*sizes, *(f"{_LENGTH_OF.sub(_AS_CALL, name)}={value}" for name, value in named)]
     more = len(static) - MOST_VALUES
     listed = static[:MOST_VALUES] + ([f"and {more} more"] if more > 0 else [])
     return ", ".join(inputs) + ("; " if inputs and listed else "") + ", ".join(listed)
@@ -119,4 +121,7 @@ def _values(program: Program) -> Mapping[str, str]:
         match = _VALUE.fullmatch(guard) or _IDENTITY.fullmatch(guard)
         if match:
             found[match["name"]] = match["value"]
+        length = _LENGTH.fullmatch(guard)
+        if length:
+            found[f"the length of {length['name']}"] = length["value"]
     return found

@@ -12,6 +12,7 @@ from graphc.trace.trees import leaves, unflatten
 from graphc.transform import jvp, vjp
 
 _STEPS = {"float64": 1e-3, "float32": 5e-2, "complex128": 1e-3, "complex64": 5e-2}
+_MODES = ("forward", "reverse")
 _TOLERANCES = {"float64": 1e-6, "float32": 3e-2, "complex128": 1e-6, "complex64": 3e-2}
 
 
@@ -20,7 +21,7 @@ def check_grads(
     args: Sequence[Any],
     order: int = 2,
     *,
-    modes: Sequence[str] = ("forward", "reverse"),
+    modes: str | Sequence[str] = _MODES,
     tolerance: float | None = None,
     seed: int = 0,
 ) -> None:
@@ -36,7 +37,8 @@ def check_grads(
             copies.
         args: its arguments, as a tuple.
         order: how often to differentiate.
-        modes: ``"forward"`` and ``"reverse"``, or one of them (a `custom_vjp` has no forward mode).
+        modes: ``"forward"``, ``"reverse"`` or a tuple of them; by default both (a `custom_vjp` has
+            no forward mode).
         tolerance: how far numbers may lie apart, relative to the larger of 1 and their size; by
             default 1e-6, and 3e-2 where a number is of single precision.
         seed: of the random directions.
@@ -44,12 +46,25 @@ def check_grads(
     Raises:
         AssertionError: says which mode differs, at which order, by which argument.
         TypeError: no argument or no result is floating or complex.
+        ValueError: `modes` names no mode, or one that there is not.
 
     >>> import numpy as np, graphc
     >>> graphc.testing.check_grads(lambda x: np.sin(x) * x, (np.array([0.5, 2.0]),))
     """
     rng = np.random.default_rng(seed)
-    _check(f, tuple(args), order, tuple(modes), tolerance, rng, "f")
+    _check(f, tuple(args), order, _chosen(modes), tolerance, rng, "f")
+
+
+def _chosen(modes: str | Sequence[str]) -> tuple[str, ...]:
+    """The modes as a tuple; a string is one mode."""
+    chosen = (modes,) if isinstance(modes, str) else tuple(modes)
+    choices = " and ".join(repr(mode) for mode in _MODES)
+    if not chosen:
+        raise ValueError(f"check_grads: no modes are given; there are {choices}")
+    for mode in chosen:
+        if mode not in _MODES:
+            raise ValueError(f"check_grads: {mode!r} is no mode; there are {choices}")
+    return chosen
 
 
 def _check(

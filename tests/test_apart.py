@@ -281,6 +281,21 @@ def test_the_report_shows_the_lines_of_both_ends():
     assert printed.count(entry.lines[0]) >= 2
 
 
+def test_the_report_on_many_alike_is_short():
+    held = [normal(3) for _ in range(101)]
+    report = graphc.compile(lambda held: [np.exp(x) for x in held]).explain(held)
+    assert len(report.kernels) == 101
+    assert str(report).count("\n") < 20
+    assert "exp (101 times)" in str(report)
+    assert "and 85 more)" in str(report)
+
+
+def test_the_report_on_many_that_differ_says_where_all_are():
+    held = [normal(k + 1) for k in range(40)]
+    report = graphc.compile(lambda held: [np.exp(x) for x in held]).explain(held)
+    assert "and 10 more: see .kernels" in str(report)
+
+
 def test_a_copied_result_and_a_print():
     x = tensor("float64", 4, 4)
     y = ops.tanh(x)

@@ -349,6 +349,23 @@ def test_warning_after_many_specialisations():
     assert "What changed last: name is now 'aaaaaaaa'; it was 'aaaaaaa'." in str(said[0].message)
 
 
+def test_the_warning_names_a_list_that_grows():
+    class Model:
+        def __init__(self):
+            self.history = []
+
+        @graphc.compile
+        def step(self, x):
+            self.history.append(x.sum())
+            return x
+
+    model = Model()
+    for _ in range(8):
+        model.step(np.ones(2))
+    with pytest.warns(RuntimeWarning, match=r"the length of self\.history is now 8; it was 7"):
+        model.step(np.ones(2))
+
+
 @pytest.mark.parametrize(
     ("last", "change"),
     [

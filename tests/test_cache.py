@@ -161,6 +161,39 @@ def test_a_damaged_entry_is_made_anew(warm, tmp_path, damage):
     assert run(folder) == {"loaded": [], "said": []}
 
 
+def test_an_entry_in_the_place_of_another_is_not_taken_for_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("GRAPHC_CACHE_DIR", str(tmp_path))
+    for kind, key in (("objects", "01"), ("objects", "02"), ("products", "01")):
+        assert cache.put(kind, key, b"payload of " + kind.encode() + key.encode())
+        assert cache.get(kind, key) == b"payload of " + kind.encode() + key.encode()
+    cache.path_of("objects", "02").replace(cache.path_of("objects", "01"))
+    assert cache.get("objects", "01") is None
+    cache.path_of("products", "01").replace(cache.path_of("objects", "01"))
+    assert cache.get("objects", "01") is None
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+def test_a_pipe_in_the_place_of_an_entry_is_not_waited_for(tmp_path, monkeypatch):
+    monkeypatch.setenv("GRAPHC_CACHE_DIR", str(tmp_path))
+    path = cache.path_of("objects", "01")
+    path.parent.mkdir(parents=True)
+    os.mkfifo(path)
+    assert cache.get("objects", "01") is None
+    assert cache.put("objects", "01", b"payload")
+    assert cache.get("objects", "01") == b"payload"
+
+
+def test_no_lock_stays(warm, tmp_path, monkeypatch):
+    assert not list(warm.rglob("*.lock"))
+    monkeypatch.setenv("GRAPHC_CACHE_DIR", str(tmp_path))
+    old, new = tmp_path / "old.lock", tmp_path / "new.lock"
+    for path in (old, new):
+        path.touch()
+    os.utime(old, (1000, 1000))  # of a process that was killed
+    cache.put("objects", "01", b"payload")
+    assert (old.exists(), new.exists()) == (False, True)
+
+
 def said_once(result):
     (message,) = result["said"]
     assert "can't be kept" in message
@@ -173,8 +206,9 @@ def test_a_folder_that_cannot_be_made(tmp_path):
     said_once(run(file / "cache"))
 
 
-def test_a_full_disk(tmp_path):
-    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (16, 16)); "
+@pytest.mark.parametrize("size", [0, 16])
+def test_a_full_disk(tmp_path, size):
+    limit = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size})); "
     program = limit + f"exec({PROGRAM.format(more='')!r})"
     result = subprocess.run(
         [sys.executable, "-c", program],
@@ -185,6 +219,7 @@ def test_a_full_disk(tmp_path):
     assert result.returncode == 0, result.stderr
     said_once(json.loads(result.stdout))
     assert objects(tmp_path) == []
+    assert not list(tmp_path.rglob("*.part"))
 
 
 def test_a_read_only_folder_serves_and_is_left_alone(warm, tmp_path):

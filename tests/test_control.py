@@ -1,9 +1,11 @@
 """`cond`, `while_loop`, `fori_loop`: values, errors, effects, gradients, compiled and eager."""
 
 import os
+import re
 import signal
 import threading
 import time
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -277,6 +279,63 @@ def test_prints_of_condition_and_body_keep_their_order(capsys):
 def test_a_carry_that_changes_its_type_is_refused(cond, body, init, error, words):
     with pytest.raises(error, match=words):
         graphc.while_loop(cond, body, init)
+
+
+class Pair(NamedTuple):
+    a: object
+    b: object
+
+
+def scanned(body, init):
+    return graphc.scan(lambda carry, _: (body(carry), None), init, length=3)
+
+
+def repeated(body, init):
+    return graphc.while_loop(lambda carry: True, body, init)
+
+
+def counted(body, init):
+    return graphc.fori_loop(0, 3, lambda _, carry: body(carry), init)
+
+
+def counted_to_a_value(body, init):
+    return graphc.fori_loop(0, np.int64(3), lambda _, carry: body(carry), init)
+
+
+LOOPS = {
+    scanned: "scan",
+    repeated: "while_loop",
+    counted: "fori_loop",
+    counted_to_a_value: "fori_loop",
+}
+
+
+@pytest.mark.parametrize("run", LOOPS, ids=lambda run: run.__name__)
+def test_a_carry_that_changes_is_named_by_its_path(run):
+    def first(message):
+        return f"^{LOOPS[run]}: {re.escape(message)}"
+
+    carry = {"h": [X, Pair(1.0, X)], "n": np.int64(0)}
+
+    def change(position, make):
+        def body(carry):
+            items = [*carry["h"]]
+            items[position] = make(items[position])
+            return {"h": items, "n": carry["n"]}
+
+        return body
+
+    message = first("carry['h'][0] goes in as float64[3] and comes out as float32[3]")
+    with pytest.raises(graphc.DTypeError, match=message):
+        run(change(0, lambda x: x.astype("f4")), carry)
+    message = first("carry['h'][1].b goes in as float64[3] and comes out as float64[2]")
+    with pytest.raises(graphc.DTypeError, match=message):
+        run(change(1, lambda pair: pair._replace(b=pair.b[:2])), carry)
+    message = first("the carry's structure changes at carry['h'][1]: a Pair of 2 became")
+    with pytest.raises(graphc.ShapeError, match=message):
+        run(change(1, lambda pair: [*pair]), carry)
+    with pytest.raises(graphc.DTypeError, match=first("carry goes in as float64[3]")):
+        run(lambda x: x[:2], X)
 
 
 def test_more_turns_than_max_steps_are_refused():

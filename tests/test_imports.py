@@ -18,6 +18,7 @@ ROOMS = (
     "config",
     "stages",
     "options",
+    "threads",
     "types",
     "ir",
     "loops",

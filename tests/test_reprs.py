@@ -41,8 +41,8 @@ def test_a_form_shows_symbolic_sizes():
 def test_a_form_of_many_static_values_counts_the_others():
     f = graphc.compile(lambda options, x: x * sum(options))
     f([1, 2, 3, 4, 5, 6, 7, 8, 9, 10], np.ones(3))
-    assert "; options.0=1, " in repr(f.specializations[0])
-    assert repr(f.specializations[0]).endswith("options.7=8, and 2 more)")
+    assert "; len(options)=10, options.0=1, " in repr(f.specializations[0])
+    assert repr(f.specializations[0]).endswith("options.6=7, and 3 more)")
 
 
 @pytest.mark.parametrize(

@@ -125,3 +125,38 @@ def test_a_long_chain_of_fortran_arrays():
 
     x = np.asfortranarray(RANDOM.normal(size=(4, 3)))
     agree(graphc.compile(function)(x), function(x), 1e-9)
+
+
+def test_transposed_beside_what_is_the_same_along_an_axis():
+    def function(x, y):
+        turned = np.broadcast_to(x, (4, 5)).T * np.broadcast_to(y, (5, 4))
+        return turned.sum(axis=0), turned.sum(axis=1), (turned * 2).T, turned.max()
+
+    compiled = graphc.compile(function)
+    for shapes in [((5,), (4,)), ((4, 1), (5, 1)), ((1, 1), (1, 1)), ((), ()), ((1, 5), (1, 4))]:
+        x, y = (RANDOM.normal(size=shape) for shape in shapes)
+        agree(compiled(x, y), function(x, y), 1e-12)
+
+
+def test_gradient_of_a_product_of_a_row_and_a_column():
+    def loss(a, b):
+        product = np.einsum("ij,jk->ki", a, b)
+        return np.tanh(product).sum() + np.tanh(product.sum(axis=1)).sum()
+
+    compiled = graphc.compile(lambda a, b: graphc.grad(loss, (0, 1))(a, b))
+    for rows, columns in ((5, 7), (9, 4), (1, 3), (3, 1)):
+        a, b = RANDOM.normal(size=(rows, 1)), RANDOM.normal(size=(1, columns))
+        with graphc.eager():
+            expected = graphc.grad(loss, (0, 1))(a, b)
+        agree(compiled(a, b), expected, 1e-12)
+
+
+def test_single_elements_transposed_again_and_again():
+    def function(x, y):
+        z = (x.T + y).T * (y.T - x)
+        return z.sum(), (z.T * np.tanh(x.T)).sum(axis=0), np.swapaxes(z * y.T, 0, 1).max()
+
+    compiled = graphc.compile(lambda x, y: graphc.value_and_grad(lambda x: function(x, y)[0])(x))
+    x, y = RANDOM.normal(size=(2, 1, 1))
+    agree(graphc.compile(function)(x, y), function(x, y), 1e-12)
+    agree(compiled(x, y)[0], function(x, y)[0], 1e-12)

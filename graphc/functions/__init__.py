@@ -35,4 +35,4 @@ from graphc.functions import (
     windows,
     writing,
 )
-from graphc.trace import indexing, iterables
+from graphc.trace import indexing, inherited, iterables

@@ -13,7 +13,7 @@ from graphc.errors import ShapeError
 from graphc.functions.common import BOOL, array_or_scalar, as_array, deliver
 from graphc.functions.shaping import diagonal_value, diagonal_view
 from graphc.ir import Value
-from graphc.trace.convert import as_dtype, same_size
+from graphc.trace.convert import as_dtype, refuse_chance, same_size
 from graphc.trace.dispatch import implements
 from graphc.trace.values import TracedArray
 from graphc.types import Size, product, supported_dtype
@@ -109,6 +109,7 @@ def _sizes(terms: list[_Term], text: str) -> dict[Any, Size]:
             if known == 1:
                 sizes[label] = size
             elif size != 1 and not same_size(known, size):
+                refuse_chance(known, size)
                 shown = "..." if type(label) is int else label
                 types = ", ".join(str(other.value.tensor) for other in terms)
                 raise ShapeError(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Sequence
+
 from graphc.fuse.values import Fused
 from graphc.ir import Node, Value
 
@@ -38,19 +40,22 @@ class Units:
     def needed(self, number: int) -> set[int]:
         """The units whose results unit `number` reads."""
         unit = self.units[number]
-        stack: list[Value] = []
-        found: set[int] = set()
         if isinstance(unit, Node):
-            for value in unit.inputs:
-                copy = self.copies.get(value)
-                if copy is not None:
-                    found.add(copy)
-                else:
-                    stack.append(value)
-        elif unit.copy_to is not None:
-            stack += unit.members
-        else:
-            stack += [operand for value in unit.members for operand in value.node.inputs]
+            return self.makers(unit.inputs) - {number}
+        if unit.copy_to is not None:
+            return self.owners(unit.members) - {number}
+        operands = (operand for value in unit.members for operand in value.node.inputs)
+        return self.owners(operands) - {number}
+
+    def makers(self, operands: Sequence[Value]) -> set[int]:
+        """The units whose results a node with these operands reads."""
+        copies = {self.copies[value] for value in operands if value in self.copies}
+        return copies | self.owners(value for value in operands if value not in self.copies)
+
+    def owners(self, values: Iterable[Value]) -> set[int]:
+        """The units that own `values`, or what those without an owner are computed of."""
+        stack = list(values)
+        found: set[int] = set()
         seen: set[Value] = set()
         while stack:
             value = stack.pop()
@@ -62,7 +67,11 @@ class Units:
                 found.add(owner)
             else:
                 stack += value.node.inputs
-        return found - {number}
+        return found
+
+    def runs_with(self, first: int, others: Collection[int]) -> bool:
+        """Whether one of `others` is unit `first`, or runs together with it."""
+        return any(self.joined[first] >> other & 1 for other in others)
 
     def apart(self, first: int, second: int) -> bool:
         """Whether a third unit needs the `first` and is needed by the `second`."""

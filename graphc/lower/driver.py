@@ -16,6 +16,7 @@ from graphc.errors import UnsupportedError
 from graphc.fuse.attach import attach
 from graphc.fuse.groups import fuse
 from graphc.fuse.values import CHEAP, Fused, Group, cost, expand, kind_of
+from graphc.fuse.windows import chains_of
 from graphc.indexing import contiguous_strides, trace, whole
 from graphc.ir import Node, Value
 from graphc.loops import Elementwise, Template
@@ -178,13 +179,15 @@ def _with_windows(context: Lowering, group: Group, nodes: list[Node]) -> list[li
     """
     kernel = GroupLowering(context, group, windows=nodes).build()
     assert kernel is not None
-    apart = [node for node in nodes if not in_window(kernel, node)]
+    chains = chains_of(nodes)
+    apart = [node for chain in chains if not in_window(kernel, chain) for node in chain]
     if apart:
         joined = [node for node in nodes if node not in apart]
-        batches = [_template(context, node) for node in apart]
+        batches = [_template(context, node) for node in reversed(apart)]
         last = _with_windows(context, group, joined) if joined else [_group(context, group)]
         return [*batches, *last]
-    return [[*(copied_base(context, node) for node in nodes), Launch(kernel)]]
+    copies = (copied_base(context, chain[-1], chain[0].inputs[0]) for chain in chains)
+    return [[*copies, Launch(kernel)]]
 
 
 def _group(context: Lowering, group: Group) -> list[Step]:

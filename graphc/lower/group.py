@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from graphc.fuse.values import Group, Member, kind_of
+from graphc.fuse.windows import chains_of
 from graphc.indexing import loop
 from graphc.ir import Node, Value
 from graphc.loops import (
@@ -61,6 +62,7 @@ class GroupLowering(AccumulationLowering):
         self.windows: dict[Value, list[Node]] = {}
         for node in windows:
             self.windows.setdefault(node.inputs[1], []).append(node)
+        self.ends = {node: chain[-1] for chain in chains_of(windows) for node in chain}
         super().__init__(context, group)
         copies = group.copy_to is not None
         self.elsewhere = {v for v in self.windows if copies or v not in context.demanded}
@@ -274,8 +276,8 @@ class GroupLowering(AccumulationLowering):
         return found
 
     def window(self, node: Node) -> Buffer:
-        """The buffer of an update's result."""
-        value = node.out()
+        """The buffer of the result of an update, or of the last one where others follow it."""
+        value = self.ends[node].out()
         if value not in self.buffers:
             name = self.buffer_name(self.context.buffer_name(value, value))
             strides = self.context.strides(value)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from graphc.errors import UnsupportedError
 from graphc.fuse.values import kind_of
 from graphc.indexing import contiguous_strides, linear, trace, whole
-from graphc.ir import Node
+from graphc.ir import Node, Value
 from graphc.loops import (
     Accumulate,
     Check,
@@ -65,12 +65,12 @@ def lower_template(context: Lowering, node: Node, kind: str) -> list[Step]:
 # --- scatter --------------------------------------------------------------------------------------
 
 
-def copied_base(context: Lowering, node: Node) -> Step:
-    """A copy of operand 0 into the result; dropped where the result may take its place."""
+def copied_base(context: Lowering, node: Node, base: Value) -> Step:
+    """A copy of `base` into the result; dropped where the result may take its place."""
     operands = Operands(context, node)
-    source, offset = operands.read(node.inputs[0])
+    source, offset = operands.read(base)
     result = operands.result()
-    shape = node.inputs[0].shape
+    shape = base.shape
 
     def element(index: Index) -> list[Stmt]:
         flat = replace(source, shape=(product(source.shape),), strides=(1,))
@@ -123,7 +123,7 @@ def _scatter(context: Lowering, node: Node) -> list[Step]:
     sites = [Site(node, base.shape[axis]) for axis in axes]
     return [
         Launch(kernel_of(reads, "check", body, sites)),
-        copied_base(context, node),
+        copied_base(context, node, base),
         Launch(kernel),
     ]
 
@@ -147,7 +147,7 @@ def _update(context: Lowering, node: Node) -> list[Step]:
     if kind_of(base) == "point":
         context.demand(base)
     if value not in context.materialised:
-        return [copied_base(context, node), Launch(lower_window(context, node))]
+        return [copied_base(context, node, node.inputs[0]), Launch(lower_window(context, node))]
     operands = Operands(context, node)
     result = operands.result("part")
 
@@ -155,7 +155,7 @@ def _update(context: Lowering, node: Node) -> list[Step]:
         return [Store(result, window_index(node, index), operands.element(value, index))]
 
     kernel = kernel_of(operands, "update", nest(value.shape, element))
-    return [copied_base(context, node), Launch(kernel)]
+    return [copied_base(context, node, node.inputs[0]), Launch(kernel)]
 
 
 # --- print ----------------------------------------------------------------------------------------

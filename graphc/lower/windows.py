@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from graphc.fuse.values import Group, Member, loop_index
@@ -27,9 +28,9 @@ def lower_window(context: Lowering, node: Node) -> Kernel:
     return kernel
 
 
-def in_window(kernel: Kernel, node: Node) -> bool:
-    """Whether `kernel` reads what the update overwrites only where, and before, it writes."""
-    found = storage(node.inputs[0])
+def in_window(kernel: Kernel, chain: Sequence[Node]) -> bool:
+    """Whether `kernel` reads what the updates overwrite only where, and before, it writes."""
+    found = storage(chain[0].inputs[0])
     if found is None or not loads_of(kernel, found[0]):
         return True
-    return in_place(kernel, found[0], node.out())
+    return in_place(kernel, found[0], chain[-1].out())

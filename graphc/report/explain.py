@@ -14,6 +14,16 @@ if TYPE_CHECKING:
     from graphc.lower.apart import Apart
 
 
+MOST_ENTRIES = 30
+"""Kernels, or pairs that are apart, of which the printed report shows lines; the data hold all."""
+
+MOST_LINES = 2
+"""The user's lines that it shows of each."""
+
+MOST_NAMES = 16
+"""Inputs, or relations between sizes, that it names."""
+
+
 @dataclass(frozen=True, slots=True)
 class KernelReport:
     """One kernel of the native step.
@@ -101,7 +111,7 @@ class Explanation:
         calls = "call" if self.native_calls == 1 else "calls"
         count = len(self.kernels)
         lines = [
-            f"{self.name}({', '.join(self.inputs)})",
+            f"{self.name}({_listed(self.inputs, MOST_NAMES)})",
             f"  {count} kernel{'' if count == 1 else 's'} in {self.native_calls} native {calls} "
             f"a step, {_quantity(self.flops)}FLOP, {_quantity(self.nbytes)}B moved, "
             f"arena {_quantity(self.arena_bytes)}B",
@@ -110,21 +120,15 @@ class Explanation:
             "",
             f"  {'kernel':<28} {'FLOP':>8} {'bytes':>8} {'chunks':>6}  fused operations",
         ]
-        for kernel in self.kernels:
-            lines.append(
-                f"  {kernel.name:<28} {_quantity(kernel.flops):>8} {_quantity(kernel.nbytes):>8} "
-                f"{kernel.chunks:>6}  "
-                f"{_listed(kernel.operations)}"
-            )
-            lines += [f"  {'':<28} {line}" for line in kernel.lines[:2]]
+        lines += _kernels(self.kernels)
         if self.donated:
             lines += ["", f"  results in the storage of {', '.join(self.donated)}"]
         lines += _not_fused(self.apart)
         if self.unrolled:
             lines += ["", "  Python loops that ran while tracing:"]
-            lines += [f"    {entry}" for entry in self.unrolled]
+            lines += _first([[f"    {entry}"] for entry in self.unrolled], "unrolled")
         if self.guards:
-            lines += ["", f"  for sizes where {', '.join(self.guards)}"]
+            lines += ["", f"  for sizes where {_listed(self.guards, MOST_NAMES)}"]
         lines += ["", f"  source: {self.source_file}"]
         return "\n".join(lines)
 
@@ -135,12 +139,36 @@ def _not_fused(apart: Sequence[ApartReport]) -> list[str]:
     for entry in apart:
         key = (entry.producer, entry.consumer, entry.reason, entry.lines)
         counted[key] = counted.get(key, 0) + 1
-    lines = ["", "  not fused:"] if apart else []
+    entries = []
     for (producer, consumer, reason, places), times in counted.items():
         repeated = f" ({times} times)" if times > 1 else ""
-        lines.append(f"    {producer} -> {consumer}{repeated}: {reason}")
-        lines += [f"        {place}" for place in places]
-    return lines
+        head = f"    {producer} -> {consumer}{repeated}: {reason}"
+        entries.append([head, *(f"        {place}" for place in places[:MOST_LINES])])
+    return ["", "  not fused:", *_first(entries, "apart")] if entries else []
+
+
+def _kernels(kernels: Sequence[KernelReport]) -> list[str]:
+    """The lines on kernels; those that read the same are counted."""
+    counted: dict[tuple[Any, ...], int] = {}
+    for kernel in kernels:
+        key = (
+            f"  {kernel.name:<28} {_quantity(kernel.flops):>8} {_quantity(kernel.nbytes):>8} "
+            f"{kernel.chunks:>6}  {_listed(kernel.operations) or '(copy)'}",
+            kernel.lines[:MOST_LINES],
+        )
+        counted[key] = counted.get(key, 0) + 1
+    entries = []
+    for (text, places), times in counted.items():
+        repeated = f" ({times} times)" if times > 1 else ""
+        entries.append([f"{text}{repeated}", *(f"  {'':<28} {place}" for place in places)])
+    return _first(entries, "kernels")
+
+
+def _first(entries: Sequence[list[str]], attribute: str) -> list[str]:
+    """The lines of the first entries, and where all of them are."""
+    lines = [line for entry in entries[:MOST_ENTRIES] for line in entry]
+    more = len(entries) - MOST_ENTRIES
+    return [*lines, f"    and {more} more: see .{attribute}"] if more > 0 else lines
 
 
 def _quantity(number: float) -> str:
@@ -150,11 +178,9 @@ def _quantity(number: float) -> str:
     return f"{number} "
 
 
-def _listed(names: Sequence[str]) -> str:
-    if not names:
-        return "(copy)"
-    shown = ", ".join(names[:8])
-    return shown if len(names) <= 8 else f"{shown}, and {len(names) - 8} more"
+def _listed(names: Sequence[str], most: int = 8) -> str:
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown}, and {len(names) - most} more"
 
 
 def _line(location: Location) -> str:
@@ -208,7 +234,7 @@ def explain(name: str, form: Any, sizes: Mapping[str, int]) -> Explanation:
         native_calls=executable.native_calls,
         apart=tuple(_apart_report(entry) for entry in executable.apart),
         guards=guards,
-        unrolled=tuple(f"{_line(place)}: {reason}" for place, reason in program.unrolled),
+        unrolled=tuple(f"{_line(loop.location)}: {loop.reason}" for loop in program.unrolled),
         donated=tuple(_donated(program)),
         source_file=str(executable.path),
     )

@@ -17,11 +17,19 @@ from typing import Any
 from graphc import config
 from graphc.codegen.words import pool_layout as layout
 from graphc.objects import c_address, words_functions
+from graphc.threads import after_fork
 
 SPINS = 2000
 """Turns that a worker waits for the next job before it sleeps: some 30 µs."""
 
 _lock = threading.Lock()
+
+
+@after_fork
+def _renew_lock() -> None:
+    """The thread that held the lock is not in the child of a fork."""
+    global _lock
+    _lock = threading.Lock()
 
 
 def core_count() -> int:
@@ -63,7 +71,7 @@ def _pool() -> int:
     address += -address % 64
     if _has_threads():
         _reset(address)
-        os.register_at_fork(after_in_child=lambda: _reset(address))
+        after_fork(lambda: _reset(address))
     return address
 
 

@@ -12,7 +12,7 @@ from graphc import ops
 from graphc.ir import Graph, Node, Note, Value, make, parameter, rebuild
 from graphc.loops import Elementwise
 from graphc.rewrite import Rules
-from graphc.types import product
+from graphc.types import Shape, product
 
 MOST = 64
 """Operations between a transpose or a reduction and the transposed arrays that it is made of."""
@@ -52,14 +52,13 @@ class _Turning:
         return self.known[value]
 
     def _inside(self, value: Value) -> Value | None:
-        node = value.node
+        node, single = value.node, product(value.shape) == 1
         if node.op.name == "transpose":
-            return node.inputs[0] if node["axes"] == self.order else None
-        if node.op.name == "broadcast_to" or product(value.shape) == 1:
-            back = tuple(self.order.index(axis) for axis in range(value.ndim))
-            return ops.transpose(value, back)
+            return node.inputs[0] if single or node["axes"] == self.order else None
+        if node.op.name == "broadcast_to":
+            return self._turned_broadcast(node.inputs[0], value.shape)
         if not isinstance(node.op.lower, Elementwise) or len(node.types) != 1 or not node.inputs:
-            return None
+            return value if single else None
         operands = []
         for operand in node.inputs:
             found = self.inside(operand)
@@ -67,6 +66,19 @@ class _Turning:
                 return None
             operands.append(found)
         return make(node.op, operands, dict(node.attrs)).out()
+
+    def _turned_broadcast(self, source: Value, shape: Shape) -> Value:
+        """What `source`, broadcast to `shape`, is the transpose of.
+
+        No transpose may stand outside: that would be turned back again, and again.
+        """
+        back = tuple(self.order.index(axis) for axis in range(len(shape)))
+        if product(source.shape) == 1:
+            source = ops.reshape(source, ())
+        else:
+            padded = (*(1,) * (len(shape) - source.ndim), *source.shape)
+            source = ops.transpose(ops.reshape(source, padded), back)
+        return ops.broadcast_to(source, tuple(shape[axis] for axis in back))
 
 
 def _order(value: Value) -> tuple[int, ...] | None:

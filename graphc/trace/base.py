@@ -9,33 +9,63 @@ import numpy as np
 
 from graphc.errors import TraceError, UnsupportedError
 from graphc.ir import Value
-from graphc.trace.context import Trace, user_location
+from graphc.trace.context import Trace, refused, user_location
 from graphc.trace.dispatch import FUNCTIONS, call, call_function
+from graphc.trace.hints import KEEP, branch_hint, value_hint
 
 
 def _needs_value(value: Traced, use: str, hint: str) -> TraceError:
-    return TraceError(
-        f"{use} needs the value of a traced {value.description}, which is known only when the "
-        "compiled code runs",
-        location=user_location(),
-        hint=hint,
+    return refused(
+        TraceError(
+            f"{use} needs the value of a traced {value.description}, which is known only when the "
+            "compiled code runs",
+            location=user_location(),
+            hint=hint,
+        )
     )
 
 
-_BRANCH_HINT = (
-    "Choose between values with np.where(condition, a, b); under graphc.eager() plain `if` works."
-)
-_VALUE_HINT = "Keep it an array, or compute this part outside the compiled function."
+class TracedText(str):
+    """The description of a traced value: it prints, but is no string to decide by."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        raise self._refused()
+
+    def __ne__(self, other: object) -> bool:
+        raise self._refused()
+
+    def __hash__(self) -> int:
+        raise self._refused()
+
+    def _refused(self) -> TraceError:
+        return refused(
+            TraceError(
+                f"{str.__str__(self)} is the description of a traced value, whose number is known "
+                "only when the compiled code runs",
+                location=user_location(),
+                hint="Compare and look up by static values; print with graphc.debug_print.",
+            )
+        )
+
+
+def described(trace: Trace, text: str) -> TracedText:
+    """What a print while tracing shows of a value; a result that holds it is refused."""
+    trace.texts.setdefault(text, user_location())
+    return TracedText(text)
 
 
 def unsupported_function(function: Any) -> UnsupportedError:
     """The error for a NumPy function that has no implementation, naming the nearest that has."""
     module = getattr(function, "__module__", "numpy") or "numpy"
     name = f"{module}.{function.__name__}".replace("numpy.", "np.", 1)
-    return UnsupportedError(
-        f"{name} is not covered for traced arrays",
-        location=user_location(),
-        hint=nearest(function.__name__, name),
+    return refused(
+        UnsupportedError(
+            f"{name} is not covered for traced arrays",
+            location=user_location(),
+            hint=nearest(function.__name__, name),
+        )
     )
 
 
@@ -116,38 +146,47 @@ class Traced:
         raise _needs_value(
             self,
             "a function that is not traced (a C extension, or NumPy outside `np.`)",
-            _VALUE_HINT,
+            KEEP,
         )
 
     # --- what needs a number ---
 
-    def _number(self, use: str, hint: str) -> Any:
+    def _number(self, use: str, hint: str = "") -> Any:
         if self.origin.values is None:
-            raise _needs_value(self, use, hint)
+            raise _needs_value(self, use, hint or value_hint(user_location()))
         return self.origin.concrete(self.value)
 
     def __bool__(self) -> bool:
-        return bool(self._number("a branch (`if`, `while`, `and`, `or`, `not`)", _BRANCH_HINT))
+        use = "a branch (`if`, `while`, `and`, `or`, `not`)"
+        if self.origin.values is None:
+            raise _needs_value(self, use, branch_hint(user_location(), self.value.ndim > 0))
+        return bool(self._number(use))
 
     def __float__(self) -> float:
-        return float(self._number("float()", _VALUE_HINT))
+        return float(self._number("float()"))
 
     def __int__(self) -> int:
-        return int(self._number("int()", _VALUE_HINT))
+        return int(self._number("int()"))
 
     def __index__(self) -> int:
-        return self._number("a Python index or range()", _VALUE_HINT).__index__()  # type: ignore[no-any-return]
+        return self._number("a Python index or range()").__index__()  # type: ignore[no-any-return]
 
     def __complex__(self) -> complex:
-        return complex(self._number("complex()", _VALUE_HINT))
+        return complex(self._number("complex()"))
+
+    def _hashed(self) -> int:
+        """The hash of a number; NumPy's arrays have none."""
+        use = "hash(), of a key or a member of a set: it is unhashable while tracing, and"
+        hint = "Look up by static values; to look up by data index an array."
+        return hash(self._number(use, hint).item())
 
     def as_integer_ratio(self) -> Any:
         """What ``fractions`` and ``statistics`` ask of a number."""
-        return self._number("as_integer_ratio()", _VALUE_HINT).item().as_integer_ratio()
+        return self._number("as_integer_ratio()").item().as_integer_ratio()
 
     def is_integer(self) -> bool:
         """Whether a number is whole."""
-        return bool(self._number("is_integer()", _VALUE_HINT).item().is_integer())
+        return bool(self._number("is_integer()").item().is_integer())
 
     def __getattr__(self, name: str) -> Any:
         kind = self.__class__
@@ -157,21 +196,23 @@ class Traced:
         )
 
     def __format__(self, spec: str) -> str:
+        if self.origin.values is None and not spec:
+            return repr(self)
         if self.origin.values is None:
             hint = 'Print with graphc.debug_print("{:.3f}", x): it runs at each call.'
-            return repr(self) if not spec else str(self._number("a format", hint))
+            raise _needs_value(self, "a format", hint)
         number = self.origin.concrete(self.value)
         return format(number.item() if number.ndim == 0 else number, spec)
 
     def __repr__(self) -> str:
-        if self.origin.values is not None:
-            return repr(self.origin.concrete(self.value))
-        return f"<traced {self.value.type}>"
+        if self.origin.values is None:
+            return described(self.origin, f"<traced {self.value.type}>")
+        return repr(self.origin.concrete(self.value))
 
     def __str__(self) -> str:
-        return (
-            str(self.origin.concrete(self.value)) if self.origin.values is not None else repr(self)
-        )
+        if self.origin.values is None:
+            return repr(self)
+        return str(self.origin.concrete(self.value))
 
     def __reduce__(self) -> Any:
         raise TraceError(f"a traced {self.description} can't be pickled", location=user_location())

@@ -5,6 +5,7 @@ See `graphc.trace.program`, which writes it.
 
 from __future__ import annotations
 
+import copy
 import linecache
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from graphc.trace.namespaces import class_member
+from graphc.trace.results import filled
 from graphc.trace.sharing import flat_block
 from graphc.trace.views import stride_pattern
 from graphc.types import Size, evaluate_size
@@ -50,7 +52,7 @@ def resolver(sizes: Mapping[str, int]) -> Callable[[Size], int]:
 
 
 def make_instance(kind: type, fields: Mapping[str, Any]) -> Any:
-    """A dataclass instance with the given fields, made without its ``__init__``."""
+    """An instance with the given attributes, made without its ``__init__``."""
     instance: Any = object.__new__(kind)
     for name, value in fields.items():
         object.__setattr__(instance, name, value)
@@ -89,6 +91,8 @@ _CALL_NAMES: dict[str, Any] = {
     "MISS": MISS,
     "asarray": np.asarray,
     "class_member": class_member,
+    "copied": copy.copy,
+    "filled": filled,
     "flat_block": flat_block,
     "make_instance": make_instance,
     "ndarray": np.ndarray,

@@ -7,14 +7,15 @@ everything else a guard that later calls check.
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import enum
+from collections import deque
 from dataclasses import dataclass, field
 from functools import partial
 from types import (
     BuiltinFunctionType,
     CellType,
+    CodeType,
     FunctionType,
     MethodType,
     ModuleType,
@@ -25,14 +26,22 @@ import numpy as np
 
 from graphc.errors import DTypeError, TraceError
 from graphc.ir import fresh_input
+from graphc.trace.containers import (
+    Container,
+    wrap_contents,
+    wrap_dataclass,
+    wrap_dict,
+    wrap_sequence,
+)
 from graphc.trace.context import Trace, located, user_location
 from graphc.trace.inputs import Input
 from graphc.trace.kinds import (
-    SNAPSHOT_TYPES,
+    CONTENTS_TYPES,
     STATIC_TYPES,
     draws_at_random,
     has_identity,
     is_foreign,
+    is_moving,
     is_user_class,
     is_user_object,
     supported_array,
@@ -66,22 +75,14 @@ class Policy:
 
 @dataclass(slots=True, eq=False)
 class Cell:
-    """A closure cell, its traced copy, and what the copy held at first."""
+    """A closure cell, its traced copy, what the copy held at first, and the code that has it."""
 
     original: CellType
     copy: CellType
     expression: str
+    name: str
     before: Any = None
-
-
-@dataclass(slots=True, eq=False)
-class Container:
-    """A list, dict or object of the caller, its traced copy, and what the copy held at first."""
-
-    source: str
-    copy: Any
-    before: dict[Any, Any]
-    kind: str
+    codes: list[CodeType] = field(default_factory=list)
 
 
 class Capture:
@@ -92,6 +93,7 @@ class Capture:
         self.policy = policy
         self.statements: list[str] = []
         self.native_guards: set[int] = set()
+        self.structural: set[int] = set()
         self.constants: list[Any] = []
         self.inputs: list[Input] = []
         self.containers: list[Container] = []
@@ -123,16 +125,20 @@ class Capture:
         """A local variable that holds the value of `expression`."""
         name = f"v{len(self.fetches)}"
         self.fetches[name] = expression
+        self.structural.add(len(self.statements))
         self.statements.append(f"{name} = {expression}")
         return name
 
-    def require(self, condition: str, native: bool = False) -> None:
+    def require(self, condition: str, native: bool = False, structural: bool = False) -> None:
         """A guard: a call for which `condition` is false needs another specialisation.
 
-        `native`: the native caller looks at it, too; see `graphc.trace.inputs`.
+        `native`: the native caller looks at it, too; see `graphc.trace.inputs`. `structural`: what
+        it fails for must not be read on, for to look up a key may add it.
         """
         if native:
             self.native_guards.add(len(self.statements))
+        if structural:
+            self.structural.add(len(self.statements))
         self.statements.append(f"if not ({condition}): return MISS")
 
     # --- wrapping ---
@@ -148,7 +154,7 @@ class Capture:
         source = self.fetch(expression)
         wrapped = self._wrap(value, source, what)
         if has_identity(value):
-            self._memo[id(value)] = (value, wrapped, source)
+            self.remember(value, wrapped, source)
         return wrapped
 
     def _wrap(self, value: Any, source: str, what: str) -> Any:
@@ -169,9 +175,9 @@ class Capture:
         if isinstance(value, STATIC_TYPES):
             return self._static(value, source)
         if isinstance(value, dict):
-            return self._dict(value, source)
-        if isinstance(value, list | tuple):
-            return self._sequence(value, source)
+            return wrap_dict(self, value, source)
+        if isinstance(value, list | tuple | deque):
+            return wrap_sequence(self, value, source)
         if isinstance(value, partial):
             return self._partial(value, source)
         if isinstance(value, ModuleType):
@@ -191,12 +197,21 @@ class Capture:
             return MethodType(self.wrap(value.__func__, f"{source}.__func__"), owner)
         if draws_at_random(value):
             return random_stand_in(value)
-        if isinstance(value, SNAPSHOT_TYPES) and not what.startswith("argument"):
-            return self._snapshot(value, source)
+        if isinstance(value, CONTENTS_TYPES) and not what.startswith("argument"):
+            return wrap_contents(self, value, source)
         if isinstance(value, type) and is_user_class(value):
             self.require(f"{source} is {self.constant(value)}")
             return class_stand_in(value, source, self)
         if isinstance(value, type | BuiltinFunctionType) or not is_user_object(value):
+            if is_moving(value):
+                name = what or "what the function captures"
+                raise TraceError(
+                    f"{name} is a {type(value).__name__}, whose state would be read and changed "
+                    "while tracing only",
+                    location=user_location(),
+                    hint="Pass lists, dicts, deques or arrays; take from an iterator or a queue "
+                    "outside and pass that in.",
+                )
             if what and not isinstance(value, type) and not callable(value):
                 raise TraceError(
                     f"{what} is a {type(value).__name__}, which is neither an array, a number nor "
@@ -211,12 +226,6 @@ class Capture:
     def _same(self, value: Any, source: str) -> Any:
         self.require(f"{source} is {self.constant(value)}")
         return value
-
-    def _snapshot(self, value: Any, source: str) -> Any:
-        """A mutable container of static values: a copy, guarded by its contents."""
-        held = self.constant(copy.copy(value))
-        self.require(f"type({source}) is type({held}) and {source} == {held}")
-        return copy.copy(value)
 
     def _static(self, value: Any, source: str) -> Any:
         if value is None or value is True or value is False or value is Ellipsis:
@@ -340,52 +349,9 @@ class Capture:
             flat = new.original[0].flat if new.kind == "block" else new.original
             self.trace.values[new.value] = np.array(flat)
 
-    def _dict(self, value: dict[Any, Any], source: str) -> Any:
-        held = self.constant(tuple(value))
-        self.require(
-            f"type({source}) is {self.constant(type(value))} and tuple({source}) == {held}"
-        )
-        items = {}
-        copied = type(value)() if type(value) is dict else value.copy()
-        self._memo[id(value)] = (value, copied, source)
-        for position, (key, item) in enumerate(value.items()):
-            text = repr(key) if type(key) in (str, int) else f"{held}[{position}]"
-            items[key] = self.wrap(item, f"{source}[{text}]", f"the entry {key!r}")
-        copied.update(items)
-        self.containers.append(Container(source, copied, dict(items), "item"))
-        return copied
-
-    def _sequence(self, value: Any, source: str) -> Any:
-        kind = self.constant(type(value))
-        self.require(f"type({source}) is {kind} and len({source}) == {len(value)}")
-        copied: list[Any] = []
-        if type(value) is list:
-            self._memo[id(value)] = (value, copied, source)
-        for position, item in enumerate(value):
-            copied.append(self.wrap(item, f"{source}[{position}]", f"element {position}"))
-        if type(value) is list:
-            self.containers.append(Container(source, copied, dict(enumerate(copied)), "item"))
-            return copied
-        if hasattr(type(value), "_make"):
-            return type(value)._make(copied)
-        return type(value)(copied)
-
-    def dataclass(self, value: Any, source: str) -> Any:
-        """A dataclass instance as a copy whose fields are traced."""
-        self.require(f"type({source}) is {self.constant(type(value))}")
-        copied = object.__new__(type(value))
-        before = {}
-        for item in dataclasses.fields(value):
-            name = item.name
-            before[name] = self.wrap(getattr(value, name), f"{source}.{name}", f"field {name}")
-            object.__setattr__(copied, name, before[name])
-        if not value.__dataclass_params__.frozen:
-            self.containers.append(Container(source, copied, before, "attribute"))
-        return copied
-
     def _object(self, value: Any, source: str) -> Any:
         if dataclasses.is_dataclass(value):
-            return self.dataclass(value, source)
+            return wrap_dataclass(self, value, source)
         self.require(f"type({source}) is {self.constant(type(value))}")
         proxy = object_proxy(value, source, self)
         self.objects.append(proxy)
@@ -428,12 +394,13 @@ class Capture:
         if namespace is None:
             namespace = Globals(value.__globals__, f"{source}.__globals__", self)
             self.namespaces[id(value.__globals__)] = namespace
+        namespace.codes.append(value.__code__)
         closure = tuple(
-            self._cell(cell, f"{source}.__closure__[{position}].cell_contents")
+            self._cell(cell, f"{source}.__closure__[{position}].cell_contents", value, position)
             for position, cell in enumerate(value.__closure__ or ())
         )
         copied = FunctionType(value.__code__, namespace, value.__name__, None, closure)
-        self._memo[id(value)] = (value, copied, source)
+        self.remember(value, copied, source)
         if value.__defaults__:
             copied.__defaults__ = self.wrap(value.__defaults__, f"{source}.__defaults__")
         if value.__kwdefaults__:
@@ -442,25 +409,38 @@ class Capture:
         copied.__dict__.update({k: v for k, v in value.__dict__.items() if k != "__wrapped__"})
         return copied
 
-    def _cell(self, cell: CellType, expression: str) -> CellType:
+    def _cell(
+        self, cell: CellType, expression: str, function: FunctionType, position: int
+    ) -> CellType:
         if id(cell) in self.cells:
+            self.cells[id(cell)].codes.append(function.__code__)
             return self.cells[id(cell)].copy
         try:
             contents = cell.cell_contents
         except ValueError:
             return cell
         copied = CellType()
-        held = self.cells[id(cell)] = Cell(cell, copied, expression)
+        name = function.__code__.co_freevars[position]
+        held = self.cells[id(cell)] = Cell(cell, copied, expression, name)
+        held.codes.append(function.__code__)
         copied.cell_contents = held.before = self.wrap(contents, expression)
         return copied
+
+    def remember(self, value: Any, wrapped: Any, source: str) -> None:
+        """Let `wrapped` be what traced code sees wherever it meets `value`."""
+        self._memo[id(value)] = (value, wrapped, source)
 
     def known(self, value: Any) -> Any:
         """The stand-in for `value` if traced code has met it, else `value`."""
         return self._memo[id(value)][1] if id(value) in self._memo else value
 
+    def source_of(self, wrapped: Any) -> str:
+        """Where a call finds what `wrapped` stands for; "" where it is none of the caller's."""
+        return next((held[2] for held in self._memo.values() if held[1] is wrapped), "")
+
     def holds(self, wrapped: Any) -> bool:
         """Whether `wrapped` stands for an object of the caller's."""
-        return any(held[1] is wrapped for held in self._memo.values())
+        return bool(self.source_of(wrapped))
 
     def kept(self, value: Any) -> Any:
         """`value`, an object that the specialisation keeps, wrapped."""

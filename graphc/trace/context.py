@@ -9,18 +9,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
-from types import CodeType, TracebackType
-from typing import Any
+from types import CodeType, FrameType, TracebackType
+from typing import Any, TypeVar
 
 import numpy as np
 
 from graphc.config import debug_level
-from graphc.errors import GraphcError, Location, TraceError
+from graphc.errors import GraphcError, Location, TraceError, UnsupportedError
 from graphc.interp import extend
 from graphc.ir import INPUT, Node, Note, Value, topological
 from graphc.ops import token
 from graphc.types import Dim, Size, evaluate_size, symbols
 
+_Error = TypeVar("_Error", bound=Exception)
 _OWN = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _PYTHON = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
 _NUMPY = os.path.dirname(os.path.abspath(np.__file__)) + os.sep
@@ -48,6 +49,14 @@ class SizeGuard:
     outcome: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An error that NumPy would not raise, and the Python loops that were open when it was."""
+
+    error: Exception
+    open_loops: tuple[Any, ...]
+
+
 @dataclass(slots=True, eq=False)
 class Trace:
     """What one tracing has gathered so far.
@@ -64,6 +73,9 @@ class Trace:
         kept_loops: keys of Python loops that are loops of the graph.
         positions: the traced positions of those loops, with the least and the greatest they take.
         is_void: a loop has found that the function must be traced again.
+        refusals: errors that no code of the user's may catch, as the first raised of them says.
+        rules: the functions with derivatives of their own whose rules are being traced.
+        texts: descriptions of traced values that were made, and where: no result may hold them.
     """
 
     hints: dict[str, int] = field(default_factory=dict)
@@ -77,6 +89,9 @@ class Trace:
     kept_loops: set[Any] = field(default_factory=set)
     is_void: bool = False
     positions: dict[Value, tuple[Size, Size]] = field(default_factory=dict)
+    refusals: list[Refusal] = field(default_factory=list)
+    rules: list[Any] = field(default_factory=list)
+    texts: dict[str, Location | None] = field(default_factory=dict)
 
     def hint(self, size: Size) -> int:
         """The number behind `size` in the call that is traced."""
@@ -89,7 +104,7 @@ class Trace:
             Respecialize: it is symbolic.
         """
         if isinstance(size, Dim):
-            raise Respecialize(symbols(size), lasting)
+            raise refused(Respecialize(symbols(size), lasting))
         return size
 
     def holds(self, relation: str, left: Size, right: Size) -> bool:
@@ -118,7 +133,7 @@ class Trace:
             if isinstance(left, Dim) or isinstance(right, Dim):
                 self.holds("==", left, right)
             return False
-        raise Respecialize(symbols(left) | symbols(right), lasting=False)
+        raise refused(Respecialize(symbols(left) | symbols(right), lasting=False))
 
     def note(self, *values: Value) -> None:
         """Give the user's current line to the new nodes above `values`."""
@@ -131,6 +146,27 @@ class Trace:
             if node not in self.notes:
                 self.notes[node] = note
                 stack.extend(value.node for value in node.inputs)
+
+    def refuse_texts(self, text: Any) -> None:
+        """Refuse a string, or a tuple or set of such, made of a traced value's description.
+
+        Raises:
+            TraceError: names the line where the description was made.
+        """
+        if isinstance(text, tuple | set | frozenset):
+            for part in text:
+                self.refuse_texts(part)
+        if not isinstance(text, str):
+            return
+        for description, location in self.texts.items():
+            if description in text:
+                raise TraceError(
+                    f"{text[:80]!r} holds the description of a traced value, whose number is known "
+                    "only when the compiled code runs",
+                    location=location,
+                    hint="Print with graphc.debug_print, or return the value and make the string "
+                    "outside.",
+                )
 
     def effect(self) -> Value:
         """The token that the next effect takes."""
@@ -183,6 +219,25 @@ def active() -> Trace:
     return _state.stack[-1]
 
 
+def refused(error: _Error) -> _Error:
+    """`error`, remembered: user code that catches it would go another way than uncompiled.
+
+    NumPy may ask and catch: it goes on as with any object that is no number.
+    """
+    trace = current()
+    if trace is not None and trace.values is None and not _asked_by_numpy():
+        trace.refusals.append(Refusal(error, tuple(trace.open_loops)))
+    return error
+
+
+def _asked_by_numpy() -> bool:
+    """Whether the innermost function that is none of graphc's is NumPy's."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith(_OWN):
+        frame = frame.f_back
+    return frame is not None and frame.f_code.co_filename.startswith(_NUMPY)
+
+
 @contextmanager
 def tracing(trace: Trace) -> Iterator[Trace]:
     """Make `trace` the current one."""
@@ -208,7 +263,8 @@ def _positions(code: CodeType) -> tuple[tuple[int | None, ...], ...]:
 
 
 @lru_cache(maxsize=65536)
-def _location(code: CodeType, instruction: int) -> Location:
+def location_of(code: CodeType, instruction: int) -> Location:
+    """The place in the source of the instruction at an offset."""
     line, end_line, column, end_column = _positions(code)[instruction // 2]
     if column is None or end_column is None or end_line != line:
         end_column = -1
@@ -226,7 +282,7 @@ def user_location() -> Location | None:
     frame = sys._getframe(1)
     while frame is not None and _is_internal(frame.f_code.co_filename):
         frame = frame.f_back  # type: ignore[assignment]
-    return None if frame is None else _location(frame.f_code, frame.f_lasti)
+    return None if frame is None else location_of(frame.f_code, frame.f_lasti)
 
 
 def without_internal_frames(error: BaseException) -> BaseException:
@@ -249,4 +305,4 @@ def located(error: GraphcError) -> GraphcError:
     """`error` with the user's current line, if it had none."""
     if error.location is None:
         error.location = user_location()
-    return error
+    return refused(error) if isinstance(error, TraceError | UnsupportedError) else error

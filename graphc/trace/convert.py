@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -97,7 +98,7 @@ def value_of(x: Any, dtype: np.dtype | None = None) -> Value:
 def _holds_traced(x: Any) -> bool:
     if isinstance(type(x), type) and issubclass(type(x), Traced | TracedSize):
         return True
-    return type(x) in (list, tuple) and any(_holds_traced(item) for item in x)
+    return type(x) in (list, tuple, deque) and any(_holds_traced(item) for item in x)
 
 
 def holds_traced(*objects: Any) -> bool:
@@ -150,10 +151,7 @@ def broadcast_shapes(*shapes: Shape) -> Shape:
             if size == 1:
                 size = other
             elif other != 1 and not same_size(size, other):
-                trace = active()
-                if trace.hint(other) == 1 or trace.hint(size) == 1:
-                    # Broadcasting by chance: the symbolic size that is 1 now must be static.
-                    trace.static(other if trace.hint(other) == 1 else size, lasting=False)
+                refuse_chance(size, other)
                 texts = " ".join(_plain(shape) for shape in shapes)
                 raise ShapeError(
                     f"operands could not be broadcast together with shapes {texts}",
@@ -161,6 +159,18 @@ def broadcast_shapes(*shapes: Shape) -> Shape:
                 )
         result.append(size)
     return tuple(result)
+
+
+def refuse_chance(*sizes: Size) -> None:
+    """Have sizes that broadcast by chance, since they are 1 in this call, static.
+
+    Raises:
+        Respecialize: one is symbolic.
+    """
+    trace = active()
+    for size in sizes:
+        if trace.hint(size) == 1:
+            trace.static(size, lasting=False)
 
 
 def broadcasts_to(shape: Shape, target: Shape) -> bool:

@@ -6,8 +6,11 @@ import argparse
 import array
 import collections
 import enum
+import io
+import queue
 import random
 import sys
+from collections.abc import Iterator, MutableMapping, MutableSequence, MutableSet
 from types import FunctionType, ModuleType, SimpleNamespace
 from typing import Any
 
@@ -29,13 +32,25 @@ STATIC_TYPES = (
     range,
 )
 
-SNAPSHOT_TYPES = (set, frozenset, bytearray, array.array, collections.deque)
+CONTENTS_TYPES = (set, frozenset, bytearray, array.array)
+"""Containers of what is known while tracing: a captured one is guarded by its contents."""
+
+_MOVING = (
+    Iterator,
+    MutableMapping,
+    MutableSequence,
+    MutableSet,
+    memoryview,
+    queue.Queue,
+    queue.SimpleQueue,
+)
+_WRITABLE = (np.ndarray, dict, list, collections.deque, *CONTENTS_TYPES)
 _FOREIGN = {"numpy", "scipy", "graphc", "numba", "networkx", "jax", "torch", "matplotlib", "rich"}
 
 
 def has_identity(value: Any) -> bool:
     """Whether it matters that two sources give the same object (it may be written)."""
-    if isinstance(value, np.ndarray | dict | list | FunctionType | ModuleType):
+    if isinstance(value, (*_WRITABLE, FunctionType, ModuleType)):
         return True
     if isinstance(value, type):
         return is_user_class(value)
@@ -69,6 +84,27 @@ def draws_at_random(value: Any) -> bool:
     return isinstance(owner, random.Random) or (
         module.startswith("numpy.random") and not isinstance(owner, ModuleType)
     )
+
+
+def is_moving(value: Any) -> bool:
+    """Whether `value` has a state of its own that no guard sees: an iterator, a queue, a view.
+
+    Files are left alone: what is printed to one happens while tracing, as any print does.
+    """
+    left_alone = isinstance(value, (io.IOBase, type, *CONTENTS_TYPES))
+    return not left_alone and isinstance(value, _MOVING)
+
+
+def attributes_of(value: Any) -> dict[str, Any]:
+    """The attributes that an object has of its own, in its dict and its slots."""
+    found: dict[str, Any] = dict(getattr(value, "__dict__", {}))
+    for kind in type(value).__mro__:
+        slots = vars(kind).get("__slots__", ())
+        names = (slots,) if isinstance(slots, str) else tuple(slots)
+        for name in names:
+            if name not in ("__dict__", "__weakref__") and hasattr(value, name):
+                found[name] = getattr(value, name)
+    return found
 
 
 def supported_array(value: np.ndarray) -> np.dtype:

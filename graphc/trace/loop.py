@@ -11,8 +11,8 @@ from graphc.ir import Value, close, fresh_input
 from graphc.trace.context import Trace, active
 from graphc.trace.convert import array_like, as_size_argument
 from graphc.trace.dispatch import locates
-from graphc.trace.recorded import Recorded, carried, free_values, next_value, rewrapped
-from graphc.trace.trees import check_same_structure, leaves, unflatten
+from graphc.trace.recorded import Recorded, carried, free_values, next_values, rewrapped
+from graphc.trace.trees import leaves, unflatten
 from graphc.trace.values import fresh_array, scalar
 from graphc.trace.views import Storage
 from graphc.types import Size
@@ -23,6 +23,13 @@ def traced_scan(
     body: Any, init: Any, xs: Any = None, length: Any = None, reverse: bool = False
 ) -> tuple[Any, Any]:
     """``(carry, ys)`` of `body` run along the leading axis of `xs`."""
+    return scanned("scan", body, init, xs, length, reverse)
+
+
+def scanned(
+    what: str, body: Any, init: Any, xs: Any, length: Any = None, reverse: bool = False
+) -> tuple[Any, Any]:
+    """As `traced_scan`, for the loop that is called `what`."""
     trace = active()
     sequences = [array_like(x) for x in leaves(xs)]
     steps = _length(sequences, length)
@@ -31,7 +38,7 @@ def traced_scan(
         return _unrolled(body, init, xs, trace.static(steps), reverse)
     written: list[Storage] = []
     while True:
-        attempt = _Attempt(trace, body, init, carries, xs, sequences, steps, written)
+        attempt = _Attempt(what, trace, body, init, carries, xs, sequences, steps, written)
         if not attempt.newly_written:
             return attempt.finish(reverse)
         written += attempt.newly_written
@@ -69,10 +76,14 @@ def _unrolled(body: Any, init: Any, xs: Any, steps: int, reverse: bool) -> tuple
 
 
 class _Attempt:
-    """One tracing of the body, with the outer arrays in `written` as further carries."""
+    """One tracing of the body, with the outer arrays in `written` as further carries.
+
+    `what` is the loop's name in messages.
+    """
 
     def __init__(
         self,
+        what: str,
         trace: Trace,
         body: Any,
         init: Any,
@@ -82,7 +93,7 @@ class _Attempt:
         steps: Size,
         written: list[Storage],
     ) -> None:
-        self.trace, self.init, self.carries = trace, init, carries
+        self.what, self.trace, self.init, self.carries = what, trace, init, carries
         self.sequences, self.steps, self.written = sequences, steps, written
         self.inputs = [fresh_input(carry.value.type) for carry in carries]
         self.rows = [fresh_input(x.value.tensor.with_shape(x.value.shape[1:])) for x in sequences]
@@ -102,9 +113,7 @@ class _Attempt:
         """The scan node, with what the body reads from outside lifted to constants."""
         recorded = self.recorded
         result, returned_ys = recorded.result
-        check_same_structure(self.init, result, "scan: the carry's structure changes")
-        triples = zip(self.carries, self.inputs, leaves(result), strict=True)
-        results = [next_value("scan", c, v.tensor, leaf) for c, v, leaf in triples]
+        results = next_values(self.what, self.init, self.carries, self.inputs, result)
         ys = [array_like(leaf) for leaf in leaves(returned_ys)]
         body_inputs = [*self.inputs, *recorded.states]
         body_outputs = [*results, *recorded.results]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from graphc.ir import Value, fresh_input, topological
@@ -15,6 +15,7 @@ from graphc.trace.values import (
     fresh_array,
     is_traced,
 )
+from graphc.trace.views import Storage
 
 
 class GrowingList:
@@ -58,6 +59,21 @@ class GrowingList:
             return "a list that grows is read"
         return ""
 
+    def holds(self, storages: Collection[int]) -> bool:
+        """Whether an array that the list held before the turn lies in one of `storages`."""
+        return any(
+            type(leaf) is TracedArray and id(leaf.storage) in storages for leaf in leaves(self.held)
+        )
+
+    def part_from(self, storages: Collection[int]) -> None:
+        """Give arrays of the list that lie in `storages` (ids) storages of their own."""
+
+        def parted(leaf: Any) -> Any:
+            lies_there = type(leaf) is TracedArray and id(leaf.storage) in storages
+            return fresh_array(leaf.value) if lies_there else leaf
+
+        self.items[:] = [tree_map(parted, item) for item in self.items]
+
     def values(self) -> list[Value]:
         """What is to be stacked."""
         return [leaf.value for leaf in leaves(self.added) if is_traced(leaf)]
@@ -76,6 +92,37 @@ class GrowingList:
             found = [_row(leaf, next(taken)[turn]) if is_traced(leaf) else leaf for leaf in parts]
             self.items += unflatten(self.added, found)
         return stacked[count:]
+
+    def share(self, turns: int, images: Mapping[int, tuple[Storage, Storage]]) -> None:
+        """Let the last items lie in the storages that variables and the like hold at the end.
+
+        Args:
+            turns: how many turns' items the loop has appended.
+            images: by the id of a storage after a turn: the one before it whose part it takes, and
+                itself.
+        """
+        parts = leaves(self.added)
+        places = [images.get(id(p.storage)) if type(p) is TracedArray else None for p in parts]
+        size = len(self.added)
+        end = len(self.items)
+        while any(places) and turns:
+            items = self.items[end - size : end]
+            shared = [
+                item if place is None else _lying_in(place[1], part, item)
+                for item, part, place in zip(leaves(items), parts, places, strict=True)
+            ]
+            self.items[end - size : end] = unflatten(self.added, shared)
+            # One turn earlier the item lay where the last turn found it.
+            places = [None if place is None else images.get(id(place[0])) for place in places]
+            end -= size
+            turns -= 1
+
+
+def _lying_in(storage: Storage, like: TracedArray, row: Any) -> TracedArray:
+    """The array that takes the part of `storage` that `like` takes, and is equal to `row`."""
+    if not like.path:
+        storage.rebind(row.value)
+    return TracedArray(storage, like.path, like.steps, like.origin)
 
 
 def _row(like: Any, row: Any) -> Any:

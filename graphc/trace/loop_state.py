@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from array import array
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -104,7 +106,7 @@ class _Walk:
     def visit(self, key: Key, value: Any, store: Store | None) -> None:
         found = None if is_traced(value) else _below(value, store)
         if found is None:
-            self.slots[key] = Slot(value, store)
+            self.slots[key] = Slot(_contents(value), store)
             return
         if id(value) in self.seen:
             return
@@ -116,6 +118,13 @@ class _Walk:
             self.slots[key] = Slot((), None)
         for name, child, child_store in found:
             self.visit((*key, name), child, child_store)
+
+
+def _contents(leaf: Any) -> Any:
+    """The leaf itself; what a container of static values holds now, which may change."""
+    if isinstance(leaf, set):
+        return frozenset(leaf)
+    return bytes(leaf) if isinstance(leaf, bytearray | array) else leaf
 
 
 class _Tuple:
@@ -133,7 +142,7 @@ class _Tuple:
 
 def _below(value: Any, store: Store | None) -> list[tuple[Any, Any, Store | None]] | None:
     """The (name, child, store) triples below `value`, which `store` replaces; None for a leaf."""
-    if isinstance(value, dict | list):
+    if isinstance(value, dict | list | deque):
         return [(key, child, partial(value.__setitem__, key)) for key, child in children(value)]
     if isinstance(value, tuple):
         whole = None if store is None else _Tuple(value, store)
@@ -188,7 +197,7 @@ def same_static(left: Any, right: Any) -> bool:
         return True
     if type(left) is not type(right):
         return False
-    if isinstance(left, int | float | complex | str | bytes | np.generic):
+    if isinstance(left, int | float | complex | str | bytes | frozenset | np.generic):
         return bool(left == right or (left != left and right != right))
     return False
 

@@ -133,7 +133,16 @@ class Turn:
         reason = self.problem or self._targets_fit() or self._numbers_fit() or self._arrays_fit()
         return reason or self._lists_fit()
 
+    def _moved(self) -> set[int]:
+        """Storages, by id, that were there before the turn and now hold what another one did."""
+        pairs = ((storage, self.images[id(storage)]) for storage in self.storages)
+        return {id(now) for before, now in pairs if now is not before and now.serial <= self.start}
+
     def _lists_fit(self) -> str:
+        moved = self._moved()
+        changed = {id(s) for s, _ in self.trace.write_log.values() if id(s) in moved}
+        if any(item.holds(changed) for item in self.lists):
+            return "an array in a list is written later"
         written = {
             id(self.images[id(storage)])
             for storage, _ in self.trace.write_log.values()
@@ -243,6 +252,8 @@ class Turn:
         self.leave()
         for grown in self.lists:
             assert isinstance(turns, int)
+            # A storage that goes on as another array's is, for the list, what it was before.
+            grown.part_from(self._moved())
             stacked = grown.finish(stacked, turns)
         for item, value in zip(self.numbers, results, strict=False):
             store = self.after[item.key].store
@@ -255,6 +266,11 @@ class Turn:
                 image.rebind(value)
             elif image is not storage or value != held:
                 image.assign(value)
+        pairs = [(storage, self.images[id(storage)]) for storage in self.storages]
+        images = {id(now): (before, now) for before, now in pairs}
+        for grown in self.lists:
+            assert isinstance(turns, int)
+            grown.share(turns, images)
         if used:
             self.trace.token = results[-1]
         return turns * self.halves

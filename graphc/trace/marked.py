@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -138,16 +139,38 @@ class Marked:
             value = copied.storage.value
             original.write(value if outside is None else outside(value))
         for original, made, items in self._containers:
-            if isinstance(original, tuple):
-                continue
-            for (key, child), before in zip(children(made), items, strict=False):
-                if child is before:
-                    continue
-                moved = child if outside is None else moved_outside(child, outside)
-                if isinstance(original, dict | list):
-                    original[key] = moved
-                else:
-                    object.__setattr__(original, key, moved)
+            if not isinstance(original, tuple):
+                _carry_over(original, made, items, outside)
+
+
+def _carry_over(
+    original: Any, made: Any, items: list[Any], outside: Callable[[Value], Value] | None
+) -> None:
+    """Change `original` as `made` was changed, which held `items` in its place at first."""
+    after = children(made)
+    keys = [key for key, _ in children(original)]
+    if [key for key, _ in after] == keys and all(
+        child is before for (_, child), before in zip(after, items, strict=True)
+    ):
+        return
+    own = {id(item): child for item, (_, child) in zip(items, children(original), strict=True)}
+
+    def moved(child: Any) -> Any:
+        if id(child) in own:
+            return own[id(child)]
+        return child if outside is None else moved_outside(child, outside)
+
+    filled = [(key, moved(child)) for key, child in after]
+    if isinstance(original, dict):
+        original.clear()
+        for key, child in filled:
+            original[key] = child
+    elif isinstance(original, list | deque):
+        original.clear()
+        original.extend(child for _, child in filled)
+    else:
+        for key, child in filled:
+            object.__setattr__(original, key, child)
 
 
 def refuse_shared_writes(marked: Sequence[Marked], args: Any) -> None:

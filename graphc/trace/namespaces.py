@@ -5,9 +5,10 @@ Each wraps a member when it is first read, so that only what is read becomes an 
 
 from __future__ import annotations
 
-from types import FunctionType, MethodType, ModuleType
+from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
+from graphc.trace.instances import instance_class
 from graphc.trace.substitute import BUILTINS
 
 _ABSENT: Any = object()
@@ -16,7 +17,8 @@ _ABSENT: Any = object()
 class Globals(dict[str, Any]):
     """A function's globals, wrapped as they are read.
 
-    `before` keeps what was read, so that a ``global`` rebinding can be told and carried back.
+    `before` keeps what was read, so that a ``global`` rebinding can be told and carried back;
+    `codes` are those of the functions that it serves.
     """
 
     def __init__(self, original: dict[str, Any], source: str, capture: Any) -> None:
@@ -24,6 +26,7 @@ class Globals(dict[str, Any]):
         self.original = original
         self.source = source
         self.before: dict[str, Any] = {}
+        self.codes: list[CodeType] = []
         self._capture = capture
         self["__builtins__"] = BUILTINS
 
@@ -87,7 +90,7 @@ class _ClassStandIn(type):
         )
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        return cls.graphc[0](*args, **kwargs)
+        return instance_class(cls.graphc[0])(*args, **kwargs)
 
     def __eq__(cls, other: object) -> bool:
         return cls is other or cls.graphc[0] is other
@@ -115,6 +118,11 @@ class _ClassStandIn(type):
 def class_stand_in(actual: type, source: str, capture: Any) -> Any:
     """What traced code sees in place of a class of the user's."""
     return _ClassStandIn(actual.__name__, (), {"graphc": (actual, source, capture)})
+
+
+def actual_class(kind: Any) -> Any:
+    """The user's class that a stand-in is for; `kind` itself where it is none."""
+    return kind.graphc[0] if type(kind) is _ClassStandIn else kind
 
 
 def class_member(kind: type, name: str) -> Any:

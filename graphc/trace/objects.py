@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections import deque
 from functools import cache
 from types import FunctionType, MethodType
 from typing import Any
 
 import numpy as np
 
-from graphc.errors import TraceError
-from graphc.trace.context import user_location
 from graphc.trace.convert import holds_traced
 from graphc.trace.namespaces import class_member
+from graphc.trace.rebinding import ABSENT, refuse_attribute
 
 _NOT_FORWARDED = {
     "__new__",
@@ -59,19 +59,16 @@ class ObjectProxy:
         if before is value:
             return
         if not _holds_arrays(value):
-            raise TraceError(
-                f"self.{name} = {value!r} changes a static attribute inside a compiled call",
-                location=user_location(),
-                hint=f"Keep it in a 0-d array, self.{name} = np.array({value!r}), made outside, "
-                f"and write self.{name}[...] = ....",
-            )
+            owner = self._graphc_object
+            old = getattr(owner, name, ABSENT) if before is self else before
+            raise refuse_attribute(type(owner).__name__, name, old, value)
         self._graphc_written[name] = value
 
 
 def _holds_arrays(value: Any) -> bool:
     if isinstance(value, np.ndarray | np.generic | float) or holds_traced(value):
         return True
-    return isinstance(value, list | tuple) and any(_holds_arrays(item) for item in value)
+    return isinstance(value, list | tuple | deque) and any(_holds_arrays(item) for item in value)
 
 
 def _attribute(proxy: ObjectProxy, name: str) -> Any:

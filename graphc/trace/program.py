@@ -21,15 +21,19 @@ from graphc.errors import GraphcError, Location, TraceError
 from graphc.ir import INPUT, Graph, Value, close, topological
 from graphc.trace.call_code import MISS, evaluate, guarded
 from graphc.trace.capture import Capture, Policy
+from graphc.trace.containers import stores
 from graphc.trace.context import Respecialize, SizeGuard, Trace, tracing
-from graphc.trace.convert import holds_traced
 from graphc.trace.donation import donations
 from graphc.trace.inputs import Input, Passed, all_passed
+from graphc.trace.kinds import has_identity
 from graphc.trace.objects import ObjectProxy
-from graphc.trace.python_loop import Retrace, blamed, unrolled_loops
+from graphc.trace.python_loop import Retrace, UnrolledLoop, blamed, unrolled_loops
+from graphc.trace.rebinding import ABSENT, check_rebinding
+from graphc.trace.results import container_expression
 from graphc.trace.sharing import Block
 from graphc.trace.sizes import TracedSize
 from graphc.trace.sources import readable
+from graphc.trace.substitute import original
 from graphc.trace.values import TracedArray, TracedNumber, TracedScalar, is_traced
 from graphc.trace.views import PickStep, WindowStep
 
@@ -50,7 +54,7 @@ class Program:
         sizes: the integers met (axes and Python ints), by source, which may become symbolic.
         symbolic: the names of symbolic sizes, with their values in the traced call.
         guards: relations between sizes.
-        unrolled: Python loops that ran while tracing, and why they could not be kept.
+        unrolled: Python loops that ran while tracing.
         donated: positions of the outputs that are made in the storage of a donated argument.
         trace: the tracing (in eager mode it holds the values).
     """
@@ -63,7 +67,7 @@ class Program:
     sizes: dict[tuple[str, int | None], int]
     symbolic: dict[str, int]
     guards: list[SizeGuard]
-    unrolled: list[tuple[Location, str]]
+    unrolled: list[UnrolledLoop]
     donated: tuple[int, ...]
     trace: Trace
     outputs: list[Value]
@@ -191,6 +195,9 @@ def _trace_once(
                 raise
             blamed(trace.open_loops, trace.kept_loops).give_up(str(error).split("\n")[0])
             return None
+        if trace.refusals and not trace.is_void:
+            _give_up_swallowed(trace)
+            return None
         if trace.open_loops:
             blamed(trace.open_loops, trace.kept_loops).give_up("it is left by break or return")
         if trace.open_loops or trace.is_void:
@@ -199,6 +206,24 @@ def _trace_once(
             return _Builder(trace, capture, names).build(result)
         except GraphcError as error:
             raise _located_at(error, fn) from None
+
+
+def _give_up_swallowed(trace: Trace) -> None:
+    """Raise the first refusal that user code has caught, or give up the loop it was raised in.
+
+    Uncompiled there would have been no error, so what came after it is another way.
+    """
+    first = trace.refusals[0]
+    if not isinstance(first.error, GraphcError):
+        raise first.error
+    if first.open_loops:
+        blamed(list(first.open_loops), trace.kept_loops).give_up(first.error.message)
+        return
+    first.error.hint += (
+        " An `except` around it has caught this error, which would have compiled another way than "
+        "uncompiled code goes."
+    )
+    raise first.error
 
 
 def _refuse_leaks(outputs: Sequence[Value], inputs: Sequence[Input]) -> None:
@@ -287,7 +312,7 @@ class _Builder:
             trace=self.trace,
             outputs=self.outputs,
             symbols=self.capture.symbols,
-            fetches=[f"{name} = {source}" for name, source in self.capture.fetches.items()],
+            fetches=[self.capture.statements[k] for k in sorted(self.capture.structural)],
             conditions=self._conditions(),
             arguments=self._arguments(kept),
             labels={name: self._readable(name) for name in self.capture.fetches},
@@ -330,7 +355,7 @@ class _Builder:
         if id(value) in self.memo:
             return self.memo[id(value)][1]
         expression = self._expression(value)
-        shared = is_traced(value) or isinstance(value, dict | list)
+        shared = is_traced(value) or has_identity(value)
         if shared or hasattr(type(value), "__graphc_deliver__"):
             expression = self._local(expression)
             self.memo[id(value)] = (value, expression)
@@ -352,33 +377,20 @@ class _Builder:
             return self._handed(value._graphc_source)
         if hasattr(kind, "__graphc_deliver__"):
             return self._deliver(value.__graphc_deliver__())
-        for container in self.capture.containers:
-            if container.copy is value:
-                return self._handed(container.source)
-        if isinstance(value, dict):
-            keys = [(self.capture.constant(key), item) for key, item in value.items()]
-            body = ", ".join(f"{key}: {self._deliver(item)}" for key, item in keys)
-            text = f"{{{body}}}"
-            return text if kind is dict else f"{self.capture.constant(kind)}({text})"
-        if isinstance(value, tuple) and hasattr(kind, "_fields"):
-            body = ", ".join(self._deliver(item) for item in value)
-            return f"{self.capture.constant(kind)}({body})"
-        if isinstance(value, list | tuple):
-            body = ", ".join(self._deliver(item) for item in value)
-            return f"[{body}]" if isinstance(value, list) else f"({body}{',' if value else ''})"
-        if dataclasses.is_dataclass(value) and not isinstance(value, type):
-            held = self.capture.constant(kind)
-            fields = ", ".join(
-                f"{item.name!r}: {self._deliver(getattr(value, item.name))}"
-                for item in dataclasses.fields(value)
-            )
-            return f"make_instance({held}, {{{fields}}})"
+        held = has_identity(value) or isinstance(value, type)
+        source = self.capture.source_of(value) if held else ""
+        if source:
+            return self._handed(source)
+        self.trace.refuse_texts(value)
+        made = container_expression(self.capture, value, self._deliver)
+        if made:
+            return made
         if hasattr(value, "__next__"):
             raise TraceError(
                 f"the function returns a {kind.__name__}, whose values exist only while tracing",
                 hint="Return a list or a tuple.",
             )
-        return self.capture.constant(value)
+        return self.capture.constant(original(value))
 
     def _array(self, value: TracedArray) -> str:
         storage, path = value.storage, value.path
@@ -406,52 +418,22 @@ class _Builder:
 
     def _stores(self) -> list[str]:
         """Statements that put back what traced code assigned: entries, fields, attributes."""
-        lines: list[str] = []
-        for container in self.capture.containers:
-            attribute = container.kind == "attribute"
-            current = vars(container.copy) if attribute else container.copy
-            items = current.items() if isinstance(current, dict) else enumerate(current)
-            after = dict(items)
-            for key, item in after.items():
-                if key in container.before and container.before[key] is item:
-                    continue
-                target = f".{key}" if attribute else f"[{self.capture.constant(key)}]"
-                if isinstance(container.copy, list) and key not in container.before:
-                    lines.append(f"{container.source}.append({self._deliver(item)})")
-                else:
-                    lines.append(f"{container.source}{target} = {self._deliver(item)}")
-            if list(after) != [key for key in container.before if key in after] + [
-                key for key in after if key not in container.before
-            ]:
-                lines.append(f"{container.source}.clear()")
-                for key, item in after.items():
-                    held = self.capture.constant(key)
-                    lines.append(f"{container.source}[{held}] = {self._deliver(item)}")
-                continue
-            for key in container.before:
-                if key not in after and not attribute:
-                    where = "-1" if isinstance(container.copy, list) else self.capture.constant(key)
-                    lines.append(f"del {container.source}[{where}]")
+        lines = stores(self.capture, self._deliver)
         for namespace in self.capture.namespaces.values():
             for name, item in namespace.rebound().items():
-                self._check_rebinding(name, item)
+                old = namespace.original.get(name, ABSENT)
+                check_rebinding("global", name, old, item, namespace.codes)
                 lines.append(f"{namespace.source}[{name!r}] = {self._deliver(item)}")
         for cell in self.capture.cells.values():
             if cell.copy.cell_contents is not cell.before:
-                self._check_rebinding("nonlocal", cell.copy.cell_contents)
+                check_rebinding(
+                    "nonlocal", cell.name, cell.before, cell.copy.cell_contents, cell.codes
+                )
                 lines.append(f"{cell.expression} = {self._deliver(cell.copy.cell_contents)}")
         for proxy in self.capture.objects:
             for name, item in proxy._graphc_written.items():
                 lines.append(f"{proxy._graphc_source}.{name} = {self._deliver(item)}")
         return lines
-
-    def _check_rebinding(self, name: str, value: Any) -> None:
-        if not holds_traced(value) and not isinstance(value, np.ndarray | float):
-            raise TraceError(
-                f"{name} is rebound to {value!r} inside a compiled function, which would happen "
-                "while tracing only",
-                hint="Return the new value, or keep it in an array and write into that.",
-            )
 
     # --- the call code ---
 

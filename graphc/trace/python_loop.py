@@ -53,11 +53,22 @@ class LoopPlan:
         first: turns that run as plain Python before one is tried as the body.
         unrolled: why it can't be kept; "" while it is not known.
         moving: keys of numbers that change, though the turns before have left them alone.
+        operations: what its turns have come to while tracing, at most.
     """
 
     first: int = 1
     unrolled: str = ""
     moving: set[Key] = field(default_factory=set)
+    operations: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class UnrolledLoop:
+    """A Python loop that ran while tracing: its line, why, and how many operations it came to."""
+
+    location: Location
+    reason: str
+    operations: int
 
 
 class Retrace(BaseException):
@@ -88,6 +99,8 @@ class PythonLoop:
     def __next__(self) -> Any:
         if self.turn is not None:
             return self._after(self.turn)
+        made = len(self.trace.notes) - self.operations
+        self.plan.operations = max(self.plan.operations, made)
         if self.position == self.length:
             raise StopIteration
         assert isinstance(self.position, int)
@@ -101,7 +114,7 @@ class PythonLoop:
         kept = kept and self.trace.holds(">=", self.length, TURNS_BEFORE + 2)
         if not kept or self.position > TURNS_BEFORE:
             self.length = self.trace.static(self.length)
-        self._check_size()
+        self._check_size(made)
         self.position += 1
         return self.items.at(self.position - 1)
 
@@ -138,8 +151,7 @@ class PythonLoop:
             self.plan.unrolled = reason
         return not reason
 
-    def _check_size(self) -> None:
-        made = len(self.trace.notes) - self.operations
+    def _check_size(self, made: int) -> None:
         if made < MOST_OPERATIONS or not self.plan.unrolled:
             return
         raise UnsupportedError(
@@ -202,16 +214,15 @@ def _difference(before: dict[Key, Slot], after: dict[Key, Slot]) -> str:
     return ""
 
 
-def unrolled_loops(plans: Mapping[LoopKey, LoopPlan]) -> list[tuple[Location, str]]:
-    """Where the loops stand that could not be kept, and why."""
+def unrolled_loops(plans: Mapping[LoopKey, LoopPlan]) -> list[UnrolledLoop]:
+    """The loops that could not be kept."""
     found = []
     for (code, offset), plan in plans.items():
         if plan.unrolled:
             lines = list(code.co_positions())
             line = lines[offset // 2][0] or code.co_firstlineno
-            found.append(
-                (Location(code.co_filename, line, function=code.co_qualname), plan.unrolled)
-            )
+            location = Location(code.co_filename, line, function=code.co_qualname)
+            found.append(UnrolledLoop(location, plan.unrolled, plan.operations))
     return found
 
 

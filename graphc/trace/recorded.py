@@ -9,6 +9,7 @@ from graphc.errors import DTypeError
 from graphc.ir import Node, Value, fresh_input, topological
 from graphc.trace.context import Trace
 from graphc.trace.convert import array_like, value_of
+from graphc.trace.trees import check_same_structure, leaves, paths
 from graphc.trace.values import (
     TracedArray,
     TracedNumber,
@@ -92,19 +93,33 @@ def rewrapped(like: Any, value: Value) -> Any:
     return fresh_array(value)
 
 
-def next_value(what: str, before: Any, wanted: Any, leaf: Any) -> Value:
-    """What a turn makes of the carry `before`, of the type `wanted`.
+def next_values(
+    what: str, init: Any, carries: Sequence[Any], inputs: Sequence[Value], result: Any
+) -> list[Value]:
+    """What a turn of the loop `what` makes of each of its carries, the leaves of `init`.
+
+    Args:
+        carries: what the leaves are at first.
+        inputs: what stands for them in the turn.
+        result: what the turn gives.
 
     Raises:
-        DTypeError: it has another type.
+        ShapeError: it has another structure.
+        DTypeError: a leaf has another type.
     """
+    check_same_structure(init, result, f"{what}: the carry's structure changes", "carry")
+    parts = zip(paths(init, "carry"), carries, inputs, leaves(result), strict=True)
+    return [_next_value(f"{what}: {path}", c, v.tensor, leaf) for path, c, v, leaf in parts]
+
+
+def _next_value(what: str, before: Any, wanted: Any, leaf: Any) -> Value:
     if type(before) is TracedNumber and not isinstance(leaf, TracedArray | TracedScalar):
         value = value_of(leaf, wanted.dtype) if _fits(before, leaf) else carried(leaf).value
     else:
         value = carried(leaf).value
     if value.type != wanted:
         raise DTypeError(
-            f"{what}: a carry goes in as {wanted} and comes out as {value.type}",
+            f"{what} goes in as {wanted} and comes out as {value.type}",
             hint="Start with an array of the type that the body gives, or convert in the body.",
         )
     return value

@@ -125,9 +125,17 @@ def _outside(run: _Run, leaf: Any, outside: dict[Value, Value]) -> Any:
 
 
 @locates
-def traced_custom_vjp(function: Any, forward: Any, backward: Any, args: tuple[Any, ...]) -> Any:
-    """``function(*args)`` as a node whose derivative `forward` and `backward` give."""
+def traced_custom_vjp(
+    function: Any, forward: Any, backward: Any, args: tuple[Any, ...], rule: Any
+) -> Any:
+    """``function(*args)`` as a node whose derivative `forward` and `backward` give.
+
+    Args:
+        rule: tells it from others; within its own `forward` and `backward` it is plain `function`.
+    """
     trace = active()
+    if rule in trace.rules:
+        return function(*args)
     if forward is None or backward is None:
         raise TraceError(
             "a custom_vjp has no derivative yet",
@@ -135,6 +143,16 @@ def traced_custom_vjp(function: Any, forward: Any, backward: Any, args: tuple[An
         )
     primal = _Run(trace, function, args)
     primal.refuse_effects("the function")
+    trace.rules.append(rule)
+    try:
+        return _with_rule(trace, primal, forward, backward, args)
+    finally:
+        trace.rules.remove(rule)
+
+
+def _with_rule(
+    trace: Trace, primal: _Run, forward: Any, backward: Any, args: tuple[Any, ...]
+) -> Any:
     ahead = _Run(trace, forward, args)
     ahead.refuse_effects("forward")
     if not (isinstance(ahead.result, tuple) and len(ahead.result) == 2):

@@ -13,8 +13,8 @@ from graphc.trace.choice import condition_of
 from graphc.trace.context import Trace, active
 from graphc.trace.convert import array_like
 from graphc.trace.dispatch import locates
-from graphc.trace.loop import traced_scan
-from graphc.trace.recorded import Recorded, carried, free_values, next_value, rewrapped
+from graphc.trace.loop import scanned
+from graphc.trace.recorded import Recorded, carried, free_values, next_values, rewrapped
 from graphc.trace.sizes import TracedSize
 from graphc.trace.trees import check_same_structure, leaves, unflatten
 from graphc.trace.values import TracedNumber, fresh_array, is_traced, number
@@ -65,7 +65,7 @@ def _while_eagerly(trace: Trace, cond: Any, body: Any, init: Any, most: int) -> 
         if most:
             trace.concrete(ops.limited(ops.constant(np.int64(turns)), most, _problem(most)))
         carry = body(carry)
-        check_same_structure(init, carry, "while_loop: the carry's structure changes")
+        check_same_structure(init, carry, "while_loop: the carry's structure changes", "carry")
     return carry
 
 
@@ -91,9 +91,7 @@ class _Turn:
         """The condition of the next turn, and what becomes of the carries."""
         pairs = zip(self.carries, self.inputs, strict=True)
         result = body(unflatten(self.init, [rewrapped(c, v) for c, v in pairs]))
-        check_same_structure(self.init, result, "while_loop: the carry's structure changes")
-        triples = zip(self.carries, self.inputs, leaves(result), strict=True)
-        values = [next_value("while_loop", c, v.tensor, leaf) for c, v, leaf in triples]
+        values = next_values("while_loop", self.init, self.carries, self.inputs, result)
         after = [rewrapped(c, v) for c, v in zip(self.carries, values, strict=True)]
         return condition_of("while_loop", cond(unflatten(self.init, after))), values
 
@@ -140,7 +138,11 @@ def traced_fori(lower: Any, upper: Any, body: Any, init: Any) -> Any:
 
     def turn(carry: Any) -> Any:
         i, inner = carry
-        return i + 1, body(i, inner)
+        made = body(i, inner)
+        before = [carried(leaf) for leaf in leaves(inner)]
+        values = next_values("fori_loop", init, before, [leaf.value for leaf in before], made)
+        after = [rewrapped(c, v) for c, v in zip(before, values, strict=True)]
+        return i + 1, unflatten(init, after)
 
     return traced_while(lambda carry: carry[0] < last, turn, (first, init), None)[1]
 
@@ -176,7 +178,7 @@ def _counted(trace: Trace, lower: Any, upper: Any, body: Any, init: Any) -> Any:
     def turn(carry: Any, i: Any) -> tuple[Any, None]:
         return body(number(i.value, int), carry), None
 
-    return traced_scan(turn, init, xs)[0]
+    return scanned("fori_loop", turn, init, xs)[0]
 
 
 def _size(size: Any) -> Value:

@@ -14,8 +14,8 @@ from typing import Any
 from graphc import ops
 from graphc.errors import OutOfBoundsError, ShapeError, UnsupportedError
 from graphc.ir import Value
-from graphc.trace.base import OPERATORS, Traced
-from graphc.trace.context import active, user_location
+from graphc.trace.base import OPERATORS, Traced, described
+from graphc.trace.context import active, refused, user_location
 from graphc.trace.convert import array_like, broadcasts_to, is_weak, same_size, value_of
 from graphc.trace.dispatch import call
 from graphc.trace.values import TracedArray, fresh_array
@@ -72,10 +72,12 @@ class TracedSelection(Traced):
 
     def refused(self) -> UnsupportedError:
         """The error for a use that needs the selected elements."""
-        return UnsupportedError(
-            "selecting with a traced boolean array needs a shape that depends on data",
-            location=self.location,
-            hint="Use np.where(mask, x, other), or multiply by the mask and reduce.",
+        return refused(
+            UnsupportedError(
+                "selecting with a traced boolean array needs a shape that depends on data",
+                location=self.location,
+                hint="Use np.where(mask, x, other), or multiply by the mask and reduce.",
+            )
         )
 
     @property
@@ -112,7 +114,7 @@ class TracedSelection(Traced):
         raise self.refused()
 
     def __repr__(self) -> str:
-        return f"<traced selection of {self.elements.type}>"
+        return described(self.elements.origin, f"<traced selection of {self.elements.type}>")
 
 
 def _in_place(ufunc: Any) -> Any:

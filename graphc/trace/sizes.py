@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import math
+import operator
 from typing import Any
+
+import numpy as np
 
 from graphc.trace.context import Trace
 from graphc.trace.dispatch import call
 from graphc.types import Dim, Size, floordiv, mod
+
+_RELATIONS = {
+    "==": operator.eq,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
 
 
 class TracedSize:
     """A symbolic Python int: sums, products, // and % stay symbolic.
 
     A comparison is decided by the present call and guarded. Use as a plain int (``range``, a
-    list index, ``int``) makes the size static: each value then compiles on its own.
+    list index, ``int``, a string made of it) makes the size static: each value then compiles on
+    its own.
     """
 
     __slots__ = ("dim", "trace")
@@ -44,7 +57,10 @@ class TracedSize:
         return hash(self.__index__())
 
     def __repr__(self) -> str:
-        return str(self.dim)
+        return repr(self.__index__())
+
+    def __format__(self, spec: str) -> str:
+        return format(self.__index__(), spec)
 
     def _binary(self, other: Any, operation: Any, plain: Any) -> Any:
         size = as_size(other)
@@ -127,9 +143,20 @@ class TracedSize:
 
     def _compare(self, relation: str, other: Any) -> Any:
         size = as_size(other)
-        if size is None:
+        if size is not None:
+            return self.trace.holds(relation, self.dim, size)
+        if not issubclass(type(other), float | np.integer | np.floating):
             return NotImplemented
-        return self.trace.holds(relation, self.dim, size)
+        outcome = self._compare_float(relation, float(other))
+        return np.bool_(outcome) if isinstance(other, np.generic) else outcome
+
+    def _compare_float(self, relation: str, other: float) -> bool:
+        if not math.isfinite(other):
+            return bool(_RELATIONS[relation](0, other))
+        if relation == "==":
+            return other.is_integer() and self.trace.holds("==", self.dim, int(other))
+        bound = math.ceil(other) if relation in ("<", ">=") else math.floor(other)
+        return self.trace.holds(relation, self.dim, bound)
 
     def __eq__(self, other: object) -> Any:
         return self._compare("==", other)

@@ -19,9 +19,11 @@ import numpy as np
 from graphc import ops
 from graphc.errors import GraphcError, TraceError
 from graphc.trace.base import Traced, unsupported_function
-from graphc.trace.context import active, located, user_location
+from graphc.trace.context import active, located, refused, user_location
 from graphc.trace.convert import array_like, holds_traced, value_of
 from graphc.trace.dispatch import FUNCTIONS, call, call_function
+from graphc.trace.hints import KEEP, value_hint
+from graphc.trace.instances import original_class
 from graphc.trace.sizes import TracedSize, wrap_size
 from graphc.trace.values import TracedArray, fresh_array, is_traced, number, scalar
 from graphc.types import DTYPES
@@ -161,11 +163,17 @@ def _python_number(kind: type, dtype: np.dtype) -> Any:
         if x.origin.values is not None:
             return kind(x.origin.concrete(value).item())
         if kind in (int, bool):
-            raise TraceError(
-                f"{kind.__name__}() needs the value of a traced {x.description}, which is known "
-                "only when the compiled code runs",
-                location=user_location(),
-                hint=f"Use x.astype(np.{'int64' if kind is int else 'bool'}) for an array of it.",
+            location = user_location()
+            hint = value_hint(location)
+            if hint == KEEP:
+                hint = f"Use x.astype(np.{'int64' if kind is int else 'bool'}) for an array of it."
+            raise refused(
+                TraceError(
+                    f"{kind.__name__}() needs the value of a traced {x.description}, which is "
+                    "known only when the compiled code runs",
+                    location=location,
+                    hint=hint,
+                )
             )
         if value.ndim:
             raise TypeError("only 0-dimensional arrays can be converted to Python scalars")
@@ -195,7 +203,7 @@ class _TypeOf(_TypeMeta):
             return BUILTINS[kind.__name__]
         if kind is np.ndarray:
             return substitute(kind)
-        return active().capture.known(kind)
+        return active().capture.known(original_class(kind))
 
 
 BUILTINS: dict[str, Any] = {
@@ -209,19 +217,25 @@ BUILTINS: dict[str, Any] = {
 BUILTINS["type"] = _TypeOf("type", (), {"actual": type, "dtype": None})
 
 
+def _one_sample(name: str) -> TraceError:
+    return refused(
+        TraceError(
+            f"{name} inside a compiled function would draw one sample while tracing and use it for "
+            "ever",
+            location=user_location(),
+            hint="Draw outside and pass the numbers in, or draw inside with graphc.random, as in "
+            "graphc.random.normal(key, shape).",
+        )
+    )
+
+
 class _Random:
     """``np.random`` in traced code: a sample taken while tracing would be baked in."""
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        raise TraceError(
-            f"np.random.{name} inside a compiled function would draw one sample while tracing and "
-            "use it for ever",
-            location=user_location(),
-            hint="Draw outside and pass the numbers in, or draw inside with graphc.random, as in "
-            "graphc.random.normal(key, shape).",
-        )
+        raise _one_sample(f"np.random.{name}")
 
 
 RANDOM = _Random()
@@ -239,13 +253,7 @@ class _RandomSource:
         self()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        raise TraceError(
-            f"{self._graphc_name} inside a compiled function would draw one sample while tracing "
-            "and use it for ever",
-            location=user_location(),
-            hint="Draw outside and pass the numbers in, or draw inside with graphc.random, as in "
-            "graphc.random.normal(key, shape).",
-        )
+        raise _one_sample(self._graphc_name)
 
 
 class _RandomModule:
@@ -396,6 +404,16 @@ def substitute(value: Any) -> Any:
     ):
         return _function(value)
     return value
+
+
+def original(value: Any) -> Any:
+    """What a stand-in of this module stands for; anything else itself."""
+    if isinstance(value, _TypeMeta):
+        return value.actual
+    if isinstance(value, TracedUfunc | Namespace):
+        return value.__wrapped__
+    is_function = isinstance(value, FunctionType) and value.__module__ == "numpy"
+    return getattr(value, "__wrapped__", value) if is_function else value
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Pytrees: nested dicts, lists, tuples, namedtuples, dataclasses and None, with values as leaves.
+"""Pytrees: nested dicts, lists, deques, tuples, dataclasses and None, with values as leaves.
 
 Our own rather than optree's, for dataclasses need no registration here, dicts keep their order, and
 objects of the user's are leaves.
@@ -6,7 +6,9 @@ objects of the user's are leaves.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -22,14 +24,14 @@ def is_container(tree: Any) -> bool:
     """Whether `tree` has children."""
     if is_traced(tree):
         return False
-    return isinstance(tree, dict | list | tuple) or _is_dataclass(tree)
+    return isinstance(tree, dict | list | tuple | deque) or _is_dataclass(tree)
 
 
 def children(tree: Any) -> list[tuple[Any, Any]]:
     """The (key, child) pairs of a container."""
     if isinstance(tree, dict):
         return list(tree.items())
-    if isinstance(tree, list | tuple):
+    if isinstance(tree, list | tuple | deque):
         return list(enumerate(tree))
     return [(item.name, getattr(tree, item.name)) for item in dataclasses.fields(tree)]
 
@@ -37,12 +39,17 @@ def children(tree: Any) -> list[tuple[Any, Any]]:
 def with_children(tree: Any, items: list[Any]) -> Any:
     """A container like `tree` with other children, in the same order."""
     if isinstance(tree, dict):
-        made = type(tree)() if type(tree) is dict else tree.copy()
-        made.update(zip(tree, items, strict=True))
-        return made
+        filled = copy.copy(tree)
+        dict.update(filled, zip(tree, items, strict=True))
+        return filled
+    if isinstance(tree, list | deque):
+        changed = copy.copy(tree)
+        for position, item in enumerate(items):
+            changed[position] = item
+        return changed
     if isinstance(tree, tuple) and hasattr(type(tree), "_make"):
         return type(tree)(*items)
-    if isinstance(tree, list | tuple):
+    if isinstance(tree, tuple):
         return type(tree)(items)
     made = object.__new__(type(tree))
     for (name, _), item in zip(children(tree), items, strict=True):
@@ -57,6 +64,22 @@ def leaves(tree: Any) -> list[Any]:
     if not is_container(tree):
         return [tree]
     return [leaf for _, child in children(tree) for leaf in leaves(child)]
+
+
+def paths(tree: Any, root: str) -> list[str]:
+    """How each leaf is reached from `root`, in order: ``carry['h'][0]``."""
+    if tree is None:
+        return []
+    if not is_container(tree):
+        return [root]
+    return [path for key, child in children(tree) for path in paths(child, _step(tree, root, key))]
+
+
+def _step(tree: Any, root: str, key: Any) -> str:
+    if hasattr(type(tree), "_fields"):
+        return f"{root}.{type(tree)._fields[key]}"
+    is_indexed = isinstance(tree, dict | list | tuple | deque)
+    return f"{root}[{key!r}]" if is_indexed else f"{root}.{key}"
 
 
 def tree_map(function: Callable[[Any], Any], tree: Any) -> Any:
@@ -74,8 +97,12 @@ def unflatten(tree: Any, items: list[Any]) -> Any:
     return tree_map(lambda _: next(source), tree)
 
 
-def check_same_structure(tree: Any, other: Any, what: str) -> None:
+def check_same_structure(tree: Any, other: Any, what: str, root: str = "") -> None:
     """Refuse two trees of different structure.
+
+    Args:
+        what: of both, for the message.
+        root: how the first tree is called, where the message is to name the part that differs.
 
     Raises:
         ShapeError: says where they first differ.
@@ -84,15 +111,16 @@ def check_same_structure(tree: Any, other: Any, what: str) -> None:
     def describe(item: Any) -> str:
         return type(item).__name__ if is_container(item) or item is None else "a leaf"
 
+    at = f" at {root}" if root else ""
     if is_container(tree) != is_container(other) or (tree is None) != (other is None):
-        raise ShapeError(f"{what}: {describe(tree)} became {describe(other)}")
+        raise ShapeError(f"{what}{at}: {describe(tree)} became {describe(other)}")
     if not is_container(tree):
         return
     first, second = children(tree), children(other)
     if type(tree) is not type(other) or [k for k, _ in first] != [k for k, _ in second]:
         raise ShapeError(
-            f"{what}: a {describe(tree)} of {len(first)} became "
+            f"{what}{at}: a {describe(tree)} of {len(first)} became "
             f"a {describe(other)} of {len(second)}"
         )
-    for (_, left), (_, right) in zip(first, second, strict=True):
-        check_same_structure(left, right, what)
+    for (key, left), (_, right) in zip(first, second, strict=True):
+        check_same_structure(left, right, what, root and _step(tree, root, key))

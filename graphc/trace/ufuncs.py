@@ -6,6 +6,7 @@ The dtypes of the loop are NumPy's own answer (``ufunc.resolve_dtypes``), so pro
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -54,9 +55,17 @@ _REDUCTIONS = {
 }
 
 
-def _known(x: Any) -> bool:
-    """Whether an operator may take `x`; anything else is left to its own reflected operator."""
-    return is_traced(x) or isinstance(x, (*PYTHON_NUMBERS, np.ndarray, np.generic, list, tuple))
+def _known(x: Any, beside: Any) -> bool:
+    """Whether an operator may take `x` `beside` the other operand.
+
+    It is a number, or what NumPy makes an array of numbers of: Python's own numbers do not.
+    """
+    if is_traced(x) or isinstance(x, (*PYTHON_NUMBERS, np.ndarray, np.generic)):
+        return True
+    if is_weak(beside):
+        return False
+    is_sequence = isinstance(x, Sequence) and not isinstance(x, str | bytes)
+    return is_sequence or hasattr(type(x), "__array__")
 
 
 @handler
@@ -64,13 +73,30 @@ def operator(ufunc: Any, left: Any, right: Any) -> Any:
     """``left ufunc right``: Python's arithmetic between Python numbers, else NumPy's."""
     if is_selection(left) or is_selection(right):
         return combined(lambda *parts: operator(ufunc, *parts), left, right)
-    if not (_known(left) and _known(right)):
-        return NotImplemented
+    if not (_known(left, right) and _known(right, left)):
+        return _beside_stranger(ufunc, left, right)
     if is_weak(left) and is_weak(right):
         return _python_operator(ufunc, left, right)
     if ufunc is np.power and type(left) is TracedArray and type(right) in (int, float):
         return _static_power(left, right)
     return apply_ufunc(ufunc, "__call__", (left, right), {})
+
+
+def _beside_stranger(ufunc: Any, left: Any, right: Any) -> Any:
+    """An operator on a traced value and None, a string or another object that is no number.
+
+    An object's own reflected operator decides. Where it has none, NumPy finds every element of an
+    array unequal to it; Python numbers, and NumPy's scalars but for strings, give Python's bool.
+    """
+    traced, other = (left, right) if is_traced(left) else (right, left)
+    decides = isinstance(type(other).__eq__, FunctionType) and not isinstance(other, type)
+    if ufunc not in (np.equal, np.not_equal) or decides or is_weak(traced):
+        return NotImplemented
+    outcome = np.bool_(ufunc is np.not_equal)
+    if type(traced) is TracedArray and traced.ndim > 0:
+        return fresh_array(ops.full(traced.type.with_dtype(outcome.dtype), outcome))
+    is_text = isinstance(other, str | bytes)
+    return outcome if type(traced) is TracedArray or is_text else NotImplemented
 
 
 def _static_power(base: TracedArray, exponent: float) -> Any:

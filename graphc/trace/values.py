@@ -16,7 +16,7 @@ from graphc import ops
 from graphc.errors import UnsupportedError
 from graphc.ir import Value
 from graphc.trace.base import OPERATORS, Traced
-from graphc.trace.context import Trace, active, user_location
+from graphc.trace.context import Trace, active, located
 from graphc.trace.dispatch import call, call_function
 from graphc.trace.sizes import TracedSize, wrap_size
 from graphc.trace.views import (
@@ -46,6 +46,9 @@ class TracedNumber(Traced):
         self._value = value
         self.python_type = python_type
         self.origin = trace
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return self._hashed()
 
     @property
     def value(self) -> Value:
@@ -86,6 +89,9 @@ class TracedScalar(Traced):
         self._value = value
         self.origin = trace
 
+    def __hash__(self) -> int:  # type: ignore[override]
+        return self._hashed()
+
     @property
     def value(self) -> Value:
         return self._value
@@ -105,6 +111,7 @@ class TracedScalar(Traced):
     shape = ()
     ndim = 0
     size = 1
+    __iter__ = None  # it has items, x[()] and x[None], and is no sequence of them
 
     @property
     def dtype(self) -> np.dtype:
@@ -313,9 +320,8 @@ class TracedArray(Traced):
 
     @property
     def flat(self) -> Any:
-        raise UnsupportedError(
-            "ndarray.flat is not covered", location=user_location(), hint="Use .reshape(-1)."
-        )
+        hint = "Use .reshape(-1)."
+        raise located(UnsupportedError("ndarray.flat is not covered", hint=hint))
 
 
 def _joins(step: Step) -> bool:

@@ -18,7 +18,7 @@ import numpy as np
 from graphc import ops
 from graphc.ir import Value
 from graphc.ops.arrays.shape import inverse
-from graphc.trace.context import Respecialize, active
+from graphc.trace.context import Respecialize, active, refused
 from graphc.types import Shape, Size, product
 
 Resolve: TypeAlias = Callable[[Size], int]
@@ -371,7 +371,7 @@ class Storage:
             Respecialize: an earlier reshape is a view for some sizes and a copy for others.
         """
         if self.undecided:
-            raise Respecialize(self.undecided, lasting=True)
+            raise refused(Respecialize(self.undecided, lasting=True))
         log = active().write_log
         log.setdefault(id(self), (self, self.value))
         self.rebind(value)

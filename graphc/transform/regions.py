@@ -50,6 +50,7 @@ class CustomVjp(Transform):
         super().__init__(function, "custom_vjp")
         self.forward: Callable[..., Any] | None = None
         self.backward: Callable[..., Any] | None = None
+        self._rule: Any = object()
 
     def defvjp(self, forward: Callable[..., Any], backward: Callable[..., Any]) -> CustomVjp:
         """Set the derivative.
@@ -79,7 +80,7 @@ class CustomVjp(Transform):
             bound = inspect.signature(self.__wrapped__).bind(*args, **kwargs)
             bound.apply_defaults()
             args = bound.args
-        return traced_custom_vjp(self.__wrapped__, self.forward, self.backward, args)
+        return traced_custom_vjp(self.__wrapped__, self.forward, self.backward, args, self._rule)
 
     def _with(self, function: Callable[..., Any]) -> CustomVjp:
         """The same rule for a bound method: `forward` takes the object too, `backward` does not."""
@@ -87,6 +88,7 @@ class CustomVjp(Transform):
         if self.forward is not None:
             bound.forward = MethodType(self.forward, function.__self__)  # type: ignore[attr-defined]
         bound.backward = self.backward
+        bound._rule = (self._rule, id(function.__self__))  # type: ignore[attr-defined]
         return bound
 
     def __graphc_fingerprint__(self) -> Any:
@@ -98,6 +100,7 @@ class CustomVjp(Transform):
         wrapped = CustomVjp(capture.wrap(self.__wrapped__, f"{source}.__wrapped__"))
         wrapped.forward = capture.wrap(self.forward, f"{source}.forward")
         wrapped.backward = capture.wrap(self.backward, f"{source}.backward")
+        wrapped._rule = self._rule
         return wrapped
 
 
@@ -105,7 +108,8 @@ def custom_vjp(f: Callable[..., Any]) -> CustomVjp:
     """Give the function `f` a derivative of its own, with ``.defvjp(forward, backward)``.
 
     `f`, `forward` and `backward` must be pure: no writes to arrays from outside, no prints.
-    Derivatives of higher order differentiate `forward` and `backward`.
+    Derivatives of higher order differentiate `forward` and `backward`; within these `f` is the
+    plain function.
 
     Raises:
         TraceError: in a derivative, before `defvjp` was called, or if a function is not pure.

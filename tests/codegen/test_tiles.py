@@ -102,6 +102,23 @@ def test_empty_and_single(shape):
     np.testing.assert_array_equal(result, a @ b)
 
 
+@pytest.mark.parametrize("shape", [(0, 2, 13), (0, 1, 4), (2, 3, 0)], ids=str)
+def test_an_empty_product_writes_nowhere_else(shape):
+    m, k, n = shape
+    a, b = np.ones((m, k)), np.ones((k, n))
+    compiled = graphc.compile(lambda a, b: a @ b)
+    executable = compiled.lower(a, b).compile().specializations[0].executable
+    kernel, (launch,) = executable.compiled.functions[0], executable.kernels
+    result = np.full(64, 7.0)
+    known = {"a": a, "b": b}
+    pointers = [known.get(buffer.name, result).ctypes.data for buffer in launch[1].buffers]
+    table = (ctypes.c_void_p * len(pointers))(*pointers)
+    sizes = (ctypes.c_int64 * 8)(*(size for _, size in launch[1].parameters))
+    words = ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64
+    assert ctypes.CFUNCTYPE(ctypes.c_int32, *words)(kernel)(table, sizes, 0, 1) == 0
+    np.testing.assert_array_equal(result, 7.0)
+
+
 @pytest.mark.parametrize("batch", [(2,), (40,), (3, 4), (1, 5)], ids=str)
 @pytest.mark.parametrize("shape", [(5, 6, 7), (32, 32, 32), (200, 100, 150)], ids=str)
 def test_batches(batch, shape):

@@ -165,3 +165,13 @@ def test_arguments_that_share_memory_and_a_diagonal():
 
     for found, wanted in zip(outcome(graphc.compile(write)), outcome(write), strict=True):
         assert np.array_equal(found, wanted)
+
+
+def test_an_axis_of_one_beside_another_size_after_both_varied():
+    def f(a, b):
+        return np.einsum("ij,jk->ik", a, b)
+
+    compiled = graphc.compile(f)
+    for left, right in (((2, 3), (3, 4)), ((5, 4), (4, 2)), ((3, 1), (5, 2)), ((3, 5), (1, 2))):
+        a, b = np.ones(left), np.arange(float(right[0] * right[1])).reshape(right)
+        np.testing.assert_array_equal(compiled(a, b), f(a, b))

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import graphc
 from graphc.errors import ShapeError
 from tests.trace.arrays import DTYPES, sample, strided
 from tests.trace.harness import same, traced
@@ -83,3 +84,20 @@ def test_mistakes():
     same(lambda a, b: np.array_split(a, 0), a, b)
     with pytest.raises(ShapeError, match=r"float64\[3, 4\].*float64\[2, 3\]"):
         traced(lambda a, b: np.concatenate([a, b]), a, b)
+
+
+def test_hundreds_of_parts():
+    def stacked(x):
+        rows = [np.roll(x, k) * k if k % 2 else x * k for k in range(150)]
+        return np.stack(rows)
+
+    x = np.arange(170.0)
+    np.testing.assert_allclose(graphc.compile(stacked)(x), stacked(x))
+
+
+@pytest.mark.parametrize("count", [16, 17, 40, 101])
+def test_many_operands(count):
+    held = [np.arange(3.0) * k for k in range(count)]
+    for join in (np.stack, np.concatenate):
+        compiled = graphc.compile(lambda held, join=join: join(held) * 1.5)
+        np.testing.assert_array_equal(compiled(held), join(held) * 1.5)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import os
 import warnings
+from collections import deque
 from types import FunctionType
 from typing import Any
 
@@ -139,7 +140,7 @@ def assert_same(got: Any, expected: Any, where: str, ulps: int = 4) -> None:
         assert list(got) == list(expected), where
         for key in expected:
             assert_same(got[key], expected[key], f"{where}[{key!r}]", ulps)
-    elif isinstance(expected, list | tuple):
+    elif isinstance(expected, list | tuple | deque):
         assert len(got) == len(expected), where
         for position, (a, b) in enumerate(zip(got, expected, strict=True)):
             assert_same(a, b, f"{where}[{position}]", ulps)

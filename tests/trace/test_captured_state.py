@@ -2,6 +2,7 @@
 
 import argparse
 import collections
+import contextlib
 import copy
 import pickle
 import random
@@ -160,9 +161,51 @@ def test_static_nonlocal_must_not_be_rebound():
         calls = calls + 1
         return x
 
-    with pytest.raises(graphc.TraceError, match="rebound"):
+    with pytest.raises(graphc.TraceError, match="nonlocal calls is changed from 0 to 1") as caught:
         f(np.ones(2))
     assert calls == 0
+    assert caught.value.location.text.strip() == "calls = calls + 1"
+    assert "calls = np.array(0)" in caught.value.hint
+
+
+TURNS = 3
+
+
+def test_static_global_must_not_be_rebound():
+    def turn():
+        global TURNS
+        TURNS += 2
+
+    with pytest.raises(graphc.TraceError, match="global TURNS is changed from 3 to 5") as caught:
+        graphc.compile(lambda x: (turn(), x)[1])(np.ones(2))
+    assert TURNS == 3
+    assert caught.value.location.text.strip() == "TURNS += 2"
+    assert "TURNS = np.array(3)" in caught.value.hint
+
+
+def test_static_attribute_must_not_be_changed():
+    class Counter:
+        steps = 4
+        mode = "train"
+
+        def step(self, x):
+            self.steps += 1
+            return x
+
+        def switch(self, x):
+            with contextlib.suppress(TypeError):
+                self.mode = "eval"
+            return x
+
+    counter = Counter()
+    with pytest.raises(graphc.TraceError, match=r"Counter\.steps is changed from 4 to 5") as caught:
+        graphc.compile(lambda x: counter.step(x))(np.ones(2))
+    assert caught.value.location.text.strip() == "self.steps += 1"
+    assert "self.steps = np.array(4)" in caught.value.hint
+    with pytest.raises(graphc.TraceError, match="from 'train' to 'eval'") as caught:
+        graphc.compile(lambda x: counter.switch(x))(np.ones(2))
+    assert "Set it outside" in caught.value.hint
+    assert (counter.steps, counter.mode) == (4, "train")
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import graphc
 import graphc.errors as errors
 from tests.trace.arrays import sample
-from tests.trace.harness import traced, traced_call
+from tests.trace.harness import same, traced, traced_call
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "trace_errors.txt"
 
@@ -250,3 +251,235 @@ def test_what_to_write_instead(function, hint):
     with pytest.raises(errors.GraphcError) as caught:
         traced(function, sample((3, 4)), sample((2, 5)))
     assert re.search(hint, caught.value.hint), caught.value.hint
+
+
+def branch_in_try(x):
+    try:
+        if x.sum() > 0:
+            return x * 2
+    except Exception:
+        pass
+    return x
+
+
+def number_in_try(x):
+    try:
+        scale = int(x[0])
+    except TypeError:
+        scale = 0
+    return x * scale
+
+
+def unsupported_in_try(x):
+    try:
+        return np.unique(x)
+    except Exception:
+        return x
+
+
+def selection_in_try(x):
+    try:
+        return x[x > 1].sum()
+    except Exception:
+        return x
+
+
+def draw_in_try(x):
+    try:
+        return x + np.random.rand(3)
+    except TypeError:
+        return x
+
+
+def branch_in_try_in_a_loop(x):
+    total = 0.0
+    for k in range(400):
+        try:
+            total = total + (1 if x[k % 3] > 0 else 2)
+        except Exception:
+            total = total * 0
+    return total
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        branch_in_try,
+        number_in_try,
+        unsupported_in_try,
+        selection_in_try,
+        draw_in_try,
+        branch_in_try_in_a_loop,
+    ],
+)
+def test_a_refusal_that_user_code_catches_fails_all_the_same(function):
+    with pytest.raises(errors.GraphcError, match="`except` around it") as caught:
+        traced(function, sample((3,)))
+    assert caught.value.location.function.endswith(function.__name__)
+    with graphc.eager():
+        x = np.array([1.0, 2.0, 2.0])
+        if function not in (unsupported_in_try, selection_in_try, draw_in_try):
+            np.testing.assert_array_equal(graphc.compile(function)(x), function(x))
+
+
+def test_a_traced_number_is_no_key():
+    def f(x):
+        try:
+            return {1.0: x * 2}[x[0]]
+        except (TypeError, KeyError):
+            return x
+
+    with pytest.raises(errors.TraceError, match="unhashable"):
+        traced(f, sample((3,)))
+    with graphc.eager():
+        np.testing.assert_array_equal(graphc.compile(f)(np.ones(3)), np.full(3, 2.0))
+
+
+def test_a_catch_in_a_loop_that_can_run_while_tracing_is_no_error():
+    table = [1.0, 2.0] * 200
+
+    def f(x):
+        total = 0.0
+        for k in range(400):
+            try:
+                total = total + np.sin(x[0]) * table[k]
+            except Exception:
+                total = total * 0
+        return total
+
+    same(f, sample((3,)))
+
+
+def test_a_scalar_is_not_iterable():
+    def f(x):
+        try:
+            return sum(x[0])
+        except TypeError:
+            return x
+
+    same(f, sample((3,)))
+
+
+def test_a_catch_of_what_numpy_raises_too_is_no_error():
+    def f(x):
+        try:
+            return x @ np.ones(7)
+        except ValueError:
+            return x * 2
+
+    same(f, sample((3,)))
+
+
+def test_a_size_that_must_be_static_in_a_try():
+    def f(x):
+        try:
+            return x * [0.0, 1.0, 2.0, 3.0, 4.0, 5.0][len(x)]
+        except Exception:
+            return x * 0
+
+    compiled = graphc.compile(f)
+    for count in (2, 3, 4):
+        np.testing.assert_array_equal(compiled(np.ones(count)), f(np.ones(count)))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda x: str(x[0]),
+        lambda x: [repr(x)],
+        lambda x: f"loss {x.sum()}",
+        lambda x: f"chosen {x[x > 0]}",
+        lambda x: "{} and {}".format(1, x[0]),  # noqa: UP032
+        lambda x: "%s" % x[0],  # noqa: UP031
+        lambda x: {str(x[0]): x},
+        lambda x: {f"key {x[0]}": x},
+        lambda x: {("a", f"{x[0]}"): x},
+        lambda x: {f"a {x[0]}"},
+        lambda x: 1.0 if str(x[0]) == "1.0" else 2.0,
+        lambda x: graphc.debug_print(f"x is {x}"),
+    ],
+)
+def test_a_string_made_of_a_traced_value_is_no_result(make):
+    with pytest.raises(errors.TraceError, match=r"graphc\.debug_print") as caught:
+        traced(make, sample((3,)))
+    assert caught.value.location.function.endswith("<lambda>")
+
+
+def test_a_string_made_of_a_traced_value_is_no_key_of_the_callers():
+    held, names = {}, set()
+
+    def f(x):
+        held[f"at {x[0]}"] = x
+        names.add(f"at {x[0]}")
+        return x
+
+    with pytest.raises(errors.TraceError, match=r"graphc\.debug_print"):
+        graphc.compile(f)(sample((3,)))
+    assert held == {}
+    assert names == set()
+
+
+def test_printing_while_tracing_goes_on(capsys):
+    def f(x):
+        print(x, f"{x[0]}", "a %s" % x[0], [x], str(x), repr(x))  # noqa: UP031
+        return x * 2
+
+    traced(f, sample((3,)))
+    shown = capsys.readouterr().out
+    assert shown.count("<traced float64[3]>") == 4
+    assert shown.count("<traced float64[]>") == 2
+
+
+def if_statement(x):
+    if x[0] > 0:
+        return x
+    return -x
+
+
+def while_statement(x):
+    while x[0] < 10:
+        x = x * 2
+    return x
+
+
+def assertion(x):
+    assert x[0] > 0, "negative"
+    return x
+
+
+def on_two_lines(x):
+    return (
+        x[0] > 0
+        and x[1] > 0
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("function", "hint"),
+    [
+        (if_statement, r"np\.where.*graphc\.cond"),
+        (while_statement, r"graphc\.while_loop"),
+        (assertion, "assert"),
+        (on_two_lines, r"\(a > 0\) & \(b > 0\)"),
+        (lambda x: 1 if x[0] > 0 else 2, r"np\.where.*graphc\.cond"),
+        (lambda x: 0 < x[0] < 1, r"\(0 < x\[0\]\) & \(x\[0\] < 1\)"),
+        (lambda x: x[0] > 0 or x[1] > 0, r"\|"),
+        (lambda x: not x[0], r"np\.logical_not"),
+        (lambda x: x[0] in (1, 2), r"np\.isin"),
+        (lambda x: max(x[0], x[1]), r"np\.maximum"),
+        (lambda x: min(x), r"np\.minimum.*x\.min\(\)"),
+        (lambda x: sorted(x), r"np\.sort"),
+        (lambda x: any(x > 0), r"np\.any"),
+        (lambda x: 1 if x > 0 else 2, r"\.any\(\) or \.all\(\)"),
+        (lambda x: 1 if x == None else 2, "x is None"),  # noqa: E711
+        (lambda x: [k + 1 for k in range(int(x[0]))], r"graphc\.fori_loop.*graphc\.while_loop"),
+        (lambda x: [k + 1 for k in range(x[0])], r"graphc\.fori_loop.*graphc\.while_loop"),
+        (lambda x: [1, 2, 3][x[0]], r"np\.array\(table\)"),
+        (lambda x: np.zeros(int(x[0])), "shape must not depend"),
+        (lambda x: eval("1 if x[0] else 2", {}, {"x": x}), r"np\.where.*graphc\.cond"),
+    ],
+)
+def test_what_to_write_instead_of_a_branch(function, hint):
+    with pytest.raises(errors.TraceError) as caught:
+        traced(function, sample((3,)))
+    assert re.search(hint, caught.value.hint)

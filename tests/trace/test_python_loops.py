@@ -1,6 +1,7 @@
 """Python loops in compiled functions: kept as loops of the graph, and the same as without."""
 
 import time
+import warnings
 
 import numpy as np
 import pytest
@@ -312,6 +313,26 @@ def test_a_loop_that_grows_too_large_says_why(monkeypatch):
 
     with pytest.raises(graphc.UnsupportedError, match=r"can't be kept as a loop \(.*branch"):
         function(normal(3))
+
+
+def test_a_long_loop_that_runs_while_tracing_warns_at_its_line():
+    def every_fifth(x, turns):
+        kept = 0.0
+        for i in range(turns):
+            x = np.sin(x) * 1.01
+            if i % 5 == 0:
+                kept = kept + x.sum()
+        return kept
+
+    line = every_fifth.__code__.co_firstlineno + 2
+    compiled = graphc.compile(every_fifth)
+    with pytest.warns(RuntimeWarning, match=r"np\.where or graphc\.cond.*two nested") as caught:
+        compiled(normal(3), 300)
+    assert [(entry.filename, entry.lineno) for entry in caught] == [(__file__, line)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        compiled(normal(4), 300)
+        graphc.compile(lambda x: every_fifth(x, 100))(normal(3))
 
 
 def test_explain_says_why_a_loop_was_not_kept():

@@ -155,3 +155,25 @@ def test_broadcasting_by_chance_is_another_specialisation():
     call = traced_call(f, (sample((3, 4)), sample((3, 4))), {("v1", 0): "n", ("v2", 0): "n"})
     assert call(f, (sample((1, 4)), sample((3, 4)))) is MISS
     assert_same(call(f, (sample((1, 4)), sample((1, 4)))), sample((1, 4)) * 2, "result", 4)
+
+
+@pytest.mark.parametrize("other", ["3.0", "3.5", "-0.5", "1e400", "-1e400"])
+def test_a_size_beside_a_number_that_is_no_int(other):
+    sides = ", ".join(f"n {sign} {other}, {other} {sign} n" for sign in ("==", "!=", "<", ">="))
+    f = eval(f"lambda x: (x * 2, *(lambda n: ({sides}, n in (7.5, {other})))(len(x)))")
+    for count in (2, 3, 4):
+        call = traced_call(f, *rows(3), N)
+        (args,) = rows(count)
+        got = call(f, args)
+        if got is MISS:
+            got = traced_call(f, args, N)(f, args)
+        assert_same(got, f(*args), "result", 64)
+
+
+def test_a_size_in_a_string_is_static():
+    def f(x):
+        return {f"layer{len(x)}": x * 2, str(x.shape): repr(x.shape[0]), f"{len(x):2d}": x}
+
+    call = traced_call(f, (sample((3, 4)),), N)
+    assert not call.program.symbolic
+    assert_same(call(f, (sample((3, 4)),)), f(sample((3, 4))), "result")

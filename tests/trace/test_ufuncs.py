@@ -206,3 +206,27 @@ def test_plus_gives_a_copy():
         return y
 
     same(f, sample((3,)))
+
+
+STRANGERS = [None, "a", b"a", ..., int, {"a": 1}, frozenset({1}), range(3), [1.5, 2]]
+
+
+@pytest.mark.parametrize("other", STRANGERS, ids=repr)
+@pytest.mark.parametrize("compare", [operator.eq, operator.ne], ids=lambda c: c.__name__)
+def test_equality_with_what_is_no_number(compare, other):
+    for x in (sample((3,)), sample(()), np.float32(1.5), 2.5, np.arange(3)):
+        if np.ndim(x) == 0 or not isinstance(other, list):
+            same(lambda x: (compare(x, other), compare(other, x)), x)
+
+
+def test_the_other_operand_may_compare_itself():
+    class Ours:
+        def __eq__(self, other):
+            return "ours"
+
+    assert same(lambda x: Ours() == x, 1.5) == "ours"
+
+
+@pytest.mark.parametrize("other", [None, "a"])
+def test_order_with_what_is_no_number_is_refused(other):
+    same(lambda x: x < other, sample((3,)))

@@ -317,3 +317,50 @@ def test_gradients_of_nested_loops_with_prints_print_once(capfd):
     assert len(capfd.readouterr().out.splitlines()) == 4
     assert second == pytest.approx(graphc.grad(graphc.grad(plain))(0.5))
     assert graphc.jvp(f, (0.5,), (1.0,))[1] == pytest.approx(gradient)
+
+
+@graphc.custom_vjp
+def calls_itself(x):
+    return np.sin(x) * x
+
+
+calls_itself.defvjp(
+    lambda x: (calls_itself(x), (x, calls_itself(x) / x)),
+    lambda kept, g: (g * (kept[1] + 0 * calls_itself(kept[0]) + np.cos(kept[0]) * kept[0]),),
+)
+
+
+def test_a_custom_vjp_in_its_own_rule_is_the_plain_function():
+    x = np.array([0.5, 1.5])
+    graphc.testing.check_grads(calls_itself, (x,), modes="reverse")
+    np.testing.assert_allclose(
+        graphc.compile(graphc.grad(lambda x: calls_itself(x).sum()))(x), np.sin(x) + x * np.cos(x)
+    )
+
+
+def test_a_rule_that_calls_another_of_the_same_code_keeps_it():
+    def tripled(inner):
+        @graphc.custom_vjp
+        def f(x):
+            return inner(x)
+
+        f.defvjp(lambda x: (inner(x), x), lambda x, g: (3 * graphc.grad(inner)(x) * g,))
+        return f
+
+    nested = tripled(tripled(lambda x: x * x))
+    assert graphc.grad(nested)(2.0) == 9 * 4.0
+
+
+def test_a_method_in_its_own_rule_is_the_plain_method():
+    class Scale:
+        def __init__(self, factor):
+            self.factor = factor
+
+        @graphc.custom_vjp
+        def apply(self, x):
+            return x * self.factor
+
+        apply.defvjp(lambda self, x: (self.apply(x), None), lambda _, g: (5 * g,))
+
+    scale = Scale(np.float64(3.0))
+    np.testing.assert_array_equal(graphc.grad(lambda x: scale.apply(x).sum())(X), np.full(3, 5.0))

@@ -138,3 +138,17 @@ def test_functions_that_make_arrays():
     check_grads(buffered, (np.array([0.5, 2.0]),))
     with graphc.eager():
         check_grads(buffered, (np.array([0.5, 2.0]),))
+
+
+def test_a_single_mode_is_a_string_and_no_other_is_taken():
+    @graphc.custom_vjp
+    def wrong(x):
+        return x * x
+
+    wrong.defvjp(lambda x: (x * x, x), lambda x, g: (g * x,))
+    with pytest.raises(AssertionError, match="reverse mode"):
+        check_grads(wrong, (X,), order=1, modes="reverse")
+    check_grads(np.sin, (X,), modes="forward")
+    for modes in ("revers", ("reverse", "forwards"), ()):
+        with pytest.raises(ValueError, match="'forward' and 'reverse'"):
+            check_grads(np.sin, (X,), modes=modes)

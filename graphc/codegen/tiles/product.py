@@ -11,6 +11,7 @@ One function of LLVM instructions, built once a module for what is known of its 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -278,11 +279,12 @@ def _typed(
     element = dtype.dtype
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        depth = args[4]
-        inner = depth.constant if isinstance(depth, ir.Constant) else 0
-        if 0 < known_rows * known_columns * inner <= TINY:
-            tiny_product(builder, element.bitwidth, (known_rows, known_columns, inner), args[5:])
-            return context.get_dummy_value()
+        if all(isinstance(size, ir.Constant) for size in args[2:5]):
+            # The sizes themselves: hints are of what is most, and a hint of one row may mean none.
+            sizes = tuple(size.constant for size in args[2:5])
+            if 0 < math.prod(sizes) <= TINY:
+                tiny_product(builder, element.bitwidth, sizes, args[5:])
+                return context.get_dummy_value()
         function = product_function(
             builder.module,
             element.bitwidth,

@@ -219,6 +219,10 @@ def _concatenate_batch(
     return ((concatenate(spread_all(operands, size), node["axis"] + 1), True),)
 
 
+CHAIN = 16
+"""Operands that are told apart one after another; more are halved, as Python nests no 100 `if`."""
+
+
 def _concatenate_element(node: Node, index: Index, read: Read) -> Expr:
     axis = node["axis"]
     offsets: list[Size] = [0]
@@ -236,12 +240,17 @@ def _concatenate_element(node: Node, index: Index, read: Read) -> Expr:
                 break
             if place < end:
                 return element(k)
-    last = len(node.inputs) - 1
-    value = element(last)
-    for k in range(last - 1, -1, -1):
-        before_next = compare("less", index[axis], offsets[k + 1])
-        value = Select(before_next, element(k), value, value.dtype)
-    return value
+
+    def chosen(first: int, end: int) -> Expr:
+        """The element among the operands from `first` to before `end`."""
+        if end - first == 1:
+            return element(first)
+        middle = first + 1 if end - first <= CHAIN else (first + end) // 2
+        value = chosen(middle, end)
+        before = compare("less", place, offsets[middle])
+        return Select(before, chosen(first, middle), value, value.dtype)
+
+    return chosen(0, len(node.inputs))
 
 
 CONCATENATE = register(
