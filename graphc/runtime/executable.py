@@ -282,7 +282,7 @@ class Executable:
         if outputs is None:
             if overlap is not None:
                 return overlap
-            outputs = self._call_on_copies(plan, inputs)
+            outputs = self._call_on_copies(inputs, sizes or {})
         for number, target in enumerate(self._written):
             if target is not None and target in apart:
                 np.copyto(arrays[target], inputs[target])
@@ -325,9 +325,13 @@ class Executable:
             memory = self._blank
         return memory if memory.nbytes >= size else np.empty(size, np.uint8)
 
-    def _call_on_copies(self, plan: Plan, inputs: list[np.ndarray]) -> list[Any]:
-        """Overlapping arguments: run on copies, then write to the arguments one after another."""
-        outputs = self._call(plan, [np.array(array) for array in inputs])
+    def _call_on_copies(self, inputs: list[np.ndarray], sizes: Mapping[str, int]) -> list[Any]:
+        """Overlapping arguments: run on copies, then write to the arguments one after another.
+
+        The copies have strides of their own.
+        """
+        copies = [np.array(array) for array in inputs]
+        outputs = self._call(self.plan_for(copies, sizes), copies)
         assert outputs is not None
         for number, target in enumerate(self._written):
             if target is not None:

@@ -287,6 +287,20 @@ def test_overlap_is_found_at_every_call():
         np.testing.assert_array_equal(mine, theirs)
 
 
+@pytest.mark.parametrize("shape", [(24,), (6, 4)])
+def test_neighbours_in_memory_of_which_one_has_strides(shape):
+    def f(x, y):
+        y += x.sum()
+        return x * 2
+
+    def call(f):
+        base = np.arange(48.0)
+        return f(base[:24].reshape(shape)[::-2], base[24:]), base
+
+    for mine, theirs in zip(call(graphc.compile(f)), call(f), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
 def test_argument_that_overlaps_itself():
     def f(x):
         x[0] += 10
