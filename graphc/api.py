@@ -344,7 +344,9 @@ def compile(
         threads: how many threads run a large kernel; by default ``GRAPHC_THREADS``, else one a
             core. Results do not depend on it. What is left to BLAS (complex products, large ones
             of few rows) runs on BLAS's own threads.
-        precision: ``"strict"`` or ``"fast"``, which allows approximations; this version makes none.
+        precision: ``"strict"``, or ``"fast"``: exp, expm1, tanh, log and the logistic function may
+            be off by 2**-20 (float32) and 2**-36 (float64) of their value; NaN, inf and zeros are
+            what they are.
         optimize: ``"fast"`` compiles sooner, to slower code; ``"default"``; ``"full"`` also
             measures ways to compute each matrix product of known sizes, and keeps the choice.
         memory_limit: bytes of scratch memory that a call may use (``explain(...).arena_bytes``;

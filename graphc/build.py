@@ -35,9 +35,9 @@ KERNEL_LEVELS = {"fast": 1, "default": 3, "full": 3}
 """How much kernels are optimised, by the option ``optimize``; from 2 on loops are vectorised."""
 
 
-def emit(plan: MemoryPlan, name: str) -> Module:
+def emit(plan: MemoryPlan, name: str, precision: str = "strict") -> Module:
     """Write the generated module for a memory plan."""
-    return write_module(plan, name)
+    return write_module(plan, name, precision == "fast")
 
 
 def compile_module(module: Module, name: str, options: Options) -> CompiledModule:
@@ -104,7 +104,7 @@ def build(
     show(f"{name}: kernels", lowered.steps, format_steps)
     plan: MemoryPlan = timed("memory", lambda: plan_memory(lowered))
     show(f"{name}: memory", plan)
-    module: Module = timed("emit", lambda: emit(plan, name))
+    module: Module = timed("emit", lambda: emit(plan, name, chosen.precision))
     compiled = timed("compile", lambda: compile_module(module, name, chosen))
     turned = frozenset(k for k, kind in enumerate(layouts) if kind == "F")
     return Executable(graph, plan, module, compiled, times, turned)

@@ -87,6 +87,11 @@ from graphc.codegen.intrinsics.random_bits import threefry2x32 as threefry2x32
 from graphc.codegen.tiles.gemm import gemm as gemm
 from graphc.codegen.tiles.product import product as product
 from graphc.codegen.tiles.routine import call_routine as call_routine
+from graphc.codegen.vecmath.functions import fast_exp as fast_exp
+from graphc.codegen.vecmath.functions import fast_expit as fast_expit
+from graphc.codegen.vecmath.functions import fast_expm1 as fast_expm1
+from graphc.codegen.vecmath.functions import fast_log as fast_log
+from graphc.codegen.vecmath.functions import fast_tanh as fast_tanh
 from graphc.codegen.vecmath.functions import vector_arccos as vector_arccos
 from graphc.codegen.vecmath.functions import vector_arccosh as vector_arccosh
 from graphc.codegen.vecmath.functions import vector_arcsin as vector_arcsin

@@ -67,8 +67,9 @@ class Module:
 
 
 class _ModuleWriter:
-    def __init__(self, plan: MemoryPlan, name: str) -> None:
+    def __init__(self, plan: MemoryPlan, name: str, fast: bool) -> None:
         self.plan = plan
+        self.fast = fast
         self.name = name
         self.module = Module()
         self.size_numbers: dict[Size, int] = {}
@@ -145,7 +146,7 @@ class _ModuleWriter:
             slot_of[buffer.name] = slots.setdefault(place, len(slots))
         count = self.names.get(kernel.name, 0)
         name = f"{kernel.name}_{count}"
-        function = KernelWriter(kernel, name, slot_of).write(self.print_numbers)
+        function = KernelWriter(kernel, name, slot_of, self.fast).write(self.print_numbers)
         body = function.key
         found = self.by_text.get(body)
         if found is not None:
@@ -310,6 +311,6 @@ def _import(module: str, names: list[str]) -> list[str]:
     return [f"from {module} import (", *(f"    {name}," for name in names), ")"]
 
 
-def write_module(plan: MemoryPlan, name: str) -> Module:
-    """The module for a planned graph."""
-    return _ModuleWriter(plan, name).write()
+def write_module(plan: MemoryPlan, name: str, fast: bool = False) -> Module:
+    """The module for a planned graph; `fast`: with approximations."""
+    return _ModuleWriter(plan, name, fast).write()

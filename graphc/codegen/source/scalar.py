@@ -92,6 +92,8 @@ _FLOAT_CALLS = {
     "expit": "vector_expit",
     "complex": "make_complex",
 }
+_FAST_CALLS = {name: f"fast_{name}" for name in ("exp", "expm1", "tanh", "expit", "log")}
+"""Functions that have approximations."""
 _INTEGER_CALLS = {
     "floor_divide": "integer_floor_divide",
     "remainder": "integer_remainder",
@@ -125,7 +127,7 @@ _COMPLEX_CALLS = {
 }
 HELPERS = frozenset(
     name
-    for table in (_FLOAT_CALLS, _INTEGER_CALLS, _COMPLEX_CALLS)
+    for table in (_FLOAT_CALLS, _FAST_CALLS, _INTEGER_CALLS, _COMPLEX_CALLS)
     for name in table.values()
     if "." not in name and name != "abs"
 ) | {
@@ -245,10 +247,11 @@ def dtype_of_parts(loop: For) -> np.dtype | None:
 
 
 class ExpressionWriter:
-    """Writes expressions; `used` collects the helpers that they call."""
+    """Writes expressions, `fast` ones by approximations; `used` collects the helpers they call."""
 
-    def __init__(self) -> None:
+    def __init__(self, fast: bool = False) -> None:
         self.used: set[str] = set()
+        self.float_calls = {**_FLOAT_CALLS, **_FAST_CALLS} if fast else _FLOAT_CALLS
 
     def call(self, name: str, *arguments: str) -> str:
         self.used.add(name.split(".")[0])
@@ -333,7 +336,7 @@ class ExpressionWriter:
             return self.polygamma(expr, texts)
         if name == "spacing":
             return self.call(f"{name}{8 * arguments[0].dtype.itemsize}", *texts)
-        table = _FLOAT_CALLS if kind == "f" else _INTEGER_CALLS
+        table = self.float_calls if kind == "f" else _INTEGER_CALLS
         if name not in table:
             raise UnsupportedError(f"{name} of {arguments[0].dtype.name} can't be compiled")
         text = self.call(table[name], *texts)

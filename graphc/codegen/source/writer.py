@@ -116,11 +116,11 @@ def sort_key(name: str) -> tuple[str, int]:
 class KernelWriter:
     """Writes one kernel; `slot_of` says which buffers share memory."""
 
-    def __init__(self, kernel: Kernel, name: str, slot_of: dict[str, int]) -> None:
+    def __init__(self, kernel: Kernel, name: str, slot_of: dict[str, int], fast: bool) -> None:
         self.kernel = kernel
         self.name = name
         self.slot_of = slot_of
-        self.expressions = ExpressionWriter()
+        self.expressions = ExpressionWriter(fast)
         self.lines: list[str] = []
 
     def write(self, print_numbers: dict[Node, int]) -> Function:

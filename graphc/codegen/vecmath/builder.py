@@ -36,11 +36,13 @@ DOUBLE = Format(ir.DoubleType(), ir.IntType(64), 64, 52, 1023)
 class Arithmetic:
     """Emits instructions on values of one format through a builder.
 
-    Numbers among the operands become constants. Comparisons are false where a side is NaN.
+    Numbers among the operands become constants. Comparisons are false where a side is NaN. What is
+    emitted is `fast` where it may be off by 2**-20 (float32) or 2**-36 (float64) of its value.
     """
 
-    def __init__(self, builder: Any, form: Format) -> None:
+    def __init__(self, builder: Any, form: Format, fast: bool = False) -> None:
         self.builder = builder
+        self.fast = fast
         self.form = form
         self.single = form is SINGLE
         self.shifter = 1.5 * 2.0**form.mantissa
@@ -69,6 +71,10 @@ class Arithmetic:
 
     def divide(self, x: Any, y: Any) -> Any:
         return self.builder.fdiv(self.number(x), self.number(y))
+
+    def approximate_ratio(self, x: Any, y: Any) -> Any:
+        """``x / y`` for a positive number y: with the processor's estimate of ``1 / y``, if any."""
+        return self.builder.fdiv(self.number(x), self.number(y), flags=("arcp",))
 
     def _intrinsic(self, name: str, *operands: Any) -> Any:
         value = self.form.value

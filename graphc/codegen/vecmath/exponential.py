@@ -38,6 +38,23 @@ EXP_DOUBLE = (
     2.0921602307873857e-09,
 )
 """The same for float64, error times r below 2**-61.2."""
+EXP_SHORT_SINGLE = (
+    0.49999120831489563,
+    0.16666515171527863,
+    0.04190089926123619,
+    0.00836916919797659,
+)
+"""The same where less will do: error times r**2 below 2**-23.2."""
+EXP_SHORT_DOUBLE = (
+    0.49999999999587447,
+    0.16666666790255086,
+    0.041666666996187034,
+    0.008333280456539208,
+    0.0013888806646914743,
+    0.00019909679800156967,
+    2.488265777235972e-05,
+)
+"""The same for float64, error times r**2 below 2**-39.5."""
 EXP2_SINGLE = (
     0.6931471824645996,
     0.24022650718688965,
@@ -71,7 +88,8 @@ def exp_parts(a: Arithmetic, x: Any) -> tuple[Any, Any, Any]:
     n, integer = a.nearest(x, a.choose(*LOG2_E))
     r = a.fma(n, -a.choose(*LN2), x)
     r = a.fma(n, -a.choose(*LN2_REST), r)
-    q = a.polynomial(r, a.choose(EXP_SINGLE, EXP_DOUBLE))
+    short = a.choose(EXP_SHORT_SINGLE, EXP_SHORT_DOUBLE)
+    q = a.polynomial(r, short if a.fast else a.choose(EXP_SINGLE, EXP_DOUBLE))
     return integer, r, a.multiply(a.multiply(r, r), q)
 
 
@@ -119,6 +137,8 @@ def expm1(a: Arithmetic, x: Any) -> Any:
 def _ratio(a: Arithmetic, numerator: Any, x: float, y: Any) -> Any:
     """``numerator / (x + y)``, corrected by what the sum and the quotient lost in rounding."""
     total = a.add(x, y)
+    if a.fast:
+        return a.approximate_ratio(numerator, total)
     moved = a.subtract(total, y)
     lost = a.add(a.subtract(y, a.subtract(total, moved)), a.subtract(x, moved))
     inverse = a.divide(1.0, total)

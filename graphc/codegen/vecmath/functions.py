@@ -27,10 +27,11 @@ from graphc.codegen.vecmath.builder import DOUBLE, SINGLE, Arithmetic
 Emitter = Callable[..., Any]
 
 
-def _vector(emit: Emitter, single: bool = True) -> Any:
+def _vector(emit: Emitter, single: bool = True, fast: bool = False) -> Any:
     """The intrinsic of a function that is written for `Arithmetic`.
 
-    What is not written for `single` precision is computed in double.
+    What is not written for `single` precision is computed in double. Where it is `fast` it may be
+    off by what `Arithmetic` says.
     """
 
     def typed(typingctx: Any, x: Any) -> Any:
@@ -42,12 +43,12 @@ def _vector(emit: Emitter, single: bool = True) -> Any:
                 wide = builder.fpext(args[0], DOUBLE.value)
                 return builder.fptrunc(emit(Arithmetic(builder, DOUBLE), wide), SINGLE.value)
             form = SINGLE if x == types.float32 else DOUBLE
-            return emit(Arithmetic(builder, form), args[0])
+            return emit(Arithmetic(builder, form, fast), args[0])
 
         return x(x), codegen
 
     typed.__doc__ = emit.__doc__
-    typed.__name__ = f"vector_{emit.__name__}"
+    typed.__name__ = f"{'fast' if fast else 'vector'}_{emit.__name__}"
     return intrinsic(typed)
 
 
@@ -81,6 +82,11 @@ vector_log = _vector(vecmath_logarithm.log)
 vector_log1p = _vector(vecmath_logarithm.log1p)
 vector_log2 = _vector(vecmath_logarithm.log2)
 vector_log10 = _vector(vecmath_logarithm.log10)
+fast_exp = _vector(vecmath_exponential.exp, fast=True)
+fast_expm1 = _vector(vecmath_exponential.expm1, fast=True)
+fast_tanh = _vector(vecmath_exponential.tanh, fast=True)
+fast_expit = _vector(vecmath_exponential.expit, fast=True)
+fast_log = _vector(vecmath_logarithm.log, fast=True)
 vector_erf = _vector(vecmath_error.erf)
 vector_erfc = _vector(vecmath_error.erfc, single=False)
 vector_erfinv = _vector(vecmath_erfinv.erfinv, single=False)

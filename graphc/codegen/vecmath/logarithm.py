@@ -17,6 +17,7 @@ from graphc.codegen.vecmath.builder import Arithmetic
 LN2_HEAD = (0.693145751953125, 0.693147180559663)
 LN2_TAIL = (1.428606765330187e-06, 2.8235290563031577e-13)
 """ln 2 in two parts, the first with so few digits that its products with k are exact."""
+LN2 = (0.6931471824645996, 0.6931471805599453)
 LOG10_2_HEAD = (0.301025390625, 0.30102999566383914)
 LOG10_2_TAIL = (4.605039066518657e-06, 1.42050232272661e-13)
 LOG2_E = ((1.4426950216293335, 1.925963033500011e-08), (1.4426950408889634, 2.0355273740931033e-17))
@@ -38,6 +39,15 @@ LOG_SINGLE = (
     0.06800912320613861,
 )
 """``(log(1 + f) - f + f**2 / 2) / f**3`` on [-0.2929, 0.4143], error times f**2 below 2**-29.2."""
+LOG_SHORT_SINGLE = (
+    0.3333487808704376,
+    -0.24983768165111542,
+    0.199045792222023,
+    -0.17108899354934692,
+    0.16172948479652405,
+    -0.10469889640808105,
+)
+"""The same where less will do: error times f**2 below 2**-21.6."""
 LOG_DOUBLE = (
     0.6666666666666736,
     0.3999999999940507,
@@ -72,7 +82,7 @@ def _normal_parts(a: Arithmetic, x: Any) -> tuple[Any, Any]:
 def _correction(a: Arithmetic, f: Any) -> Any:
     """c with ``log(1 + f) = f + c``."""
     if a.single:
-        p = a.fma(f, a.polynomial(f, LOG_SINGLE), -0.5)
+        p = a.fma(f, a.polynomial(f, LOG_SHORT_SINGLE if a.fast else LOG_SINGLE), -0.5)
         return a.multiply(a.multiply(f, f), p)
     s = a.divide(f, a.add(f, 2.0))
     z = a.multiply(s, s)
@@ -90,7 +100,9 @@ def _ends(a: Arithmetic, x: Any, found: Any, pole: float) -> Any:
 
 def _with_power(a: Arithmetic, k: Any, f: Any, c: Any) -> Any:
     """``k ln 2 + f + c``: the large parts first, what they lose is kept."""
-    head = a.multiply(k, a.choose(*LN2_HEAD))
+    head = a.multiply(k, a.choose(*(LN2 if a.fast else LN2_HEAD)))
+    if a.fast:
+        return a.add(head, a.add(f, c))
     total = a.add(head, f)
     lost = a.add(a.subtract(head, total), f)
     return a.add(total, a.add(lost, a.fma(k, a.choose(*LN2_TAIL), c)))
