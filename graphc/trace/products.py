@@ -73,7 +73,12 @@ def _direction(leaf: Any, given: Any, what: str) -> Value | None:
         trace.same(a, b) for a, b in zip(value.shape, primal.shape, strict=True)
     )
     if not fits:
-        raise ShapeError(f"{what} of {_met(primal)} has type {_met(value)}")
+        shape = _met(primal).shape
+        raise ShapeError(
+            f"{what} of {_met(primal)} has type {_met(value)}",
+            hint=f"Give one number for each element: an array of shape {shape}, such as "
+            f"np.ones({shape}).",
+        )
     if value.dtype != primal.dtype:
         raise DTypeError(
             f"{what} of {_met(primal)} has type {_met(value)}",

@@ -156,7 +156,11 @@ def _with_rule(
     ahead = _Run(trace, forward, args)
     ahead.refuse_effects("forward")
     if not (isinstance(ahead.result, tuple) and len(ahead.result) == 2):
-        raise TraceError("custom_vjp: forward must return a pair (result, residuals)")
+        raise TraceError(
+            "custom_vjp: forward must return a pair (result, residuals)",
+            hint="Write `return out, x` where backward needs x, `return out, None` where it needs "
+            "nothing.",
+        )
     out, residuals = ahead.result
     check_same_structure(primal.result, out, "custom_vjp: forward's result")
     results = _values(out)
@@ -194,7 +198,8 @@ def _backward(
     if not (isinstance(found, tuple) and len(found) == len(args)):
         raise ShapeError(
             f"custom_vjp: backward must return a tuple with a cotangent for each of the "
-            f"{len(args)} arguments"
+            f"{len(args)} arguments",
+            hint="Write `return g,` for one argument, and None for those without a derivative.",
         )
     given = directions(args, found, "custom_vjp: the cotangent")
     wanted = [
