@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from graphc.ir import Value, fresh_input, topological
+from graphc.trace.lineage import Lineage, Origin
 from graphc.trace.recorded import rewrapped
 from graphc.trace.trees import leaves, tree_map, unflatten
 from graphc.trace.values import (
@@ -39,40 +40,27 @@ class GrowingList:
         self.inputs.append(fresh_input(leaf.value.type))
         return rewrapped(leaf, self.inputs[-1])
 
-    def end(self, turns: int, written: Collection[int]) -> str:
+    def end(self, turns: int, lineage: Lineage) -> str:
         """Why what the turn has appended can't be stacked, or "".
 
         Args:
             turns: how many turns of the loop the body is.
-            written: ids of storages that the next turn writes: what it appends may not lie there.
+            lineage: what becomes of the arrays in the list.
         """
         before = len(self.stand_ins)
         kept = zip(self.items, self.stand_ins, strict=False)
         if len(self.items) != before + self.count * turns or any(a is not b for a, b in kept):
             return "a list does not grow alike in each turn"
         self.added = self.items[before:]
-        for leaf in leaves(self.added):
-            if type(leaf) is TracedArray and id(leaf.storage) in written:
-                return "an array in a list is written later"
+        held = [s for s in _storages(self.held) if lineage.changes_place(s)]
+        if any(map(lineage.is_written_from, held)) or any(
+            map(lineage.is_written_after, _storages(self.added))
+        ):
+            return "an array in a list is written later"
         inputs = {value.node for value in self.inputs}
         if any(node in inputs for node in topological(self.values())):
             return "a list that grows is read"
         return ""
-
-    def holds(self, storages: Collection[int]) -> bool:
-        """Whether an array that the list held before the turn lies in one of `storages`."""
-        return any(
-            type(leaf) is TracedArray and id(leaf.storage) in storages for leaf in leaves(self.held)
-        )
-
-    def part_from(self, storages: Collection[int]) -> None:
-        """Give arrays of the list that lie in `storages` (ids) storages of their own."""
-
-        def parted(leaf: Any) -> Any:
-            lies_there = type(leaf) is TracedArray and id(leaf.storage) in storages
-            return fresh_array(leaf.value) if lies_there else leaf
-
-        self.items[:] = [tree_map(parted, item) for item in self.items]
 
     def values(self) -> list[Value]:
         """What is to be stacked."""
@@ -82,51 +70,77 @@ class GrowingList:
         """Put back what the list held before the turn."""
         self.items[:] = self.held
 
-    def finish(self, stacked: list[Value], turns: int) -> list[Value]:
+    def finish(self, stacked: list[Value], turns: int, places: Places) -> list[Value]:
         """Append the items of all `turns`, and give what is left of `stacked`."""
+        self.items[:] = [tree_map(places.from_before, item) for item in self.items]
         parts = leaves(self.added)
         count = sum(is_traced(leaf) for leaf in parts)
         rows = [fresh_array(value) for value in stacked[:count]]
         for turn in range(turns):
             taken = iter(rows)
-            found = [_row(leaf, next(taken)[turn]) if is_traced(leaf) else leaf for leaf in parts]
+            found = [
+                places.put(leaf, next(taken)[turn], turn) if is_traced(leaf) else leaf
+                for leaf in parts
+            ]
             self.items += unflatten(self.added, found)
         return stacked[count:]
 
-    def share(self, turns: int, images: Mapping[int, tuple[Storage, Storage]]) -> None:
-        """Let the last items lie in the storages that variables and the like hold at the end.
 
-        Args:
-            turns: how many turns' items the loop has appended.
-            images: by the id of a storage after a turn: the one before it whose part it takes, and
-                itself.
-        """
-        parts = leaves(self.added)
-        places = [images.get(id(p.storage)) if type(p) is TracedArray else None for p in parts]
-        size = len(self.added)
-        end = len(self.items)
-        while any(places) and turns:
-            items = self.items[end - size : end]
-            shared = [
-                item if place is None else _lying_in(place[1], part, item)
-                for item, part, place in zip(leaves(items), parts, places, strict=True)
-            ]
-            self.items[end - size : end] = unflatten(self.added, shared)
-            # One turn earlier the item lay where the last turn found it.
-            places = [None if place is None else images.get(id(place[0])) for place in places]
-            end -= size
-            turns -= 1
+class Places:
+    """The storages of a loop's arrays after it, by where they come from."""
+
+    def __init__(self, lineage: Lineage, held: Mapping[int, tuple[Storage, Value]], last: int):
+        self.lineage = lineage
+        self.held = held
+        self.found: dict[Origin, Storage] = {}
+        self.unset: set[int] = set()
+        for storage, _ in held.values():
+            image = lineage.images[id(storage)]
+            self.found[lineage.origin(image, last)] = image
+            if lineage.changes_place(storage):
+                self.unset.add(id(image))
+
+    def from_before(self, leaf: Any) -> Any:
+        """An array that was in a list before the loop."""
+        if type(leaf) is not TracedArray:
+            return leaf
+        return self._lying_in(self._before(leaf.storage), leaf)
+
+    def put(self, leaf: Any, row: Any, turn: int) -> Any:
+        """The `row` that stands for what `turn` has appended as `leaf`."""
+        if type(leaf) is not TracedArray or type(row) is not TracedArray:
+            return rewrapped(leaf, row.value)
+        origin = self.lineage.origin(leaf.storage, turn)
+        before = origin[0] < 0 and not self.lineage.is_written_until(leaf.storage, turn)
+        if before and origin not in self.found:
+            return self._lying_in(self._before(leaf.storage, origin), leaf)
+        if origin not in self.found:
+            if leaf.path:
+                return row
+            row = fresh_array(row.value)
+            self.found[origin] = row.storage
+            return row
+        storage = self.found[origin]
+        if not leaf.path and id(storage) in self.unset:
+            # The same value, as a row: what stacks all rows finds them side by side.
+            storage.rebind(row.value)
+            self.unset.remove(id(storage))
+        return self._lying_in(storage, leaf)
+
+    def _before(self, storage: Storage, origin: Origin | None = None) -> Storage:
+        """The storage of an array that was there before the loop, and lay in `storage`."""
+        origin = origin or (-1, id(storage))
+        if origin not in self.found:
+            first, value = self.held.get(origin[1], (storage, storage.value))
+            moved = id(first) in self.lineage.following
+            self.found[origin] = fresh_array(value).storage if moved else first
+        return self.found[origin]
+
+    def _lying_in(self, storage: Storage, like: TracedArray) -> TracedArray:
+        if storage is like.storage:
+            return like
+        return TracedArray(storage, like.path, like.steps, like.origin)
 
 
-def _lying_in(storage: Storage, like: TracedArray, row: Any) -> TracedArray:
-    """The array that takes the part of `storage` that `like` takes, and is equal to `row`."""
-    if not like.path:
-        storage.rebind(row.value)
-    return TracedArray(storage, like.path, like.steps, like.origin)
-
-
-def _row(like: Any, row: Any) -> Any:
-    """A row as a traced value of the kind of `like`."""
-    if type(like) is TracedArray and type(row) is TracedArray:
-        return row
-    return rewrapped(like, row.value)
+def _storages(items: Any) -> list[Storage]:
+    return [leaf.storage for leaf in leaves(items) if type(leaf) is TracedArray]

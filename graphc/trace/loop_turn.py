@@ -9,9 +9,10 @@ import numpy as np
 
 from graphc.ir import Value, fresh_input
 from graphc.trace.convert import array_like
+from graphc.trace.lineage import Lineage
 from graphc.trace.liveness import live_names
 from graphc.trace.loop_body import LoopBody
-from graphc.trace.loop_lists import GrowingList
+from graphc.trace.loop_lists import GrowingList, Places
 from graphc.trace.loop_state import Key, Slot, State, described, same_static
 from graphc.trace.recorded import rewrapped
 from graphc.trace.values import (
@@ -133,22 +134,10 @@ class Turn:
         reason = self.problem or self._targets_fit() or self._numbers_fit() or self._arrays_fit()
         return reason or self._lists_fit()
 
-    def _moved(self) -> set[int]:
-        """Storages, by id, that were there before the turn and now hold what another one did."""
-        pairs = ((storage, self.images[id(storage)]) for storage in self.storages)
-        return {id(now) for before, now in pairs if now is not before and now.serial <= self.start}
-
     def _lists_fit(self) -> str:
-        moved = self._moved()
-        changed = {id(s) for s, _ in self.trace.write_log.values() if id(s) in moved}
-        if any(item.holds(changed) for item in self.lists):
-            return "an array in a list is written later"
-        written = {
-            id(self.images[id(storage)])
-            for storage, _ in self.trace.write_log.values()
-            if id(storage) in self.images
-        }
-        return next(filter(None, (item.end(self.halves, written) for item in self.lists)), "")
+        touched = {id(storage) for storage, _ in self.trace.write_log.values()}
+        self.lineage = Lineage(self.storages, self.images, touched)
+        return next(filter(None, (item.end(self.halves, self.lineage) for item in self.lists)), "")
 
     def _targets_fit(self) -> str:
         """Whether the loop's variables are still what the loop has set, or are not read later."""
@@ -250,11 +239,6 @@ class Turn:
             turns = self.trace.static(turns) // self.halves
         results, stacked = body.scan(self.trace, self.loop.position, turns, self.halves)
         self.leave()
-        for grown in self.lists:
-            assert isinstance(turns, int)
-            # A storage that goes on as another array's is, for the list, what it was before.
-            grown.part_from(self._moved())
-            stacked = grown.finish(stacked, turns)
         for item, value in zip(self.numbers, results, strict=False):
             store = self.after[item.key].store
             assert store is not None
@@ -266,11 +250,12 @@ class Turn:
                 image.rebind(value)
             elif image is not storage or value != held:
                 image.assign(value)
-        pairs = [(storage, self.images[id(storage)]) for storage in self.storages]
-        images = {id(now): (before, now) for before, now in pairs}
-        for grown in self.lists:
+        if self.lists:
             assert isinstance(turns, int)
-            grown.share(turns, images)
+            first = {id(s): (s, value) for s, value in zip(self.storages, self.held, strict=True)}
+            places = Places(self.lineage, first, turns - 1)
+            for grown in self.lists:
+                stacked = grown.finish(stacked, turns, places)
         if used:
             self.trace.token = results[-1]
         return turns * self.halves

@@ -97,3 +97,23 @@ def test_loops_of_tiny_bodies_of_a_symbolic_length():
             state = state * 0.5 + x
         np.testing.assert_allclose(total, state, rtol=1e-12)
         np.testing.assert_allclose(rows, wanted, rtol=1e-12)
+
+
+def test_a_row_that_no_kernel_of_the_body_touches():
+    """One of the ys is what a state was: nothing in the body writes its row."""
+
+    def program(x, n):
+        a, b, c = x * 1.0, x * 2.0 + 1, x * 3.0 + 2
+        history = [a]
+        for i in range(n):
+            a, b, c = a, c, b * 0.6 + b * 0.2
+            history.append((a, b))
+            b, c, a = a * 0.6 + a * 0.2, b, c
+            history.append(a.sum())
+            b = np.roll(a, 1) * 0.5 + a * 0.3 + i * 0.001
+            history.append(a.copy())
+        return a, b, c, history[-1], history[4][0], history[4][1]
+
+    x = np.linspace(0, 1, 6)
+    for found, wanted in zip(graphc.compile(program)(x, 40), program(x, 40), strict=True):
+        np.testing.assert_allclose(found, wanted)

@@ -124,3 +124,54 @@ def test_the_gradient_of_a_leapfrog():
         return np.sum(history[::10] ** 2)
 
     graphc.testing.check_grads(energy, (np.linspace(0, 1, 11),), order=1)
+
+
+def written_then_kept(x, n):
+    a, b = x * 1.0, x * 2.0 + 1
+    history, held = [a], {"k": b}
+    for _ in range(n):
+        a[::2] *= 0.9
+        history.append((a, a))
+        a = b[::-1] * 1.0
+    held["k"][1] = 77.0
+    history[1][0][3] += 100
+    b[2] += 5.0
+    return a, b, history[0], *(item for pair in history[1:] for item in pair), held["k"]
+
+
+def written_by_the_next_name(x, n):
+    a, b, c = x * 1.0, x * 2.0 + 1, x * 3.0 + 2
+    history = [c]
+    for _ in range(n):
+        a, b, c = a * 0.6 + c * 0.2, c, b
+        history.append(b.sum())
+        b[1:-1] *= 0.9
+        history.append((b, a))
+    return a, b, c, history[0], *(item for pair in history[2::2] for item in pair)
+
+
+def pairs_of_one_array(x, n):
+    a, b, c = x * 1.0, x * 2.0 + 1, x * 3.0 + 2
+    history = [c]
+    for i in range(n):
+        c = np.roll(b, 1) * 0.5 + b * 0.3 + i * 0.001
+        history.append((b, b))
+        b = np.roll(a, 1) * 0.5 + a * 0.3 + i * 0.001
+    history[-2][0][3] += 100
+    history[-1][1][3] += 100
+    history[1][0][3] += 100
+    return a, b, c, *(item for pair in history[1:] for item in pair)
+
+
+@pytest.mark.parametrize("turns", [40, 41])
+@pytest.mark.parametrize(
+    "program", [written_then_kept, written_by_the_next_name, pairs_of_one_array]
+)
+def test_which_arrays_are_one(program, turns):
+    x = np.linspace(0, 1, 6)
+    found, wanted = graphc.compile(program)(x.copy(), turns), program(x.copy(), turns)
+    for result, expected in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(result, expected, rtol=1e-12)
+    shared = [[np.shares_memory(a, b) for a in found[:12]] for b in found]
+    expected = [[np.shares_memory(a, b) for a in wanted[:12]] for b in wanted]
+    assert shared == expected

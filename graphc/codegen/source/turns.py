@@ -8,6 +8,7 @@ one turn, in which they have not changed places.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 from graphc.codegen.words.step_layout import TABLE_FIRST
 from graphc.lower import Loop
@@ -60,19 +61,20 @@ def several_turns(step: Loop, name: str, text: str) -> str:
     moved = sorted({word for move in moves for word in move})
     used = {int(word) for word in re.findall(r"\btable\[(\d+)\]", text)}
     _, *body, _ = re.sub(r"\btable\[(\d+)\]", r"word_\1", text).rstrip().split("\n")
-    lines = [f"    word_{word} = table[{word}]" for word in sorted(used.union(moved))]
+    held = used.union(moved)
+    lines = [f"    word_{word} = table[{word}]" for word in sorted(held)]
     for number in range(TURNS):
         lines += body
         lines += [f"    moved_{word} = word_{source}" for word, source in moves]
         lines += [f"    word_{word} = moved_{word}" for word, _ in moves]
-        lines += [f"    {line}" for line in _next_rows(step)] if number + 1 < TURNS else []
+        lines += [f"    {line}" for line in _next_rows(step, held)] if number + 1 < TURNS else []
     lines += ["", *(f"    table[{word}] = word_{word}" for word in moved), "    return 0"]
     head = f"# {TURNS} turns of {name}\ndef {name}{SEVERAL}(table, constants, sizes):"
     return "\n".join([head, *(line.rstrip() for line in lines)]) + "\n"
 
 
-def _next_rows(step: Loop) -> list[str]:
-    """Statements that let the words point to the next turn's rows."""
+def _next_rows(step: Loop, held: Collection[int]) -> list[str]:
+    """Statements that let the words in `held` point to the next turn's rows."""
     region, body = step.node.regions[0], step.body
     inputs = len(region.inputs)
     strides: dict[int, Size] = {}
@@ -87,4 +89,5 @@ def _next_rows(step: Loop) -> list[str]:
     return [
         f"word_{TABLE_FIRST + k} = at(word_{TABLE_FIRST + k}, {sign}{stride})"
         for k, stride in strides.items()
+        if TABLE_FIRST + k in held
     ]
