@@ -16,6 +16,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -88,14 +89,18 @@ def _head(kind: str, key: str, payload: bytes) -> bytes:
 
 
 def put(kind: str, key: str, payload: bytes) -> bool:
-    """Keep an entry; False, with one warning a process, if it can't be kept."""
+    """Keep an entry; False, with one warning a process, if it can't be kept.
+
+    It can be, too, where the folder is cleared in the midst of it: then the entry goes with it.
+    """
     path = path_of(kind, key)
     part = path.with_name(f"{key}.{os.getpid()}.{threading.get_ident()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with part.open("wb") as file:
             file.write(_head(kind, key, payload) + payload)
-        part.replace(path)
+        with suppress(FileNotFoundError):
+            part.replace(path)
     except OSError as error:
         remove(part)
         _say(

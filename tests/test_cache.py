@@ -249,6 +249,24 @@ def test_a_folder_that_goes_away(tmp_path):
     assert len(objects(tmp_path)) >= 1
 
 
+def test_a_folder_cleared_while_an_entry_is_written(tmp_path, monkeypatch, recwarn):
+    monkeypatch.setenv("GRAPHC_CACHE_DIR", str(tmp_path))
+    replace = Path.replace
+
+    def late(self, target):
+        cache.clear()
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", late)
+    assert cache.put("objects", "01", b"payload")
+    monkeypatch.undo()
+    monkeypatch.setenv("GRAPHC_CACHE_DIR", str(tmp_path))
+    assert cache.get("objects", "01") is None
+    assert cache.put("objects", "01", b"payload")
+    assert cache.get("objects", "01") == b"payload"
+    assert not recwarn
+
+
 def test_info_and_clear(warm, tmp_path, monkeypatch):
     folder = copied(warm, tmp_path)
     monkeypatch.setenv("GRAPHC_CACHE_DIR", str(folder))

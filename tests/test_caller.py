@@ -170,6 +170,59 @@ def test_more_sizes_than_the_form_has_places_for():
     assert len(compiled.specializations[0].caller._records) == 29
 
 
+def any_size(function):
+    """The function, compiled for one argument of any size, and its form."""
+    compiled = graphc.compile(function)
+    compiled.lower(graphc.spec(("n",), "f8")).compile()
+    return compiled, compiled.specializations[0]
+
+
+def test_old_sizes_are_forgotten(monkeypatch):
+    monkeypatch.setattr("graphc.runtime.caller.MOST_RECORDS", 20)
+    monkeypatch.setattr("graphc.runtime.executable.MOST_PLANS", 20)
+    compiled, form = any_size(lambda x: x + x.shape[0])
+    for n in [*range(1, 100), *range(1, 100)]:
+        np.testing.assert_array_equal(compiled(np.ones(n)), np.full(n, 1.0 + n))
+        assert len(form.caller._records) <= 20
+        assert len(form.executable._plans) <= 20
+
+
+def test_sizes_that_another_call_runs_with_are_not_forgotten(monkeypatch):
+    monkeypatch.setattr("graphc.runtime.caller.MOST_RECORDS", 8)
+    started, go_on, results = threading.Event(), threading.Event(), []
+
+    class Waiting(str):
+        def format(self, *values):
+            started.set()
+            go_on.wait()
+            return ""
+
+    def shown(x):
+        graphc.cond(x[0] > 0, lambda: graphc.debug_print(Waiting("{}"), x[0]), lambda: None)
+        return np.cumsum(x)
+
+    compiled, form = any_size(shown)
+    go_on.set()
+    for _ in range(2):
+        compiled(np.ones(9))
+    go_on.clear()
+    thread = threading.Thread(target=lambda: results.append(compiled(np.ones(9))), daemon=True)
+    started.clear()
+    thread.start()
+    started.wait()
+    for n in range(10, 40):
+        compiled(np.zeros(n))
+    kept = list(form.caller._records)
+    go_on.set()
+    thread.join()
+    assert (9,) in kept
+    assert len(kept) < 12
+    np.testing.assert_array_equal(results[0], np.cumsum(np.ones(9)))
+    for n in range(40, 50):
+        compiled(np.zeros(n))
+    assert (9,) not in form.caller._records
+
+
 def test_strides_that_vary_share_a_form(monkeypatch):
     base = np.arange(60.0).reshape(6, 10)
     compiled = graphc.compile(lambda x: x * 2)

@@ -129,8 +129,17 @@ def lower_search(context: Lowering, node: Node) -> list[Step]:
     body = tuple(collapse(nest(values.shape, query)))
     sizes: Parameters = (("row_length", count), ("row_start", offset))
     extent = body[0].stop if isinstance(body[0], For) else 1
-    each = SEARCH_TIME * (turns + 1) * floordiv(product(values.shape), extent)
+    each = SEARCH_TIME * (turns + 1) * _turns_within(body[0])
     return [launch(operands, body, sizes, extent, each)]
+
+
+def _turns_within(stmt: Stmt) -> Size:
+    """How often one turn of the outermost loop runs the innermost of the perfect nest `stmt`."""
+    turns: Size = 1
+    while isinstance(stmt, For) and isinstance(stmt.body[0], For):
+        stmt = stmt.body[0]
+        turns = turns * stmt.stop
+    return turns
 
 
 def _not(condition: Expr) -> Expr:

@@ -98,10 +98,14 @@ class ValueLowering:
         self.depths[full] = self.blocks[-1].depth if depth is None else depth
         return full
 
+    def source(self, value: Value, index: Index) -> tuple[Value, Index]:
+        """Which value the element of `value` at `index` is of, and where there."""
+        base, place = trace(value, index, self.bounds)
+        return base, tuple(simplify(position, self.bounds) for position in place)
+
     def read(self, value: Value, index: Index, top: bool = False) -> Expr:
         """The element of `value` at `index`."""
-        base, place = trace(value, index, self.bounds)
-        place = tuple(simplify(position, self.bounds) for position in place)
+        base, place = self.source(value, index)
         kind = kind_of(base)
         if kind == "free":
             return self.compute(base, place)
@@ -148,7 +152,7 @@ class ValueLowering:
         if found is None:
             found = cost(member.value.node)
             for read in expand(member.value, member.index)[1]:
-                base, place = trace(read.value, read.index, self.bounds)
+                base, place = self.source(read.value, read.index)
                 operand = self.member(base)
                 if operand is not None and operand.kind == "point" and operand.index == place:
                     kept = self.stage(operand) < self.stage(member) and self.dear(operand)
@@ -387,7 +391,7 @@ class ValueLowering:
         return found
 
     def stage_of_reads(self, value: Value, index: Index, top: bool = False) -> int:
-        base, place = trace(value, index, self.bounds)
+        base, place = self.source(value, index)
         kind = kind_of(base)
         member = self.member(base)
         if member is not None and not top and member.index == place:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import sys
 import sysconfig
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -21,11 +22,16 @@ from graphc.codegen.words import caller_layout as layout
 from graphc.ir import Graph
 from graphc.objects import c_address, words_functions
 from graphc.runtime import blocks
+from graphc.threads import held_while_forking
 from graphc.trace.inputs import Passed
 from graphc.types import TensorType
 
 SHORT = 1 << 15
 """Bytes that a step may touch, at most, to run with the interpreter's lock held."""
+
+MOST_RECORDS = 1024
+"""Sizes, and strides, that a form remembers: more than its table names are at hand when they
+return."""
 
 _FASTCALL = 0x80
 _NUMBERS = {
@@ -34,6 +40,10 @@ _NUMBERS = {
     "b1": layout.NEW_BOOL,
     "i8": layout.NEW_INT,
 }
+
+
+_remembering = threading.Lock()
+held_while_forking(_remembering)
 
 
 class _Definition(ctypes.Structure):
@@ -219,7 +229,19 @@ class Caller:
         return [number, id(dtype), value.ndim, 0]
 
     def remember(self, arrays: Sequence[Any], sizes: Mapping[str, int]) -> None:
-        """From now on calls with these sizes, and strides, are native."""
+        """From now on calls with these sizes, and strides, are native.
+
+        Not if another thread, or a call that this one came in the midst of, remembers now: then
+        the next call does.
+        """
+        if not _remembering.acquire(blocking=False):
+            return
+        try:
+            self._remember(arrays, sizes)
+        finally:
+            _remembering.release()
+
+    def _remember(self, arrays: Sequence[Any], sizes: Mapping[str, int]) -> None:
         values = tuple(
             sizes[symbol] if isinstance(symbol, str) else arrays[symbol[0]].strides[symbol[1]]
             for symbol in self._symbols
@@ -227,6 +249,8 @@ class Caller:
         if values in self._places:
             return
         if values not in self._records:
+            if len(self._records) >= MOST_RECORDS:
+                self._forget()
             self._records[values] = self._record(values, arrays, sizes)
         place = self._turn % layout.MOST_PLANS
         self._turn += 1
@@ -234,12 +258,23 @@ class Caller:
         self.form[layout.PLANS + place] = self._records[values][0].ctypes.data
         self.form[layout.PLAN_COUNT] = len(self._places)
 
+    def _forget(self) -> None:
+        """Drop the records that the form does not name and no call runs with.
+
+        A call that runs in another thread counts itself in its record before it lets go of the
+        interpreter's lock.
+        """
+        for values in [values for values in self._records if values not in self._places]:
+            if self._records[values][0][layout.USERS] == 0:
+                del self._records[values]
+
     def _record(
         self, values: tuple[int, ...], arrays: Sequence[Any], sizes: Mapping[str, int]
     ) -> list[np.ndarray]:
         """The words of a plan, and what they point to."""
         plan = self._executable.plan_for(arrays, sizes)
-        words = [plan.sizes_address, plan.arena, int(self._is_long(arrays, plan)), *values]
+        head = [plan.sizes_address, plan.arena, int(self._is_long(arrays, plan)), 0]
+        words = [*head, *values]
         shapes = [np.array(shape or [0], np.int64) for shape in plan.shapes]
         for shape, nbytes in zip(shapes, plan.nbytes, strict=True):
             words += [nbytes, shape.ctypes.data]

@@ -41,6 +41,9 @@ HEADER = 8 * RECORD_WORDS
 IDLE_ARENAS = 2
 """Arenas that the Python path keeps; the native caller's come from `graphc.runtime.blocks`."""
 
+MOST_PLANS = 1024
+"""Plans that are kept; then all are made anew as they are needed."""
+
 _STEP = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
 
 
@@ -196,6 +199,8 @@ class Executable:
         key = (tuple(sizes.get(name) for name in self._symbols), strides)
         found = self._plans.get(key)
         if found is None:
+            if len(self._plans) >= MOST_PLANS:
+                self._plans = {}
             found = self._plans[key] = self._plan(sizes, strides)
         return found
 

@@ -138,6 +138,14 @@ def test_searches(dtype, side):
     same(lambda a, v: a.searchsorted(v, side=side), row, values[0, 0])
 
 
+def test_searches_of_no_values():
+    graph = graphc.compile(np.searchsorted)
+    row = np.arange(5.0)
+    for shape in ((0,), (3, 4), (0, 4), (3, 0), (2, 6), (6, 5)):
+        for values in (np.ones(shape), np.ones((*shape, 2))[..., 0]):
+            np.testing.assert_array_equal(graph(row, values), np.searchsorted(row, values))
+
+
 def test_searches_of_every_length():
     for length in (*range(9), 16, 17, 31, 33):
         row = np.arange(length) * 2.0

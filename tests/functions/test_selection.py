@@ -88,6 +88,19 @@ def test_take(mode):
     same(lambda x: (np.take(x, 1, mode=mode), np.take(x, [0, 1], 1), x.take(2)), x)
 
 
+@pytest.mark.parametrize("columns", [1, 2])
+def test_take_what_was_just_reduced(columns):
+    x = np.arange(16.0 * columns).reshape(16, columns)
+
+    def backwards(x):
+        mean = np.var(x, axis=0)
+        return mean[np.arange(columns)[::-1]], mean[np.arange(columns)] * 2
+
+    same(backwards, x)
+    same(lambda x: backwards(x)[0], x)
+    same(lambda x: x.sum(axis=0)[np.arange(columns)], x)
+
+
 def test_take_along_axis():
     x = sample((3, 4))
     i = np.array([[0, 1], [2, 3], [-1, 0]])

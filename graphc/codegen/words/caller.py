@@ -231,24 +231,19 @@ def _nothing(interface: int) -> int:
     return none
 
 
-def run(self: int, arguments: int, count: int) -> int:
-    """The built-in's body: see above."""
-    form = word(self, at.ARRAY_DATA)
-    interface = word(form, at.FORM_INTERFACE)
-    symbols = stack_words(_SYMBOL_WORDS)
-    table = stack_words(_TABLE_WORDS)
-    if count != word(form, at.ARGUMENT_COUNT):
-        return _nothing(interface)
-    if not _arguments_fit(form, interface, arguments, symbols, table):
-        return _nothing(interface)
-    plan = _plan(form, symbols)
-    if plan == 0:
-        return _nothing(interface)
-    objects = stack_words(_OBJECT_WORDS)
-    scalars = stack_words(_VALUE_WORDS)
+def _run_plan(
+    form: int,
+    plan: int,
+    interface: int,
+    arguments: int,
+    table: int,
+    objects: int,
+    scalars: int,
+    memory: int,
+) -> int:
+    """What the call gives; `memory` is scratch for small arenas."""
     store = word(interface, at.STORE)
     size = 8 * step.RECORD_WORDS + word(plan, at.ARENA)
-    memory = stack_words(_MEMORY_WORDS)
     pooled = size > 8 * at.STACK_ARENA
     if pooled:
         memory = take(store, size)
@@ -276,4 +271,26 @@ def run(self: int, arguments: int, count: int) -> int:
         result = _nothing(interface) if overlap else _failure(interface, status, memory)
     if pooled:
         give(store, memory)
+    return result
+
+
+def run(self: int, arguments: int, count: int) -> int:
+    """The built-in's body: see above."""
+    form = word(self, at.ARRAY_DATA)
+    interface = word(form, at.FORM_INTERFACE)
+    symbols = stack_words(_SYMBOL_WORDS)
+    table = stack_words(_TABLE_WORDS)
+    if count != word(form, at.ARGUMENT_COUNT):
+        return _nothing(interface)
+    if not _arguments_fit(form, interface, arguments, symbols, table):
+        return _nothing(interface)
+    plan = _plan(form, symbols)
+    if plan == 0:
+        return _nothing(interface)
+    objects = stack_words(_OBJECT_WORDS)
+    scalars = stack_words(_VALUE_WORDS)
+    memory = stack_words(_MEMORY_WORDS)
+    set_word(plan, at.USERS, word(plan, at.USERS) + 1)
+    result = _run_plan(form, plan, interface, arguments, table, objects, scalars, memory)
+    set_word(plan, at.USERS, word(plan, at.USERS) - 1)
     return result

@@ -2,7 +2,7 @@
 
 interface := addresses of the interpreter's and NumPy's functions and objects  # one a process
 form      := HEAD, place of a plan*, argument*, output*, axis*                 # one a form
-plan      := sizes, arena, release, value of a symbol*, (bytes, shape)*        # one a size
+plan      := sizes, arena, release, users, value of a symbol*, (bytes, shape)* # one a size
 """
 
 # The objects' own layouts. They are part of the binary interfaces of CPython (with its lock) and of
@@ -90,8 +90,8 @@ OUTPUT_KIND, OUTPUT_DTYPE, OUTPUT_RANK = range(3)
 NEW_ARRAY, NEW_SCALAR, NEW_FLOAT, NEW_COMPLEX, NEW_BOOL, NEW_INT, WRITTEN, NOTHING = range(8)
 """Kinds of outputs; a written one is the argument (its rank is the number), a token None."""
 
-# A plan.
-SIZES, ARENA, RELEASES, SYMBOLS = 0, 1, 2, 3
+# A plan. Its users are the calls that run with it now.
+SIZES, ARENA, RELEASES, USERS, SYMBOLS = 0, 1, 2, 3, 4
 
 MOST_SYMBOLS = 64
 MOST_POINTERS = 512
