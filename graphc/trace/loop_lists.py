@@ -105,6 +105,7 @@ class Places:
         self.lineage = lineage
         self.held = held
         self.found: dict[Origin, Storage] = {}
+        self.parts: dict[Any, Any] = {}
         self.unset: set[int] = set()
         for storage, _ in held.values():
             image = lineage.images[id(storage)]
@@ -128,7 +129,7 @@ class Places:
             return self._lying_in(self._before(leaf.storage, origin), leaf)
         if origin not in self.found:
             if leaf.path:
-                return row
+                return self.parts.setdefault((origin, leaf.path), row)
             row = fresh_array(row.value)
             self.found[origin] = row.storage
             return row
