@@ -18,13 +18,12 @@ import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from graphc import config
 from graphc.errors import CacheError
-from graphc.threads import held_while_forking
+from graphc.threads import held_while_forking, load_rooms
 
 MAGIC = b"graphc cache 2\n"
 LIMIT = 1 << 30
@@ -47,7 +46,7 @@ def folder() -> Path:
     chosen = config.cache_folder()
     if chosen:
         return Path(chosen)
-    platformdirs: Any = import_module("platformdirs")
+    platformdirs: Any = load_rooms("platformdirs")
     return Path(platformdirs.user_cache_dir("graphc", appauthor=False))
 
 
@@ -120,7 +119,7 @@ def discard(kind: str, key: str) -> None:
 
 def load_locks() -> Any:
     """The module that locks files."""
-    return import_module("filelock")
+    return load_rooms("filelock")
 
 
 def building(kind: str, key: str) -> Callable[[], None]:

@@ -22,7 +22,6 @@ from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass
 from functools import cache, partial
-from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from types import FunctionType
@@ -30,7 +29,7 @@ from typing import Any
 
 from graphc import cache as disk
 from graphc.errors import BackendError
-from graphc.threads import held_while_forking, undisturbed
+from graphc.threads import forks_wait, held_while_forking, load_rooms, undisturbed
 
 FORMAT = "1"
 MAKERS = {"kernel": "cpu", "linked": "linked", "words": "words.compiler"}
@@ -72,11 +71,12 @@ class Native:
 @cache
 def environment() -> str:
     """The digest of all that decides code beside the text: generator, versions, processor."""
-    target: Any = import_module("graphc.codegen.target")
+    with forks_wait:
+        processor = load_rooms("graphc.codegen.target").host()
     folder = Path(__file__).parent / "codegen"
     sources = [path.read_bytes() for path in sorted(folder.rglob("*.py"))]
     versions = [version(name) for name in ("graphc", "numba", "llvmlite")]
-    return disk.digest(FORMAT, *versions, *target.host(), *sources)
+    return disk.digest(FORMAT, *versions, *processor, *sources)
 
 
 def addresses(
@@ -137,7 +137,7 @@ def words_functions(module: str, names: Sequence[str]) -> list[int]:
     They need no text: the key on disk holds the sources of the whole generator.
     """
     wanted = [Native(name, "words", f"{module}.{name}", level=2) for name in names]
-    return addresses(wanted, lambda: vars(import_module(f"graphc.codegen.words.{module}")))
+    return addresses(wanted, lambda: vars(load_rooms(f"graphc.codegen.words.{module}")))
 
 
 def c_address(function: Any) -> int:
@@ -205,7 +205,7 @@ def _start(
         if keep and _found(key):
             release()
             return None
-        maker: Any = import_module(f"graphc.codegen.{MAKERS[native.kind]}")
+        maker: Any = load_rooms(f"graphc.codegen.{MAKERS[native.kind]}")
         text = maker.llvm_text(function, _symbol(key))
         job = _submit(threads, partial(_finish, native, key, text, keep))
     except BaseException:
@@ -227,7 +227,7 @@ def _submit(threads: Executor, work: Callable[[], bytes]) -> Future[bytes]:
 
 def _finish(native: Native, key: str, text: str, keep: bool) -> bytes:
     """Make the object of LLVM's text, and keep it on disk."""
-    target: Any = import_module("graphc.codegen.target")
+    target: Any = load_rooms("graphc.codegen.target")
     code, externals = target.object_code(text, _symbol(key), native.level)
     header = json.dumps({"symbol": _symbol(key), "externals": externals}).encode()
     data: bytes = header + b"\n" + code
@@ -242,7 +242,7 @@ def _symbol(key: str) -> str:
 
 def _load(data: bytes) -> int:
     """Put a compiled function into this process."""
-    target: Any = import_module("graphc.codegen.target")
+    target: Any = load_rooms("graphc.codegen.target")
     header, _, code = data.partition(b"\n")
     known = json.loads(header)
     loader = target.loader()

@@ -69,12 +69,13 @@ def after_fork(action: Callable[[], None]) -> None:
         os.register_at_fork(after_in_child=action)
 
 
-_loading = threading.RLock()
-held_while_forking(_loading)
+forks_wait = threading.RLock()
+"""While a thread holds it no other one forks: the child could not end what is under way."""
+held_while_forking(forks_wait)
 
 
 def load_rooms(module: str) -> Any:
     """A module that is loaded on first need. A fork waits: its child could not load what another
     thread was loading."""
-    with _loading:
+    with forks_wait:
         return import_module(module)

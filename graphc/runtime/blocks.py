@@ -12,11 +12,11 @@ import os
 import sys
 from collections.abc import Callable
 from functools import cache
-from importlib import import_module
 from typing import Any
 
 from graphc.codegen.words import blocks_layout as layout
 from graphc.objects import c_address, words_functions
+from graphc.threads import load_rooms
 
 _SHARE = 8
 """Idle blocks hold at most one part in so many of the machine's memory."""
@@ -60,7 +60,7 @@ def _functions() -> dict[str, int]:
     names = (*_HANDLER, "trim_all")
     found = words_functions("blocks", names)
     # Arrays may be let go while the interpreter shuts down: the code stays loaded.
-    target: Any = import_module("graphc.codegen.target")
+    target: Any = load_rooms("graphc.codegen.target")
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(target.loader()))
     return dict(zip(names, found, strict=True))
 

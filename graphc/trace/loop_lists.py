@@ -33,6 +33,7 @@ class GrowingList:
         self.stand_ins = [tree_map(self._stand_in, item) for item in self.held]
         self.items[:] = self.stand_ins
         self.added: list[Any] = []
+        self.rows: list[Any] = []
 
     def _stand_in(self, leaf: Any) -> Any:
         if type(leaf) not in (TracedArray, TracedScalar, TracedNumber):
@@ -70,20 +71,31 @@ class GrowingList:
         """Put back what the list held before the turn."""
         self.items[:] = self.held
 
-    def finish(self, stacked: list[Value], turns: int, places: Places) -> list[Value]:
-        """Append the items of all `turns`, and give what is left of `stacked`."""
+    def take(self, stacked: list[Value]) -> list[Value]:
+        """Take what was stacked for this list; gives the rest."""
+        count = len(self.values())
+        self.rows = [fresh_array(value) for value in stacked[:count]]
+        return stacked[count:]
+
+    def place(self, turns: int, places: Places) -> None:
+        """Find storages for the whole arrays that were appended: parts of them lie there, too."""
+        traced = [leaf for leaf in leaves(self.added) if is_traced(leaf)]
+        for leaf, rows in zip(traced, self.rows, strict=True):
+            if type(leaf) is TracedArray and not leaf.path:
+                for turn in range(turns):
+                    places.put(leaf, rows[turn], turn)
+
+    def finish(self, turns: int, places: Places) -> None:
+        """Append the items of all `turns`."""
         self.items[:] = [tree_map(places.from_before, item) for item in self.items]
         parts = leaves(self.added)
-        count = sum(is_traced(leaf) for leaf in parts)
-        rows = [fresh_array(value) for value in stacked[:count]]
         for turn in range(turns):
-            taken = iter(rows)
+            taken = iter(self.rows)
             found = [
                 places.put(leaf, next(taken)[turn], turn) if is_traced(leaf) else leaf
                 for leaf in parts
             ]
             self.items += unflatten(self.added, found)
-        return stacked[count:]
 
 
 class Places:
@@ -93,6 +105,7 @@ class Places:
         self.lineage = lineage
         self.held = held
         self.found: dict[Origin, Storage] = {}
+        self.parts: dict[Any, Any] = {}
         self.unset: set[int] = set()
         for storage, _ in held.values():
             image = lineage.images[id(storage)]
@@ -116,7 +129,7 @@ class Places:
             return self._lying_in(self._before(leaf.storage, origin), leaf)
         if origin not in self.found:
             if leaf.path:
-                return row
+                return self.parts.setdefault((origin, leaf.path), row)
             row = fresh_array(row.value)
             self.found[origin] = row.storage
             return row

@@ -255,7 +255,10 @@ class Turn:
             first = {id(s): (s, value) for s, value in zip(self.storages, self.held, strict=True)}
             places = Places(self.lineage, first, turns - 1)
             for grown in self.lists:
-                stacked = grown.finish(stacked, turns, places)
+                stacked = grown.take(stacked)
+                grown.place(turns, places)
+            for grown in self.lists:
+                grown.finish(turns, places)
         if used:
             self.trace.token = results[-1]
         return turns * self.halves

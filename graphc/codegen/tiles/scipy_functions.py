@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ctypes
-from importlib import import_module
 from typing import Any
+
+from graphc.threads import load_rooms
 
 
 def capsule_address(capsule: Any) -> int:
@@ -20,7 +21,7 @@ def capsule_address(capsule: Any) -> int:
 def routine_address(name: str) -> int | None:
     """The address of SciPy's BLAS or LAPACK routine `name`; None where it has none."""
     for library in ("cython_blas", "cython_lapack"):
-        module: Any = import_module(f"scipy.linalg.{library}")
+        module: Any = load_rooms(f"scipy.linalg.{library}")
         if name in module.__pyx_capi__:
             return capsule_address(module.__pyx_capi__[name])
     return None
