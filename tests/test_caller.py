@@ -201,8 +201,8 @@ def test_sizes_that_another_call_runs_with_are_not_forgotten(monkeypatch):
         graphc.cond(x[0] > 0, lambda: graphc.debug_print(Waiting("{}"), x[0]), lambda: None)
         return np.cumsum(x)
 
+    go_on.set()  # the format is tried while tracing, too
     compiled, form = any_size(shown)
-    go_on.set()
     for _ in range(2):
         compiled(np.ones(9))
     go_on.clear()

@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[1]
 PREPARED = """
 import os, signal, sys, threading, time
 import numpy as np
+import numpy.testing  # what one thread imports, a child of a fork can not
 import graphc
 
 x = np.linspace(0, 1, 50)
