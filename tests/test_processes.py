@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[1]
 PREPARED = """
 import os, signal, sys, threading, time
 import numpy as np
+import filelock  # it tells of a fork during its own import
 import numpy.testing  # what one thread imports, a child of a fork can not
 import graphc
 
