@@ -56,7 +56,7 @@ def traced_gradient(
             nothing to differentiate by.
     """
     trace = active()
-    positions = positions_of(argnums, len(args))
+    positions = positions_of(argnums)
     given = list(args)
     marked = {k: Marked(args[k], mark) for k in positions}
     for k in positions:
@@ -101,16 +101,9 @@ def traced_gradient(
     return result, trees[0] if isinstance(argnums, int) else tuple(trees)
 
 
-def positions_of(argnums: int | Sequence[int], count: int) -> list[int]:
-    """`argnums` as positions counted from the front."""
-    wanted = [argnums] if isinstance(argnums, int) else list(argnums)
-    for position in wanted:
-        if not -count <= position < count:
-            raise TraceError(
-                f"argnums={argnums} names argument {position}, but the call has {count} "
-                "positional arguments"
-            )
-    return [position % count for position in wanted]
+def positions_of(argnums: int | Sequence[int]) -> list[int]:
+    """One position, or several, as a list."""
+    return [argnums] if isinstance(argnums, int) else list(argnums)
 
 
 def described(argument: Any) -> str:

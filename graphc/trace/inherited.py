@@ -11,7 +11,7 @@ from typing import Any
 from graphc.trace.context import active
 from graphc.trace.instances import original_class
 from graphc.trace.namespaces import actual_class
-from graphc.trace.objects import ObjectProxy
+from graphc.trace.objects import PYTHON_MEMBERS, ObjectProxy, bound_member
 from graphc.trace.substitute import BUILTINS
 
 
@@ -34,17 +34,12 @@ class _Super:
         member = vars(base)[name]
         capture = active().capture
         source = f"vars({capture.constant(base)})[{name!r}]"
-        if isinstance(member, property | FunctionType | classmethod | staticmethod):
+        if isinstance(member, PYTHON_MEMBERS):
             capture.require(f"{source} is {capture.constant(member)}")
-        if isinstance(member, property) and bound:
-            return capture.kept(member.fget)(target)
-        if isinstance(member, FunctionType):
-            function = capture.kept(member)
-            return MethodType(function, target) if bound else function
-        if isinstance(member, classmethod):
-            return MethodType(capture.kept(member.__func__), capture.kept(owner))
-        if isinstance(member, staticmethod):
-            return capture.kept(member.__func__)
+            if not bound and isinstance(member, FunctionType):
+                return capture.kept(member)
+            if bound or not isinstance(member, property):
+                return bound_member(capture, member, target, owner)
         if base is object and issubclass(type(target), ObjectProxy):
             return MethodType(setattr, target) if name == "__setattr__" else getattr(target, name)
         if base is object:

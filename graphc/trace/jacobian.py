@@ -34,7 +34,7 @@ def traced_jacobian(
     kwargs: dict[str, Any],
 ) -> Any:
     """The derivatives of each leaf of ``function(*args)`` by each leaf of the arguments."""
-    positions = positions_of(argnums, len(args))
+    positions = positions_of(argnums)
     given = list(args)
     marked = {k: Marked(args[k], mark) for k in positions}
     for k in positions:

@@ -83,7 +83,7 @@ class GrowingList:
         for leaf, rows in zip(traced, self.rows, strict=True):
             if type(leaf) is TracedArray and not leaf.path:
                 for turn in range(turns):
-                    places.put(leaf, rows[turn], turn)
+                    places.put(leaf, rows, turn)
 
     def finish(self, turns: int, places: Places) -> None:
         """Append the items of all `turns`."""
@@ -92,8 +92,7 @@ class GrowingList:
         for turn in range(turns):
             taken = iter(self.rows)
             found = [
-                places.put(leaf, next(taken)[turn], turn) if is_traced(leaf) else leaf
-                for leaf in parts
+                places.put(leaf, next(taken), turn) if is_traced(leaf) else leaf for leaf in parts
             ]
             self.items += unflatten(self.added, found)
 
@@ -119,24 +118,24 @@ class Places:
             return leaf
         return self._lying_in(self._before(leaf.storage), leaf)
 
-    def put(self, leaf: Any, row: Any, turn: int) -> Any:
-        """The `row` that stands for what `turn` has appended as `leaf`."""
-        if type(leaf) is not TracedArray or type(row) is not TracedArray:
-            return rewrapped(leaf, row.value)
+    def put(self, leaf: Any, rows: Any, turn: int) -> Any:
+        """What `turn` has appended as `leaf`: its row of `rows`, or a storage equal to that."""
+        if type(leaf) is not TracedArray or rows.ndim == 1:
+            return rewrapped(leaf, rows[turn].value)
         origin = self.lineage.origin(leaf.storage, turn)
         before = origin[0] < 0 and not self.lineage.is_written_until(leaf.storage, turn)
         if before and origin not in self.found:
             return self._lying_in(self._before(leaf.storage, origin), leaf)
         if origin not in self.found:
             if leaf.path:
-                return self.parts.setdefault((origin, leaf.path), row)
-            row = fresh_array(row.value)
+                return self.parts.setdefault((origin, leaf.path), rows[turn])
+            row = fresh_array(rows[turn].value)
             self.found[origin] = row.storage
             return row
         storage = self.found[origin]
         if not leaf.path and id(storage) in self.unset:
             # The same value, as a row: what stacks all rows finds them side by side.
-            storage.rebind(row.value)
+            storage.rebind(rows[turn].value)
             self.unset.remove(id(storage))
         return self._lying_in(storage, leaf)
 

@@ -30,6 +30,10 @@ _NOT_FORWARDED = {
 }
 
 
+PYTHON_MEMBERS = (property, FunctionType, classmethod, staticmethod)
+"""Members of a class that run Python functions."""
+
+
 class ObjectProxy:
     """Stands for an object; `written` holds the attributes that traced code has set."""
 
@@ -76,21 +80,25 @@ def _attribute(proxy: ObjectProxy, name: str) -> Any:
     if name in getattr(owner, "__dict__", {}):
         return capture.wrap(getattr(owner, name), f"{source}.{name}")
     member = class_member(type(owner), name)
-    if isinstance(member, property | FunctionType | classmethod | staticmethod):
+    if isinstance(member, PYTHON_MEMBERS):
         # The class may be given another member of this name, or the object one of its own.
         found = f"class_member(type({source}), {name!r}) is {capture.constant(member)}"
         capture.require(f"{found} and {name!r} not in getattr({source}, '__dict__', ())")
-    if isinstance(member, property):
-        return capture.kept(member.fget)(proxy)
-    if isinstance(member, FunctionType):
-        return MethodType(capture.kept(member), proxy)
-    if isinstance(member, classmethod):
-        return MethodType(capture.kept(member.__func__), capture.kept(type(owner)))
-    if isinstance(member, staticmethod):
-        return capture.kept(member.__func__)
+        return bound_member(capture, member, proxy, type(owner))
     if not hasattr(owner, name):
         capture.require(f"not hasattr({source}, {name!r})")
     return capture.wrap(getattr(owner, name), f"{source}.{name}")
+
+
+def bound_member(capture: Any, member: Any, target: Any, owner: type) -> Any:
+    """What an object `target` of the user's class `owner` has as one of `PYTHON_MEMBERS`."""
+    if isinstance(member, property):
+        return capture.kept(member.fget)(target)
+    if isinstance(member, FunctionType):
+        return MethodType(capture.kept(member), target)
+    if isinstance(member, classmethod):
+        return MethodType(capture.kept(member.__func__), capture.kept(owner))
+    return capture.kept(member.__func__)
 
 
 @cache

@@ -13,11 +13,11 @@ import math
 from typing import Any
 
 from graphc.codegen.vecmath.builder import Arithmetic
+from graphc.codegen.vecmath.exponential import LN2
 
 LN2_HEAD = (0.693145751953125, 0.693147180559663)
 LN2_TAIL = (1.428606765330187e-06, 2.8235290563031577e-13)
 """ln 2 in two parts, the first with so few digits that its products with k are exact."""
-LN2 = (0.6931471824645996, 0.6931471805599453)
 LOG10_2_HEAD = (0.301025390625, 0.30102999566383914)
 LOG10_2_TAIL = (4.605039066518657e-06, 1.42050232272661e-13)
 LOG2_E = ((1.4426950216293335, 1.925963033500011e-08), (1.4426950408889634, 2.0355273740931033e-17))
