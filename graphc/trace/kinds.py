@@ -46,6 +46,8 @@ _MOVING = (
 )
 _WRITABLE = (np.ndarray, dict, list, collections.deque, *CONTENTS_TYPES)
 _FOREIGN = {"numpy", "scipy", "graphc", "numba", "networkx", "jax", "torch", "matplotlib", "rich"}
+_TRACED = ("graphc.nn", "graphc.optim")
+"""Packages of graphc that are written as user code is."""
 
 
 def has_identity(value: Any) -> bool:
@@ -58,8 +60,13 @@ def has_identity(value: Any) -> bool:
 
 
 def is_foreign(module: str) -> bool:
-    """Whether a module's functions run as they are: Python's own, NumPy's, graphc's."""
+    """Whether a module's functions run as they are: Python's own, NumPy's, graphc's.
+
+    Layers and optimizers are graphc's, yet plain NumPy as a user's: they are traced.
+    """
     top = module.split(".")[0]
+    if top == "graphc" and module.startswith(_TRACED):
+        return False
     return top in _FOREIGN or (top in sys.stdlib_module_names and top != "__main__")
 
 

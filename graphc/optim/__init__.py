@@ -1,0 +1,1 @@
+"""Optimizers: plain NumPy, written in place, traced as a user's code is."""
