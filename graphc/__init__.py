@@ -17,8 +17,8 @@ control flow   `cond`, `scan`, `while_loop`, `fori_loop`, `debug_print`
 modules        `random`: numbers that depend on a key; `testing`: `check_grads`
 errors         `GraphcError`, and under it `BackendError`, `CacheError`, `DTypeError`,
                `DivisionError`, `DomainError`, `ExportError`, `LinAlgError`, `MemoryLimitError`,
-               `NonFiniteError`, `OutOfBoundsError`, `ShapeError`, `TraceError`,
-               `UnsupportedError`, `VerificationError`
+               `NonFiniteError`, `OutOfBoundsError`, `ShapeError`, `StateError`,
+               `TraceError`, `UnsupportedError`, `VerificationError`
 ============== ====================================================================================
 
 A compiled function has ``lower``, ``explain``, ``specializations`` and ``clear_cache``; a graph is
@@ -26,7 +26,7 @@ drawn by ``graphc.report.view.draw``. ``docs/api.md`` lists all of it with a sen
 """
 
 from graphc import functions as functions
-from graphc import random, testing
+from graphc import nn, optim, random, testing
 from graphc.api import compile, spec
 from graphc.control import cond, debug_print, fori_loop, scan, while_loop
 from graphc.errors import (
@@ -42,6 +42,7 @@ from graphc.errors import (
     NonFiniteError,
     OutOfBoundsError,
     ShapeError,
+    StateError,
     TraceError,
     UnsupportedError,
     VerificationError,
@@ -74,6 +75,7 @@ __all__ = [
     "NonFiniteError",
     "OutOfBoundsError",
     "ShapeError",
+    "StateError",
     "TraceError",
     "UnsupportedError",
     "VerificationError",

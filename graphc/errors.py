@@ -91,6 +91,10 @@ class DomainError(GraphcError, ValueError):
     """A value outside what the operation is defined for: an integer to a negative power."""
 
 
+class StateError(GraphcError, ValueError):
+    """A state dict or checkpoint that is damaged, or of another network or optimizer."""
+
+
 class DivisionError(GraphcError, ZeroDivisionError):
     """A division by zero that NumPy refuses: weights of an average that sum to zero."""
 
@@ -145,6 +149,7 @@ __all__ = [
     "NonFiniteError",
     "OutOfBoundsError",
     "ShapeError",
+    "StateError",
     "TraceError",
     "UnsupportedError",
     "VerificationError",

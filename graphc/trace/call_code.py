@@ -51,6 +51,11 @@ def resolver(sizes: Mapping[str, int]) -> Callable[[Size], int]:
     return lambda size: evaluate_size(size, sizes)
 
 
+def like_instance(like: Any, fields: Mapping[str, Any]) -> Any:
+    """An instance of the class of `like` with its attributes but for the given ones."""
+    return make_instance(type(like), vars(like) | fields)
+
+
 def make_instance(kind: type, fields: Mapping[str, Any]) -> Any:
     """An instance with the given attributes, made without its ``__init__``."""
     instance: Any = object.__new__(kind)
@@ -94,6 +99,7 @@ _CALL_NAMES: dict[str, Any] = {
     "copied": copy.copy,
     "filled": filled,
     "flat_block": flat_block,
+    "like_instance": like_instance,
     "make_instance": make_instance,
     "ndarray": np.ndarray,
     "replay": replay,

@@ -111,6 +111,7 @@ class Capture:
         self.cells: dict[int, Cell] = {}
         self.block_sources: dict[tuple[int, Step], str] = {}
         self._constant_positions: dict[int, int] = {}
+        self._required: set[str] = set()
 
     # --- statements of the call code ---
 
@@ -135,6 +136,9 @@ class Capture:
         `native`: the native caller looks at it, too; see `graphc.trace.inputs`. `structural`: what
         it fails for must not be read on, for to look up a key may add it.
         """
+        if condition in self._required and not structural:
+            return
+        self._required.add(condition)
         if native:
             self.native_guards.add(len(self.statements))
         if structural:

@@ -87,14 +87,17 @@ def traced_gradient(
     found = gradients([total], [ops.full_like(total, 1)], wanted, trace.notes)
     by_mark = dict(zip(wanted, found, strict=True))
     trees = []
+    made: dict[Value, Any] = {}  # an array that a module holds twice has one gradient
     for k in positions:
         filled: list[Any] = []
         for leaf, by in zip(leaves(args[k]), marked[k].values, strict=True):
             if by is None:
                 filled.append(None)
                 continue
-            gradient = by_mark[by]
-            filled.append(like(leaf, ops.zeros(by.tensor) if gradient is None else gradient))
+            if by not in made:
+                gradient = by_mark[by]
+                made[by] = like(leaf, ops.zeros(by.tensor) if gradient is None else gradient)
+            filled.append(made[by])
         trees.append(unflatten(args[k], filled))
     for k in positions:
         result = marked[k].relocated(result)

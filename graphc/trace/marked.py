@@ -14,7 +14,15 @@ from graphc.errors import TraceError
 from graphc.ir import Value
 from graphc.trace.convert import array_like
 from graphc.trace.sizes import TracedSize
-from graphc.trace.trees import children, is_container, leaves, tree_map, with_children
+from graphc.trace.trees import (
+    Attributed,
+    children,
+    is_container,
+    leaves,
+    trained,
+    tree_map,
+    with_children,
+)
 from graphc.trace.values import (
     TracedArray,
     TracedNumber,
@@ -68,11 +76,16 @@ class Marked:
         self._replace = replace
         self._pairs: list[tuple[TracedArray, TracedArray, Value]] = []
         self._containers: list[tuple[Any, Any, list[Any]]] = []
+        self._objects: dict[int, Any] = {}
+        self._shared: dict[int, Any] | None = None
+        self._trained = trained(tree) if replace is mark else None
         self.tree = self._mark(tree)
 
     def _mark(self, tree: Any) -> Any:
         if tree is None:
             return None
+        if isinstance(tree, Attributed):
+            return self._object(tree)
         if is_container(tree):
             items = [self._mark(child) for _, child in children(tree)]
             made = with_children(tree, items)
@@ -80,20 +93,46 @@ class Marked:
             return made
         return self._leaf(tree)
 
+    def _object(self, tree: Attributed) -> Any:
+        """As a container; an array or object that is met twice below it is one."""
+        outermost = self._shared is None
+        if outermost:
+            self._shared = {}
+        items = [self._mark(child) for _, child in children(tree)]
+        if id(tree) not in self._objects:
+            made = self._objects[id(tree)] = with_children(tree, items)
+            self._containers.append((tree, made, items))
+        if outermost:
+            self._shared = None
+        return self._objects[id(tree)]
+
     def _leaf(self, leaf: Any) -> Any:
-        leaf = as_traced(leaf)
-        self.leaves.append(leaf)
+        if self._shared is not None and id(leaf) in self._shared:
+            traced, copied, marked = self._shared[id(leaf)]
+            self.leaves.append(traced)
+            self.values.append(marked)
+            return copied
+        traced, copied, marked = found = self._copied(as_traced(leaf))
+        if self._shared is not None:
+            self._shared[id(leaf)] = found
+        return copied
+
+    def _copied(self, leaf: Any) -> tuple[Any, Any, Value | None]:
+        """The leaf, what stands for it, and its new value."""
         plain = not is_traced(leaf) or type(leaf) is TracedSize
+        if self._trained is not None and not self._trained[len(self.leaves)]:
+            plain = True
+        self.leaves.append(leaf)
         marked = None if plain else self._replace(leaf.value)
         self.values.append(marked)
         if marked is None:
-            return leaf
+            return leaf, leaf, None
         copied = like(leaf, marked)
         if type(copied) is TracedArray:
             copied.storage.readonly = leaf.storage.readonly
             copied.steps = leaf.steps
             self._pairs.append((leaf, copied, marked))
-        return copied
+        return leaf, copied, marked
 
     @property
     def replaced(self) -> list[tuple[Any, Value]]:
@@ -139,7 +178,9 @@ class Marked:
             value = copied.storage.value
             original.write(value if outside is None else outside(value))
         for original, made, items in self._containers:
-            if not isinstance(original, tuple):
+            if isinstance(original, Attributed):
+                _carry_attributes(original, made, items, outside)
+            elif not isinstance(original, tuple):
                 _carry_over(original, made, items, outside)
 
 
@@ -153,13 +194,7 @@ def _carry_over(
         child is before for (_, child), before in zip(after, items, strict=True)
     ):
         return
-    own = {id(item): child for item, (_, child) in zip(items, children(original), strict=True)}
-
-    def moved(child: Any) -> Any:
-        if id(child) in own:
-            return own[id(child)]
-        return child if outside is None else moved_outside(child, outside)
-
+    moved = _mover(original, items, outside)
     filled = [(key, moved(child)) for key, child in after]
     if isinstance(original, dict):
         original.clear()
@@ -171,6 +206,37 @@ def _carry_over(
     else:
         for key, child in filled:
             object.__setattr__(original, key, child)
+
+
+def _carry_attributes(
+    original: Any, made: Any, items: list[Any], outside: Callable[[Value], Value] | None
+) -> None:
+    """As `_carry_over`, of the attributes that were set."""
+    moved = _mover(original, items, outside)
+    if hasattr(type(made), "_graphc_with"):
+        changed = made._graphc_written
+    else:
+        first = dict(zip((name for name, _ in children(original)), items, strict=True))
+        before = vars(original) | first
+        changed = {
+            n: value for n, value in vars(made).items() if before.get(n, before) is not value
+        }
+    for name, value in list(changed.items()):
+        setattr(original, name, moved(value))
+
+
+def _mover(
+    original: Any, items: list[Any], outside: Callable[[Value], Value] | None
+) -> Callable[[Any], Any]:
+    """What the caller sees in place of what a copy holds, whose `items` stood for its children."""
+    own = {id(item): child for item, (_, child) in zip(items, children(original), strict=True)}
+
+    def moved(child: Any) -> Any:
+        if id(child) in own:
+            return own[id(child)]
+        return child if outside is None else moved_outside(child, outside)
+
+    return moved
 
 
 def refuse_shared_writes(marked: Sequence[Marked], args: Any) -> None:

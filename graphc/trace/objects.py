@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable, Mapping
 from functools import cache
 from types import FunctionType, MethodType
 from typing import Any
@@ -39,6 +40,7 @@ class ObjectProxy:
 
     __slots__ = (
         "_graphc_capture",
+        "_graphc_changed",
         "_graphc_object",
         "_graphc_read",
         "_graphc_source",
@@ -68,6 +70,43 @@ class ObjectProxy:
             raise refuse_attribute(type(owner).__name__, name, old, value)
         self._graphc_written[name] = value
 
+    def _graphc_attributes(self, bears: Callable[[Any], bool]) -> list[str]:
+        """The names of the attributes for which `bears` holds, guarded."""
+        owner, source, capture = self._graphc_object, self._graphc_source, self._graphc_capture
+        held = vars(owner)
+        capture.require(f"tuple(vars({source})) == {tuple(held)!r}")
+        found = []
+        for name, value in (held | self._graphc_read | self._graphc_written).items():
+            if name in held or name in self._graphc_written:
+                if bears(value):
+                    found.append(name)
+                elif isinstance(value, list | tuple | dict):
+                    read = read_attribute(source, name)
+                    capture.require(f"not {capture.constant(bears)}({read})")
+        return found
+
+    def _graphc_with(self, items: Mapping[str, Any]) -> ObjectProxy:
+        """An object like this one whose attributes `items` are others; writes to it stay with it.
+
+        A later call makes it of the object that it finds in place of this one.
+        """
+        made = object.__new__(type(self))
+        owner, source, capture = self._graphc_object, self._graphc_source, self._graphc_capture
+        _fill(made, owner, source, capture)
+        made._graphc_read.update(self._graphc_read | self._graphc_written | items)
+        object.__setattr__(made, "_graphc_changed", self._graphc_changed | set(items))
+        return made
+
+    def __graphc_changes__(self) -> dict[str, Any]:
+        """The attributes in which this differs from the caller's object."""
+        found: dict[str, Any] = {name: getattr(self, name) for name in self._graphc_changed}
+        return found | self._graphc_written
+
+
+def read_attribute(source: str, name: str) -> str:
+    """An expression for an attribute of what `source` fetches."""
+    return f"{source}.{name}" if name.isidentifier() else f"getattr({source}, {name!r})"
+
 
 def _holds_arrays(value: Any) -> bool:
     if isinstance(value, np.ndarray | np.generic | float) or holds_traced(value):
@@ -78,7 +117,7 @@ def _holds_arrays(value: Any) -> bool:
 def _attribute(proxy: ObjectProxy, name: str) -> Any:
     owner, source, capture = proxy._graphc_object, proxy._graphc_source, proxy._graphc_capture
     if name in getattr(owner, "__dict__", {}):
-        return capture.wrap(getattr(owner, name), f"{source}.{name}")
+        return capture.wrap(getattr(owner, name), read_attribute(source, name))
     member = class_member(type(owner), name)
     if isinstance(member, PYTHON_MEMBERS):
         # The class may be given another member of this name, or the object one of its own.
@@ -87,7 +126,7 @@ def _attribute(proxy: ObjectProxy, name: str) -> Any:
         return bound_member(capture, member, proxy, type(owner))
     if not hasattr(owner, name):
         capture.require(f"not hasattr({source}, {name!r})")
-    return capture.wrap(getattr(owner, name), f"{source}.{name}")
+    return capture.wrap(getattr(owner, name), read_attribute(source, name))
 
 
 def bound_member(capture: Any, member: Any, target: Any, owner: type) -> Any:
@@ -124,12 +163,17 @@ def object_proxy(value: Any, source: str, capture: Any) -> ObjectProxy:
     """The stand-in for `value`, which a call finds by `source`."""
     kind: Any = type(value)
     proxy = object.__new__(_proxy_type(kind))
+    _fill(proxy, value, source, capture)
+    return proxy
+
+
+def _fill(proxy: ObjectProxy, value: Any, source: str, capture: Any) -> None:
     for name, content in (
         ("_graphc_object", value),
         ("_graphc_source", source),
         ("_graphc_capture", capture),
+        ("_graphc_changed", frozenset()),
         ("_graphc_read", {}),
         ("_graphc_written", {}),
     ):
         object.__setattr__(proxy, name, content)
-    return proxy

@@ -355,7 +355,8 @@ class _Builder:
         if id(value) in self.memo:
             return self.memo[id(value)][1]
         expression = self._expression(value)
-        shared = is_traced(value) or has_identity(value)
+        proxy = issubclass(type(value), ObjectProxy)
+        shared = is_traced(value) or proxy or has_identity(value)
         if shared or hasattr(type(value), "__graphc_deliver__"):
             expression = self._local(expression)
             self.memo[id(value)] = (value, expression)
@@ -373,8 +374,8 @@ class _Builder:
             return f"resolve({self.capture.constant(value.dim)})"
         if isinstance(value, np.ndarray):
             return f"{self.capture.constant(value)}.copy()"
-        if kind is ObjectProxy or issubclass(kind, ObjectProxy):
-            return self._handed(value._graphc_source)
+        if issubclass(kind, ObjectProxy):
+            return self._object(value)
         if hasattr(kind, "__graphc_deliver__"):
             return self._deliver(value.__graphc_deliver__())
         held = has_identity(value) or isinstance(value, type)
@@ -391,6 +392,15 @@ class _Builder:
                 hint="Return a list or a tuple.",
             )
         return self.capture.constant(original(value))
+
+    def _object(self, value: ObjectProxy) -> str:
+        """The caller's object, or a new one like it with some attributes of its own."""
+        source = value._graphc_source
+        if not value._graphc_changed:
+            return self._handed(source)
+        changes = value.__graphc_changes__().items()
+        named = ", ".join(f"{name!r}: {self._deliver(item)}" for name, item in changes)
+        return f"like_instance({source}, {{{named}}})"
 
     def _array(self, value: TracedArray) -> str:
         storage, path = value.storage, value.path
@@ -432,7 +442,13 @@ class _Builder:
                 lines.append(f"{cell.expression} = {self._deliver(cell.copy.cell_contents)}")
         for proxy in self.capture.objects:
             for name, item in proxy._graphc_written.items():
-                lines.append(f"{proxy._graphc_source}.{name} = {self._deliver(item)}")
+                delivered = self._deliver(item)
+                source = proxy._graphc_source
+                lines.append(
+                    f"{source}.{name} = {delivered}"
+                    if name.isidentifier()
+                    else f"setattr({source}, {name!r}, {delivered})"
+                )
         return lines
 
     # --- the call code ---

@@ -1,7 +1,7 @@
 """Pytrees: nested dicts, lists, deques, tuples, dataclasses and None, with values as leaves.
 
 Our own rather than optree's, for dataclasses need no registration here, dicts keep their order, and
-objects of the user's are leaves.
+objects of the user's are leaves, but those of a class that derives from `Attributed`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,62 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from graphc.errors import ShapeError
-from graphc.trace.values import is_traced
+from graphc.trace.values import TracedArray, is_traced
+
+
+class Attributed:
+    """A base for classes whose instances are containers: of the arrays among their attributes.
+
+    Objects of such classes, and lists, tuples and dicts that hold some, are children too. A
+    derivative is not taken by the arrays of `_buffers`, and by none below an object that is
+    `_frozen`.
+    """
+
+    _buffers: tuple[str, ...] = ()
+    _frozen: bool = False
+
+
+LONG = 64
+"""Items of a container beyond which it is taken for data, if none of the first is an array."""
+
+
+def bears_arrays(value: Any) -> bool:
+    """Whether an attribute of an `Attributed` is a child of it."""
+    if isinstance(value, np.ndarray | TracedArray | Attributed):
+        return not isinstance(value, np.ndarray) or value.dtype.kind in "biufc"
+    plain = isinstance(value, list | tuple | dict) and not is_traced(value)
+    return plain and any(bears_arrays(item) for _, item in children(value)[:LONG])
+
+
+def _attributes(tree: Any) -> list[tuple[str, Any]]:
+    """The children of an `Attributed`; traced code sees a proxy of it, which guards their names."""
+    if hasattr(type(tree), "_graphc_attributes"):
+        return [(name, getattr(tree, name)) for name in tree._graphc_attributes(bears_arrays)]
+    return [(name, value) for name, value in vars(tree).items() if bears_arrays(value)]
+
+
+def _with_attributes(tree: Any, items: dict[str, Any]) -> Any:
+    if hasattr(type(tree), "_graphc_with"):
+        return tree._graphc_with(items)
+    made = object.__new__(type(tree))
+    vars(made).update(vars(tree) | items)
+    return made
+
+
+def trained(tree: Any, on: bool = True) -> list[bool]:
+    """For each leaf, whether a derivative may be taken by it: no buffer, not frozen."""
+    if tree is None:
+        return []
+    if not is_container(tree):
+        return [on]
+    buffers: tuple[str, ...] = ()
+    if isinstance(tree, Attributed):
+        on = on and not tree._frozen
+        buffers = tuple(tree._buffers)
+    return [kept for k, child in children(tree) for kept in trained(child, on and k not in buffers)]
 
 
 def _is_dataclass(tree: Any) -> bool:
@@ -24,7 +78,7 @@ def is_container(tree: Any) -> bool:
     """Whether `tree` has children."""
     if is_traced(tree):
         return False
-    return isinstance(tree, dict | list | tuple | deque) or _is_dataclass(tree)
+    return isinstance(tree, dict | list | tuple | deque | Attributed) or _is_dataclass(tree)
 
 
 def children(tree: Any) -> list[tuple[Any, Any]]:
@@ -33,6 +87,8 @@ def children(tree: Any) -> list[tuple[Any, Any]]:
         return list(tree.items())
     if isinstance(tree, list | tuple | deque):
         return list(enumerate(tree))
+    if isinstance(tree, Attributed):
+        return _attributes(tree)
     return [(item.name, getattr(tree, item.name)) for item in dataclasses.fields(tree)]
 
 
@@ -51,6 +107,9 @@ def with_children(tree: Any, items: list[Any]) -> Any:
         return type(tree)(*items)
     if isinstance(tree, tuple):
         return type(tree)(items)
+    if isinstance(tree, Attributed):
+        names = [name for name, _ in children(tree)]
+        return _with_attributes(tree, dict(zip(names, items, strict=True)))
     made = object.__new__(type(tree))
     for (name, _), item in zip(children(tree), items, strict=True):
         object.__setattr__(made, name, item)
