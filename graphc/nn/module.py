@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from graphc.errors import DTypeError, StateError
+from graphc.errors import DTypeError
+from graphc.nn.state import below, load_state, named_arrays, once, state_of
 from graphc.trace.trees import Attributed, bears_arrays, children
 
 
@@ -82,7 +83,9 @@ class Module(Attributed):
 
     def named_parameters(self) -> Iterator[tuple[str, np.ndarray]]:
         """Each parameter once, with its dotted name: ``layers.0.weight``."""
-        return _once((name, array) for name, array, kind in _arrays(self) if kind == "parameter")
+        return once(
+            (name, array) for name, array, kind in named_arrays(self) if kind == "parameter"
+        )
 
     def parameters(self) -> Iterator[np.ndarray]:
         """Each parameter once; frozen ones too."""
@@ -90,7 +93,9 @@ class Module(Attributed):
 
     def named_buffers(self) -> Iterator[tuple[str, np.ndarray]]:
         """Each buffer once, with its dotted name."""
-        return _once((name, array) for name, array, kind in _arrays(self) if kind != "parameter")
+        return once(
+            (name, array) for name, array, kind in named_arrays(self) if kind != "parameter"
+        )
 
     def buffers(self) -> Iterator[np.ndarray]:
         """Each buffer once."""
@@ -100,8 +105,7 @@ class Module(Attributed):
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """Copies of all parameters and persistent buffers by their dotted names, as in PyTorch."""
-        found = {name: array for name, array, kind in _arrays(self) if kind != "transient"}
-        return {name: array.copy() for name, array in found.items()}
+        return state_of(self)
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> None:
         """Write arrays into those of this module, in place.
@@ -115,34 +119,7 @@ class Module(Attributed):
             StateError: names missing, unexpected or of other shapes, all in one message. Nothing
                 is written then.
         """
-        own = {name: array for name, array, kind in _arrays(self) if kind != "transient"}
-        given = {name: np.asarray(array) for name, array in state.items()}
-        missing = [f"  missing: {name} {own[name].shape}" for name in own if name not in given]
-        extra = [f"  unexpected: {name} {given[name].shape}" for name in given if name not in own]
-        misshapen = [
-            f"  misshapen: {name} is {given[name].shape}, wanted {array.shape}"
-            for name, array in own.items()
-            if name in given and given[name].shape != array.shape
-        ]
-        unfit = [
-            f"  wrong kind: {name} is {given[name].dtype}, wanted {array.dtype}"
-            for name, array in own.items()
-            if name in given and not np.can_cast(given[name].dtype, array.dtype, "same_kind")
-        ]
-        readonly = [
-            f"  read-only: {name}"
-            for name in own
-            if name in given and not own[name].flags.writeable
-        ]
-        problems = [*((missing + extra) if strict else []), *misshapen, *unfit, *readonly]
-        if problems:
-            raise StateError(
-                f"the state dict does not fit this {type(self).__name__}:\n" + "\n".join(problems),
-                hint="Nothing was loaded. strict=False passes over missing and unexpected names.",
-            )
-        for name, array in own.items():
-            if name in given:
-                array[...] = given[name]
+        load_state(self, state, strict)
 
     # --- modes ---
 
@@ -225,7 +202,7 @@ def _modules(tree: Any, path: str) -> Iterator[tuple[str, Module]]:
     """The modules below, in the order in which they were assigned, parents first."""
     if isinstance(tree, Module):
         yield path, tree
-    for key, child in _below(tree):
+    for key, child in below(tree):
         yield from _modules(child, f"{path}.{key}" if path else str(key))
 
 
@@ -234,38 +211,8 @@ def _outermost(path: str, tree: Any) -> Iterator[tuple[str, Module]]:
     if isinstance(tree, Module):
         yield path, tree
         return
-    for key, child in _below(tree):
+    for key, child in below(tree):
         yield from _outermost(f"{path}.{key}", child)
-
-
-def _arrays(tree: Any, path: str = "", buffer: str = "") -> Iterator[tuple[str, Any, str]]:
-    """Each array below: its name, itself, and ``parameter``, ``buffer`` or ``transient``."""
-    named: tuple[str, ...] = ()
-    transient: tuple[str, ...] = ()
-    if isinstance(tree, Module):
-        named, transient = tree._buffers, tree._transient
-    for key, child in _below(tree):
-        name = f"{path}.{key}" if path else str(key)
-        kind = "transient" if key in transient else "buffer" if key in named else buffer
-        if isinstance(child, np.ndarray):
-            floating = child.dtype.kind in "fc"
-            yield name, child, kind or ("parameter" if floating else "buffer")
-        else:
-            yield from _arrays(child, name, kind)
-
-
-def _below(tree: Any) -> list[tuple[Any, Any]]:
-    if isinstance(tree, Attributed | dict | list | tuple):
-        return [(key, child) for key, child in children(tree) if bears_arrays(child)]
-    return []
-
-
-def _once(pairs: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
-    seen: set[int] = set()
-    for name, array in list(pairs):
-        if id(array) not in seen:
-            seen.add(id(array))
-            yield name, array
 
 
 def _replaced(value: Any, function: Callable[[np.ndarray], np.ndarray]) -> Any:

@@ -100,7 +100,8 @@ class ObjectProxy:
     def __graphc_changes__(self) -> dict[str, Any]:
         """The attributes in which this differs from the caller's object."""
         found: dict[str, Any] = {name: getattr(self, name) for name in self._graphc_changed}
-        return found | self._graphc_written
+        found.update(self._graphc_written)
+        return found
 
 
 def read_attribute(source: str, name: str) -> str:

@@ -57,17 +57,21 @@ def _with_attributes(tree: Any, items: dict[str, Any]) -> Any:
     return made
 
 
-def trained(tree: Any, on: bool = True) -> list[bool]:
-    """For each leaf, whether a derivative may be taken by it: no buffer, not frozen."""
+def trained(tree: Any, on: bool = True, frozen: bool = False) -> list[bool]:
+    """For each leaf, whether a derivative may be taken by it: no buffer, not frozen.
+
+    With `frozen`, those may be frozen.
+    """
     if tree is None:
         return []
     if not is_container(tree):
         return [on]
     buffers: tuple[str, ...] = ()
     if isinstance(tree, Attributed):
-        on = on and not tree._frozen
+        on = on and (frozen or not tree._frozen)
         buffers = tuple(tree._buffers)
-    return [kept for k, child in children(tree) for kept in trained(child, on and k not in buffers)]
+    below = [(child, on and key not in buffers) for key, child in children(tree)]
+    return [kept for child, free in below for kept in trained(child, free, frozen)]
 
 
 def _is_dataclass(tree: Any) -> bool:
@@ -148,6 +152,33 @@ def tree_map(function: Callable[[Any], Any], tree: Any) -> Any:
     if not is_container(tree):
         return function(tree)
     return with_children(tree, [tree_map(function, child) for _, child in children(tree)])
+
+
+def paired_leaves(tree: Any, other: Any, what: str, root: str = "") -> list[tuple[str, Any, Any]]:
+    """The path and value of each leaf of `tree`, and that of `other` at its place, None if absent.
+
+    Args:
+        what: of both, for the message.
+
+    Raises:
+        ShapeError: `other` has something that `tree` has not, or another structure.
+    """
+    if tree is None and other is None:
+        return []
+    if not is_container(tree):
+        if is_container(other):
+            raise ShapeError(f"{what} at {root or 'the top'}: a {type(other).__name__} for a leaf")
+        return [(root, tree, other)]
+    if other is not None and not is_container(other):
+        raise ShapeError(f"{what} at {root or 'the top'}: a leaf for a {type(tree).__name__}")
+    others = {} if other is None else dict(children(other))
+    found = []
+    for key, child in children(tree):
+        partner = others.pop(key, None)
+        found += paired_leaves(child, partner, what, _step(tree, root, key))
+    if any(leaves(rest) for rest in others.values()):
+        raise ShapeError(f"{what} at {root or 'the top'}: nothing for {sorted(map(str, others))}")
+    return found
 
 
 def unflatten(tree: Any, items: list[Any]) -> Any:
