@@ -26,7 +26,7 @@ drawn by ``graphc.report.view.draw``. ``docs/api.md`` lists all of it with a sen
 """
 
 from graphc import functions as functions
-from graphc import nn, optim, random, testing
+from graphc import nn, optim, random, testing, training
 from graphc.api import compile, spec
 from graphc.control import cond, debug_print, fori_loop, scan, while_loop
 from graphc.errors import (
@@ -48,6 +48,7 @@ from graphc.errors import (
     VerificationError,
 )
 from graphc.specialize import eager
+from graphc.training import fit
 from graphc.transform import (
     checkpoint,
     custom_vjp,
@@ -85,6 +86,7 @@ __all__ = [
     "custom_vjp",
     "debug_print",
     "eager",
+    "fit",
     "fori_loop",
     "grad",
     "hessian",

@@ -121,6 +121,30 @@ def seed(n: int) -> None:
     _default[...] = key(n)
 
 
+def default_key() -> np.ndarray:
+    """A copy of the default key, for `set_default_key` to go on from later.
+
+    >>> import graphc
+    >>> graphc.random.seed(3)
+    >>> graphc.random.default_key()
+    array([0, 3], dtype=uint32)
+    """
+    return _default.copy()
+
+
+def set_default_key(key: np.ndarray) -> None:
+    """Set the default key to one that `default_key` gave.
+
+    Raises:
+        DTypeError, ShapeError: `key` is no ``uint32[2]``.
+    """
+    if not isinstance(key, np.ndarray) or key.dtype != np.uint32:
+        raise DTypeError("a key is an array of uint32", hint=_MAKE_A_KEY)
+    if key.shape != (2,):
+        raise ShapeError(f"a key is uint32[2], not {key.shape}")
+    _default[...] = key
+
+
 def next_key() -> Any:
     """A new key, split off the default one, which it moves on; also inside compiled code.
 

@@ -1,0 +1,41 @@
+"""The two functions that `graphc.fit` compiles, for a loss and metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from graphc.transform import value_and_grad
+
+
+def training_step(loss: Callable[..., Any]) -> Callable[..., Any]:
+    """``(model, optimizer, *batch) -> loss``: forward, backward and update."""
+
+    def step(model: Any, optimizer: Any, *batch: Any) -> Any:
+        value, grads = value_and_grad(lambda m: _of(loss, m, batch))(model)
+        optimizer.step(model, grads)
+        return value
+
+    return step
+
+
+def evaluation_step(
+    loss: Callable[..., Any], metrics: Mapping[str, Callable[..., Any]]
+) -> Callable[..., Any]:
+    """``(model, *batch) -> {"loss": ..., metric: ...}``."""
+
+    def step(model: Any, *batch: Any) -> Any:
+        inputs, target = (batch[:-1], batch[-1:]) if len(batch) > 1 else (batch, ())
+        result = model(*inputs)
+        return {
+            "loss": loss(result, *target),
+            **{name: metric(result, *target) for name, metric in metrics.items()},
+        }
+
+    return step
+
+
+def _of(loss: Callable[..., Any], model: Any, batch: tuple[Any, ...]) -> Any:
+    if len(batch) == 1:
+        return loss(model(*batch))
+    return loss(model(*batch[:-1]), batch[-1])
