@@ -497,3 +497,19 @@ def test_eager_mode_takes_branches_and_turns():
         found = graphc.grad(lambda x: decay(x, 0.9, np.int64(4)).sum())(X)
     expected = graphc.grad(lambda x: decay_by_scan(x, 0.9, 4).sum())(X)
     np.testing.assert_allclose(found, expected)
+
+
+def test_a_carry_whose_size_is_an_axis_of_another_array():
+    """A carry made with a Python int, which an array's symbolic axis equals in the call."""
+
+    def run(weight, size, x):
+        start = np.zeros((2, size))
+        return graphc.scan(lambda c, x: (np.tanh(c @ weight + x), None), start, x)[0]
+
+    compiled = graphc.compile(run)
+    for size in (3, 4, 5):
+        arguments = np.full((size, size), 0.1), size, np.ones((4, 2, size))
+        np.testing.assert_allclose(compiled(*arguments), run(*arguments))
+    branches = graphc.compile(lambda p, a, n: graphc.cond(p, lambda: a * 1, lambda: np.zeros(n)))
+    for size in (3, 4, 5):
+        assert branches(np.bool_(True), np.ones(size), size).tolist() == [1.0] * size

@@ -1,7 +1,9 @@
 """Loop IR: index arithmetic, joined loops, phases of a row, one load an element."""
 
+import numpy as np
 import pytest
 
+import graphc
 from graphc import build as runtime
 from graphc import ops
 from graphc.fuse.groups import fuse
@@ -123,3 +125,14 @@ def test_constant_indices_are_checked_at_run_time():
     x = tensor("float32", 9)
     kernel = kernel_of([x], [ops.gather(x, [ops.constant([3, -1, 8], "int64")], (0,))])
     assert len(kernel.sites) == 1
+
+
+def test_arguments_named_like_what_kernels_compute():
+    """An input called ``x_0`` beside one called ``x``, whose element a kernel would call so."""
+
+    @graphc.compile
+    def step(x, x_0, x_1):
+        return np.where(x > 0, x * x_0, x_1 * x) + x
+
+    x = np.linspace(-1, 1, 5, dtype=np.float32)
+    np.testing.assert_allclose(step(x, 2.0, x), np.where(x > 0, x * 2, x * x) + x, rtol=1e-6)

@@ -88,7 +88,8 @@ class Lowering:
             number = value.node["number"]
             names = self.fused.graph.names
             given = names[number] if number < len(names) else ""
-            return identifier(given or f"input{number}")
+            # What kernels compute is named ``<name>_<number>``: no input is.
+            return re.sub(r"_(\d+)$", r"\1", identifier(given or f"input{number}"))
         if isinstance(key, tuple):
             return f"output{key[1]}" if key[0] == "output" else f"{self.name(value)}_copy"
         return f"{self.name(value)}_out"

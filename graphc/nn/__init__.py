@@ -1,6 +1,97 @@
-"""Layers, losses and functions of networks, in plain NumPy: traced as a user's code is."""
+"""Networks: modules, layers, functions, losses, in plain NumPy and traced as a user's code is.
 
-from graphc.nn.activations import relu
+============== ====================================================================================
+modules        `Module`, `Sequential`
+layers         `Linear`, `Embedding`, `Dropout`, `Flatten`, `BatchNorm1d`, `BatchNorm2d`,
+               `LayerNorm`, `RNN`, `LSTM`, `GRU`, `MultiHeadAttention`, `ReLU`, `Sigmoid`, `Tanh`,
+               `GELU`, `Softmax`
+functions      `relu`, `sigmoid`, `tanh`, `gelu`, `silu`, `softplus`, `leaky_relu`, `elu`,
+               `softmax`, `log_softmax`, `logsumexp`, `one_hot`, `embedding`, `dropout`,
+               `batch_norm`, `layer_norm`, `attention`
+losses         `mse_loss`, `l1_loss`, `huber_loss`, `cross_entropy`, `binary_cross_entropy`,
+               `binary_cross_entropy_with_logits`
+first values   `init`
+============== ====================================================================================
+
+Names, arguments, defaults and layouts are PyTorch's, so that its state dicts load by name.
+"""
+
+from graphc.nn import init
+from graphc.nn.activations import (
+    elu,
+    gelu,
+    leaky_relu,
+    log_softmax,
+    logsumexp,
+    relu,
+    sigmoid,
+    silu,
+    softmax,
+    softplus,
+    tanh,
+)
+from graphc.nn.dot_product_attention import attention
+from graphc.nn.embeddings import embedding, one_hot
+from graphc.nn.layers.activations import GELU, ReLU, Sigmoid, Softmax, Tanh
+from graphc.nn.layers.attention import MultiHeadAttention
+from graphc.nn.layers.containers import Flatten, Sequential
+from graphc.nn.layers.embedding import Dropout, Embedding
+from graphc.nn.layers.linear import Linear
+from graphc.nn.layers.normalization import BatchNorm1d, BatchNorm2d, LayerNorm
+from graphc.nn.layers.recurrent import GRU, LSTM, RNN
+from graphc.nn.losses import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    cross_entropy,
+    huber_loss,
+    l1_loss,
+    mse_loss,
+)
 from graphc.nn.module import Module
+from graphc.nn.normalization import batch_norm, layer_norm
+from graphc.nn.stochastic import dropout
 
-__all__ = ["Module", "relu"]
+__all__ = [
+    "GELU",
+    "GRU",
+    "LSTM",
+    "RNN",
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "Dropout",
+    "Embedding",
+    "Flatten",
+    "LayerNorm",
+    "Linear",
+    "Module",
+    "MultiHeadAttention",
+    "ReLU",
+    "Sequential",
+    "Sigmoid",
+    "Softmax",
+    "Tanh",
+    "attention",
+    "batch_norm",
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
+    "cross_entropy",
+    "dropout",
+    "elu",
+    "embedding",
+    "gelu",
+    "huber_loss",
+    "init",
+    "l1_loss",
+    "layer_norm",
+    "leaky_relu",
+    "log_softmax",
+    "logsumexp",
+    "mse_loss",
+    "one_hot",
+    "relu",
+    "sigmoid",
+    "silu",
+    "softmax",
+    "softplus",
+    "tanh",
+]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc.optim.base import Optimizer, Options, Rate
+from graphc.optim.base import Optimizer, Options, Rate, decayed
 
 
 class Adam(Optimizer):
@@ -44,15 +44,15 @@ class Adam(Optimizer):
     ) -> None:
         super().__init__(params, lr=lr, betas=tuple(betas), eps=eps, weight_decay=weight_decay)
 
-    def _decayed(self, p: Any, g: Any, lr: Any, decay: Any) -> tuple[Any, Any]:
+    def _decayed(self, p: Any, g: Any, lr: Any, options: Options) -> tuple[Any, Any]:
         """The parameter and the gradient with weight decay."""
-        return p, g + decay * p
+        return p, decayed(p, g, options)
 
     def _update(
         self, p: Any, g: Any, kept: Mapping[str, Any], steps: Any, lr: Any, options: Options
     ) -> tuple[Any, dict[str, Any]]:
         first, second = options["betas"]
-        p, g = self._decayed(p, g, lr, options["weight_decay"])
+        p, g = self._decayed(p, g, lr, options)
         m = first * kept["m"] + (1 - first) * g
         v = second * kept["v"] + (1 - second) * _squared(g)
         t = steps + 1
@@ -77,8 +77,8 @@ class AdamW(Adam):
     ) -> None:
         super().__init__(params, lr, betas, eps, weight_decay)
 
-    def _decayed(self, p: Any, g: Any, lr: Any, decay: Any) -> tuple[Any, Any]:
-        return p - lr * decay * p, g
+    def _decayed(self, p: Any, g: Any, lr: Any, options: Options) -> tuple[Any, Any]:
+        return p - lr * options["weight_decay"] * p, g
 
 
 class RMSprop(Optimizer):
@@ -119,7 +119,7 @@ class RMSprop(Optimizer):
         self, p: Any, g: Any, kept: Mapping[str, Any], steps: Any, lr: Any, options: Options
     ) -> tuple[Any, dict[str, Any]]:
         alpha = options["alpha"]
-        g = g + options["weight_decay"] * p
+        g = decayed(p, g, options)
         after = {"v": alpha * kept["v"] + (1 - alpha) * _squared(g)}
         spread = after["v"]
         if "mean" in kept:
@@ -161,7 +161,7 @@ class Adagrad(Optimizer):
     def _update(
         self, p: Any, g: Any, kept: Mapping[str, Any], steps: Any, lr: Any, options: Options
     ) -> tuple[Any, dict[str, Any]]:
-        g = g + options["weight_decay"] * p
+        g = decayed(p, g, options)
         total = kept["sum"] + _squared(g)
         rate = lr / float(1 + options["lr_decay"] * steps)
         return p - rate * g / (np.sqrt(total) + options["eps"]), {"sum": total}

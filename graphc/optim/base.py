@@ -219,6 +219,12 @@ def parameters(params: Any) -> list[Any]:
     return list(found.values())
 
 
+def decayed(p: Any, g: Any, options: Options) -> Any:
+    """A gradient with that of the weight decay."""
+    decay = options["weight_decay"]
+    return g if isinstance(decay, int) and decay == 0 else g + decay * p
+
+
 def _floating(leaf: Any) -> bool:
     if type(leaf) in (float, complex):
         return True

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from graphc.errors import DomainError
-from graphc.optim.base import Optimizer, Options, Rate
+from graphc.optim.base import Optimizer, Options, Rate, decayed
 
 
 class SGD(Optimizer):
@@ -54,7 +54,7 @@ class SGD(Optimizer):
     def _update(
         self, p: Any, g: Any, kept: Mapping[str, Any], steps: Any, lr: Any, options: Options
     ) -> tuple[Any, dict[str, Any]]:
-        g = g + options["weight_decay"] * p
+        g = decayed(p, g, options)
         if "velocity" not in kept:
             return p - lr * g, {}
         momentum = options["momentum"]

@@ -10,7 +10,7 @@ from graphc import ops
 from graphc.errors import DTypeError, ShapeError, TraceError
 from graphc.ir import Value, close
 from graphc.trace.context import Trace, active
-from graphc.trace.convert import array_like, is_weak, value_of
+from graphc.trace.convert import array_like, is_weak, same_type, value_of
 from graphc.trace.dispatch import locates
 from graphc.trace.recorded import Recorded, carried, free_values, rewrapped
 from graphc.trace.trees import check_same_structure, leaves, unflatten
@@ -105,7 +105,7 @@ def _joined(left: Any, right: Any) -> tuple[Any, Value, Value]:
         kind, values = a, (a.value, value_of(b, a.value.dtype))
     else:
         kind, values = a, (a.value, b.value)
-    if values[0].type == values[1].type:
+    if same_type(values[0].type, values[1].type):
         return kind, values[0], values[1]
     text = f"cond: the branches return {values[0].type} and {values[1].type}"
     if values[0].shape != values[1].shape:

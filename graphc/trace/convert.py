@@ -23,7 +23,7 @@ from graphc.trace.values import (
     fresh_array,
     number,
 )
-from graphc.types import Shape, Size, supported_dtype
+from graphc.types import Shape, Size, TensorType, Type, supported_dtype
 
 PYTHON_NUMBERS = (bool, int, float, complex)
 
@@ -129,6 +129,15 @@ def _from_sequence(items: Sequence[Any]) -> TracedArray:
 def same_size(left: Size, right: Size) -> bool:
     """Whether two sizes are equal; see `Trace.same`."""
     return active().same(left, right)
+
+
+def same_type(left: Type, right: Type) -> bool:
+    """Whether two types are equal, sizes by `same_size`."""
+    if not (isinstance(left, TensorType) and isinstance(right, TensorType)):
+        return left == right
+    if left.dtype != right.dtype or left.ndim != right.ndim:
+        return False
+    return all(same_size(a, b) for a, b in zip(left.shape, right.shape, strict=True))
 
 
 BROADCASTING = "Axes are matched from the last on: add one of size 1 with x[:, None], or transpose."

@@ -14,7 +14,7 @@ from graphc.trace.context import active
 from graphc.trace.convert import array_like, is_weak
 from graphc.trace.dispatch import locates
 from graphc.trace.marked import Marked, like, mark, refuse_shared_writes
-from graphc.trace.trees import leaves, unflatten
+from graphc.trace.trees import Attributed, leaves, unflatten
 from graphc.trace.values import TracedNumber, is_traced
 
 
@@ -60,7 +60,8 @@ def traced_gradient(
     given = list(args)
     marked = {k: Marked(args[k], mark) for k in positions}
     for k in positions:
-        if not any(value is not None for value in marked[k].values):
+        nothing = not any(value is not None for value in marked[k].values)
+        if nothing and not isinstance(args[k], Attributed):  # a module may be frozen
             raise DTypeError(
                 f"grad by argument {k} needs a floating array, number, or container of them, "
                 f"but it is {described(args[k])}",

@@ -8,7 +8,7 @@ from typing import Any
 from graphc.errors import DTypeError
 from graphc.ir import Node, Value, fresh_input, topological
 from graphc.trace.context import Trace
-from graphc.trace.convert import array_like, value_of
+from graphc.trace.convert import array_like, same_type, value_of
 from graphc.trace.trees import check_same_structure, leaves, paths
 from graphc.trace.values import (
     TracedArray,
@@ -117,7 +117,7 @@ def _next_value(what: str, before: Any, wanted: Any, leaf: Any) -> Value:
         value = value_of(leaf, wanted.dtype) if _fits(before, leaf) else carried(leaf).value
     else:
         value = carried(leaf).value
-    if value.type != wanted:
+    if not same_type(value.type, wanted):
         raise DTypeError(
             f"{what} goes in as {wanted} and comes out as {value.type}",
             hint="Start with an array of the type that the body gives, or convert in the body.",

@@ -9,6 +9,7 @@ from graphc import ops
 from graphc.errors import ShapeError, TraceError
 from graphc.ir import Graph, Value, close, fresh_input
 from graphc.trace.context import Trace, active
+from graphc.trace.convert import same_type
 from graphc.trace.dispatch import locates
 from graphc.trace.marked import Marked, as_traced, like, refuse_shared_writes
 from graphc.trace.products import directions
@@ -165,7 +166,7 @@ def _with_rule(
     check_same_structure(primal.result, out, "custom_vjp: forward's result")
     results = _values(out)
     for value, wanted in zip(results, primal.values, strict=True):
-        if value.type != wanted.type:
+        if not same_type(value.type, wanted.type):
             raise ShapeError(
                 f"custom_vjp: the function returns {wanted.type}, forward {value.type}"
             )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from graphc.errors import GraphcError
+from graphc.trace.context import current, user_location
 from graphc.trace.operation import traced_operation
 from graphc.transform.base import Transform
 
@@ -17,6 +19,15 @@ class Operation(Transform):
         self.__name__ = self.__qualname__ = getattr(build, "__name__", "operation")
         self.__doc__ = build.__doc__
         self.elementwise = elementwise
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().__call__(*args, **kwargs)
+        except GraphcError as error:
+            if current() is None:
+                # The line that it was compiled for may be another than the one that calls it now.
+                error.location = user_location()
+            raise
 
     def traced(self, *args: Any, **kwargs: Any) -> Any:
         return traced_operation(self.__wrapped__, self.elementwise, args, kwargs)

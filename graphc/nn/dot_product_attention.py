@@ -1,0 +1,76 @@
+"""Scaled dot-product attention, as a function of arrays."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from graphc.errors import ShapeError
+from graphc.nn.checks import failure, require_floating, shape_text
+from graphc.nn.stochastic import dropout
+from graphc.transform import stop_gradient
+
+
+def attention(
+    query: Any,
+    key: Any,
+    value: Any,
+    attn_mask: Any = None,
+    dropout_p: float = 0,
+    is_causal: bool = False,
+    scale: float | None = None,
+) -> Any:
+    """``softmax(query @ key.T * scale + mask) @ value``: ``scaled_dot_product_attention``.
+
+    Vaswani et al., 2017, equation 1. A query that may attend to no key gives zeros.
+
+    Args:
+        query: (*, queries, features); key: (*, keys, features); value: (*, keys, size).
+        attn_mask: broadcast to (*, queries, keys): bool, True where a query may attend to a key;
+            or floating, added to the scores.
+        dropout_p: what share of the weights to drop.
+        is_causal: query i attends to keys 0 ... i alone.
+        scale: ``1 / sqrt(features)`` by default.
+
+    Returns:
+        (*, queries, size).
+
+    Raises:
+        ShapeError: shapes that do not fit.
+
+    >>> import numpy as np, graphc
+    >>> x = np.eye(2)
+    >>> graphc.nn.attention(x, x, x, is_causal=True).round(3)
+    array([[1.  , 0.  ],
+           [0.33, 0.67]])
+    """
+    require_floating("attention", query, key, value)
+    fits = query.ndim >= 2 and key.ndim >= 2 and value.ndim >= 2
+    if not fits or query.shape[-1] != key.shape[-1] or key.shape[-2] != value.shape[-2]:
+        raise failure(
+            ShapeError,
+            f"attention: query {shape_text(query)}, key {shape_text(key)} and value "
+            f"{shape_text(value)} do not fit: wanted (*, queries, features), (*, keys, features) "
+            "and (*, keys, size)",
+        )
+    factor = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
+    scores = (query * factor) @ key.swapaxes(-1, -2)
+    hidden = None
+    if is_causal:
+        rows, columns = np.arange(query.shape[-2]), np.arange(key.shape[-2])
+        hidden = columns > rows[:, None]
+    if attn_mask is not None and attn_mask.dtype == np.bool_:
+        hidden = ~attn_mask if hidden is None else hidden | ~attn_mask
+    elif attn_mask is not None:
+        scores = scores + attn_mask
+    if hidden is not None:
+        scores = np.where(hidden, -np.inf, scores)
+    largest = stop_gradient(scores.max(axis=-1, keepdims=True))
+    powers = np.exp(scores - np.where(np.isfinite(largest), largest, 0))
+    total = powers.sum(axis=-1, keepdims=True)
+    weights = powers / np.where(total == 0, 1, total)
+    if not isinstance(dropout_p, int) or dropout_p > 0:
+        weights = dropout(weights, dropout_p)
+    return weights @ value

@@ -1,0 +1,1 @@
+"""Layers: modules with PyTorch's arguments, defaults, names and layouts of arrays."""
