@@ -422,6 +422,10 @@ class Combine:
     value: Expr
 
 
+CONVOLUTIONS = ("convolve", "convolve_weights")
+"""Templates that read images, their first operand's, with any strides."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tile:
     """A template that is no plain loop nest: matrix product, sort of a row, callback.

@@ -11,6 +11,7 @@ from graphc.errors import UnsupportedError
 from graphc.indexing import contiguous_strides, loop, storage, trace, whole
 from graphc.ir import PARAMETER, Graph, Node, Value, locating
 from graphc.loops import (
+    CONVOLUTIONS,
     SCALAR_FUNCTIONS,
     Apply,
     Cast,
@@ -229,15 +230,21 @@ def contiguous(value: Value, strided: frozenset[int]) -> tuple[Value, Size] | No
     return base, offset
 
 
-def matrix_view(value: Value, strided: frozenset[int]) -> bool:
-    """Whether BLAS can read `value` where it is stored: one of the last two axes is contiguous."""
+def stored_strides(value: Value, strided: frozenset[int]) -> Shape | None:
+    """The strides of `value` where it is stored, None where that is not known or not strided."""
     found = storage(value)
     if found is None:
-        return False
+        return None
     base, strides, _ = found
     if kind_of(base) == "free" or (kind_of(base) == "input" and base.node["number"] in strided):
-        return False
-    return leading_axis(value.shape[-2:], strides[-2:]) is not None
+        return None
+    return strides
+
+
+def matrix_view(value: Value, strided: frozenset[int]) -> bool:
+    """Whether BLAS can read `value` where it is stored: one of the last two axes is contiguous."""
+    strides = stored_strides(value, strided)
+    return strides is not None and leading_axis(value.shape[-2:], strides[-2:]) is not None
 
 
 def leading_axis(shape: Shape, strides: Shape) -> tuple[bool, Size] | None:
@@ -294,6 +301,9 @@ def needs_copy(strided: frozenset[int]) -> Callable[[Node], list[Value]]:
         assert isinstance(template, Template)
         for value in node.inputs:
             if not isinstance(value.type, TensorType) or readable_in_place(node, value):
+                continue
+            images = template.kind in CONVOLUTIONS and value not in node.inputs[1:]
+            if images and stored_strides(value, strided) is not None:
                 continue
             blas = template.kind == "matmul" and value.dtype.kind in "fc"
             if blas and matrix_view(value, strided):

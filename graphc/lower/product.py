@@ -85,8 +85,8 @@ def lower_product(context: Lowering, node: Node) -> list[Step]:
     return [_blas_product(context, node)]
 
 
-def _matrix(context: Lowering, value: Value) -> tuple[Any, Value, Shape, Size]:
-    """Where a matrix operand lies: key, the value there, strides and offset in elements."""
+def stored(context: Lowering, value: Value) -> tuple[Any, Value, Shape, Size]:
+    """Where a strided operand lies: key, the value there, strides and offset in elements."""
     if value in context.materialised:
         return ("copy", value), value, contiguous_strides(value.shape), 0
     found = storage(value)
@@ -115,7 +115,7 @@ Add = Callable[[Any, Value, str], Buffer]
 
 
 def _operand(context: Lowering, add: Add, value: Value) -> _Operand:
-    key, base, strides, offset = _matrix(context, value)
+    key, base, strides, offset = stored(context, value)
     buffer = add(key, base, "read")
     found = leading_axis(value.shape[-2:], strides[-2:])
     assert found is not None
@@ -298,7 +298,7 @@ def _tiled_product(context: Lowering, node: Node) -> Step:
         start = chunk * split.matrices
         inner: tuple[Stmt, ...] = (tiled.tile(tiled.place(Dim.symbol(loop(1))), 0, m),)
         body: tuple[Stmt, ...] = (
-            _stop(start + split.matrices, batch),
+            split_stop(start + split.matrices, batch),
             For(loop(1), start, Dim.symbol(STOP), inner),
         )
     elif chunks == 1:
@@ -307,7 +307,7 @@ def _tiled_product(context: Lowering, node: Node) -> Step:
         matrix = 0 if batch == 1 else floordiv(chunk, split.blocks)
         start = (chunk - matrix * split.blocks) * split.rows
         body = (
-            _stop(start + split.rows, m),
+            split_stop(start + split.rows, m),
             tiled.tile(tiled.place(matrix), start, Dim.symbol(STOP) - start),
         )
     if chunks != 1:
@@ -320,7 +320,8 @@ STOP = "stop_0"
 """The variable for the row, or the matrix, after the last of a chunk."""
 
 
-def _stop(end: Size, limit: Size) -> Stmt:
+def split_stop(end: Size, limit: Size) -> Stmt:
+    """The statement that sets `STOP`, the end of a chunk that ends at `end`, or at the `limit`."""
     ends = (Position(end, INT64), Position(limit, INT64))
     return Let(STOP, Apply("minimum", ends, INT64))
 

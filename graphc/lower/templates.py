@@ -20,6 +20,7 @@ from graphc.loops import (
     Store,
     Tile,
 )
+from graphc.lower.convolution import lower_convolution, lower_weights_gradient
 from graphc.lower.launch import Launch, Step
 from graphc.lower.operands import Operands, kernel_of, nest
 from graphc.lower.product import lower_product
@@ -43,6 +44,8 @@ def lower_template(context: Lowering, node: Node, kind: str) -> list[Step]:
     """
     emitters = {
         "matmul": lower_product,
+        "convolve": lower_convolution,
+        "convolve_weights": lower_weights_gradient,
         "scatter_add": _scatter,
         "scatter": _scatter,
         "scatter_reduce": _scatter,

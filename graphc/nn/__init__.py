@@ -3,11 +3,12 @@
 ============== ====================================================================================
 modules        `Module`, `Sequential`
 layers         `Linear`, `Embedding`, `Dropout`, `Flatten`, `BatchNorm1d`, `BatchNorm2d`,
-               `LayerNorm`, `RNN`, `LSTM`, `GRU`, `MultiHeadAttention`, `ReLU`, `Sigmoid`, `Tanh`,
-               `GELU`, `Softmax`
+               `LayerNorm`, `Conv1d`, `Conv2d`, `MaxPool2d`, `AvgPool2d`, `RNN`, `LSTM`, `GRU`,
+               `MultiHeadAttention`, `ReLU`, `Sigmoid`, `Tanh`, `GELU`, `Softmax`
 functions      `relu`, `sigmoid`, `tanh`, `gelu`, `silu`, `softplus`, `leaky_relu`, `elu`,
                `softmax`, `log_softmax`, `logsumexp`, `one_hot`, `embedding`, `dropout`,
-               `batch_norm`, `layer_norm`, `attention`
+               `batch_norm`, `layer_norm`, `attention`, `conv1d`, `conv2d`, `max_pool2d`,
+               `avg_pool2d`
 losses         `mse_loss`, `l1_loss`, `huber_loss`, `cross_entropy`, `binary_cross_entropy`,
                `binary_cross_entropy_with_logits`
 first values   `init`
@@ -30,11 +31,13 @@ from graphc.nn.activations import (
     softplus,
     tanh,
 )
+from graphc.nn.convolution import conv1d, conv2d
 from graphc.nn.dot_product_attention import attention
 from graphc.nn.embeddings import embedding, one_hot
 from graphc.nn.layers.activations import GELU, ReLU, Sigmoid, Softmax, Tanh
 from graphc.nn.layers.attention import MultiHeadAttention
 from graphc.nn.layers.containers import Flatten, Sequential
+from graphc.nn.layers.convolution import AvgPool2d, Conv1d, Conv2d, MaxPool2d
 from graphc.nn.layers.embedding import Dropout, Embedding
 from graphc.nn.layers.linear import Linear
 from graphc.nn.layers.normalization import BatchNorm1d, BatchNorm2d, LayerNorm
@@ -49,6 +52,7 @@ from graphc.nn.losses import (
 )
 from graphc.nn.module import Module
 from graphc.nn.normalization import batch_norm, layer_norm
+from graphc.nn.pooling import avg_pool2d, max_pool2d
 from graphc.nn.stochastic import dropout
 
 __all__ = [
@@ -56,13 +60,17 @@ __all__ = [
     "GRU",
     "LSTM",
     "RNN",
+    "AvgPool2d",
     "BatchNorm1d",
     "BatchNorm2d",
+    "Conv1d",
+    "Conv2d",
     "Dropout",
     "Embedding",
     "Flatten",
     "LayerNorm",
     "Linear",
+    "MaxPool2d",
     "Module",
     "MultiHeadAttention",
     "ReLU",
@@ -71,9 +79,12 @@ __all__ = [
     "Softmax",
     "Tanh",
     "attention",
+    "avg_pool2d",
     "batch_norm",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
+    "conv1d",
+    "conv2d",
     "cross_entropy",
     "dropout",
     "elu",
@@ -86,6 +97,7 @@ __all__ = [
     "leaky_relu",
     "log_softmax",
     "logsumexp",
+    "max_pool2d",
     "mse_loss",
     "one_hot",
     "relu",

@@ -20,7 +20,8 @@ require = operation(ops.require)
 
 def failure(kind: type[GraphcError], message: str, hint: str = "") -> GraphcError:
     """An error to raise, at the line of the user's that is running."""
-    return located(kind(message, hint=hint))
+    # A size that is known at run time only is a text that refuses to be compared.
+    return located(kind(str.__str__(message), hint=hint))
 
 
 def require_floating(name: str, *arrays: Any) -> None:

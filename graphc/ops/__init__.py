@@ -65,6 +65,9 @@ from graphc.ops.control.require import (
 from graphc.ops.control.scanning import (
     scan,
 )
+from graphc.ops.convolution.convolve import (
+    convolve,
+)
 from graphc.ops.elementwise.compare import (
     equal,
     fmax,
@@ -295,6 +298,7 @@ __all__ = [
     "conjugate",
     "constant",
     "constant_array",
+    "convolve",
     "copysign",
     "cos",
     "cosh",

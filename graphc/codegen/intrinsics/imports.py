@@ -84,6 +84,8 @@ from graphc.codegen.intrinsics.ordering import sort_row as sort_row
 from graphc.codegen.intrinsics.parts import part_start as part_start
 from graphc.codegen.intrinsics.parts import part_stop as part_stop
 from graphc.codegen.intrinsics.random_bits import threefry2x32 as threefry2x32
+from graphc.codegen.tiles.convolution import convolve as convolve
+from graphc.codegen.tiles.convolution import convolve_weights as convolve_weights
 from graphc.codegen.tiles.gemm import gemm as gemm
 from graphc.codegen.tiles.product import product as product
 from graphc.codegen.tiles.routine import call_routine as call_routine

@@ -19,6 +19,7 @@ from graphc.codegen.words.step_layout import PRINT_FAILED
 from graphc.indexing import replace_atoms
 from graphc.ir import Graph, Node
 from graphc.loops import (
+    CONVOLUTIONS,
     Accumulate,
     Assign,
     Buffer,
@@ -53,6 +54,7 @@ NATIVE = ROW_FUNCTIONS | frozenset(
         "call_print",
         "gemm",
         "product",
+        *CONVOLUTIONS,
         "call_routine",
         "part_start",
         "part_stop",
@@ -318,6 +320,9 @@ class KernelWriter:
         if stmt.template == "routine":
             self.routine(stmt, depth)
             return
+        if stmt.template in CONVOLUTIONS:
+            self.convolution(stmt, depth)
+            return
         (a, a_offset), (b, b_offset), (c, c_offset), (routine, _) = stmt.operands
         m, n, k, lead_a, lead_b, transpose_a, transpose_b = map(size_text, stmt.sizes)
         (dtype,) = stmt.options
@@ -343,6 +348,15 @@ class KernelWriter:
         self.line(depth, f"        {places[0]}, {strides[0]}, {strides[1]},")
         self.line(depth, f"        {places[1]}, {strides[2]}, {strides[3]},")
         self.line(depth, f"        {places[2]}, {c_row})")
+
+    def convolution(self, stmt: Tile, depth: int) -> None:
+        places = [f"address({buffer.name}, {size_text(at)})" for buffer, at in stmt.operands]
+        dtype, hints = stmt.options
+        self.expressions.used |= {stmt.template, "address", dtype}
+        indent = " " * (len(stmt.template) + 1)
+        self.line(depth, f"{stmt.template}({dtype}, {hints},")
+        self.line(depth, f"{indent}{', '.join(places)},")
+        self.line(depth, f"{indent}{', '.join(map(size_text, stmt.sizes))})")
 
     def routine(self, stmt: Tile, depth: int) -> None:
         """The call of a Fortran routine: its arguments in order, letters as their codes."""

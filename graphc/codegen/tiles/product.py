@@ -49,8 +49,14 @@ TINY = 128
 """Multiplications of a product that is written out."""
 
 
-class _Product:
-    """Builds one product function."""
+class Product:
+    """Builds one product function; a subclass may pack panels of B otherwise.
+
+    Parts of the inner dimension have a multiple of `unit` steps.
+    """
+
+    unit = 1
+    parameters: tuple[Any, ...] = ()
 
     def __init__(
         self,
@@ -70,21 +76,25 @@ class _Product:
     def build(self, name: str) -> Any:
         pointer = self.vectors.pointer
         taken = [I64, I64, I64, pointer, I64, I64, pointer, I64, I64, pointer, I64]
+        taken += self.parameters
         function = ir.Function(self.module, ir.FunctionType(VOID, taken), name)
         function.linkage = "internal"
         function.attributes.add("noinline")
         self.rows, self.columns, inner, a, a_row, a_inner = function.args[:6]
-        self.b, self.b_inner, self.b_column, self.c, self.c_row = function.args[6:]
+        self.b, self.b_inner, self.b_column, self.c, self.c_row = function.args[6:11]
+        self.more_arguments = function.args[11:]
         self.builder = builder = ir.IRBuilder(function.append_basic_block("entry"))
-        if self.pack:
-            self.panel = self.scratch(PACKED_DEPTH * self.form.columns)
+        self.start()
         if self.copy:
             rows = ROOM // self.form.itemsize
             self.copied = self.scratch((rows + PADDING) * (PACKED_DEPTH + PADDING))
-        most = number(PACKED_DEPTH if self.pack or self.copy else DEPTH)
-        parts = self.quotient_above(inner, most)
+        most = PACKED_DEPTH if self.pack or self.copy else DEPTH
+        units = inner if self.unit == 1 else builder.sdiv(inner, number(self.unit))
+        parts = self.quotient_above(units, number(max(most // self.unit, 1)))
         parts = larger(builder, parts, number(1))
-        depth = self.quotient_above(inner, parts)
+        depth = self.quotient_above(units, parts)
+        if self.unit != 1:
+            depth = builder.mul(depth, number(self.unit))
         with cgutils.for_range(builder, parts, intp=I64) as part:
             first = builder.mul(part.index, depth)
             self.inner = larger(
@@ -99,6 +109,11 @@ class _Product:
             self.panels()
         builder.ret_void()
         return function
+
+    def start(self) -> None:
+        """Take what memory packing needs."""
+        if self.pack:
+            self.panel = self.scratch(PACKED_DEPTH * self.form.columns)
 
     def scratch(self, size: int) -> Any:
         """`size` elements on the stack, at the start of a cache line."""
@@ -153,19 +168,7 @@ class _Product:
         form = Form(self.form.bits, self.form.lanes, self.form.rows, vectors)
         masked = left is not None
         last = builder.sub(left, number((vectors - 1) * form.lanes)) if masked else number(0)
-        place = builder.add(
-            builder.mul(self.first, self.b_inner), builder.mul(column, self.b_column)
-        )
-        b, b_inner = builder.gep(self.b, [place]), self.b_inner
-        if self.transposed:
-            pack = pack_transposed(self.module, form, vectors)
-            count = left if masked else number(form.columns)
-            builder.call(pack, [self.inner, b, self.b_column, self.panel, count])
-        elif self.pack:
-            pack = pack_panel(self.module, form, vectors, masked)
-            builder.call(pack, [self.inner, b, self.b_inner, self.panel, last])
-        if self.pack:
-            b, b_inner = self.panel, number(form.columns)
+        b, b_inner = self.panel_of(column, form, left, last)
 
         def tile(row: Any, kernel_form: Form) -> None:
             a = builder.gep(self.a, [builder.mul(row, self.a_row)])
@@ -190,6 +193,24 @@ class _Product:
                         tile(row, Form(form.bits, form.lanes, FEW, vectors))
                     with otherwise:
                         tile(row, form)
+
+    def panel_of(self, column: Any, form: Form, left: Any, last: Any) -> tuple[Any, Any]:
+        """Where the panel of `form.columns` columns from `column` lies, and its rows' stride."""
+        builder, masked = self.builder, left is not None
+        place = builder.add(
+            builder.mul(self.first, self.b_inner), builder.mul(column, self.b_column)
+        )
+        b = builder.gep(self.b, [place])
+        if self.transposed:
+            pack = pack_transposed(self.module, form, form.vectors)
+            count = left if masked else number(form.columns)
+            builder.call(pack, [self.inner, b, self.b_column, self.panel, count])
+        elif self.pack:
+            pack = pack_panel(self.module, form, form.vectors, masked)
+            builder.call(pack, [self.inner, b, self.b_inner, self.panel, last])
+        else:
+            return b, self.b_inner
+        return self.panel, number(form.columns)
 
 
 def product_function(
@@ -221,7 +242,7 @@ def product_function(
     name = f"graphc_product_f{bits}_{tall}x{form.vectors}_{known}_{flags}"
     if name in module.globals:
         return module.globals[name]
-    return _Product(module, form, rows, columns, modes).build(name)
+    return Product(module, form, rows, columns, modes).build(name)
 
 
 def tiny_product(builder: Any, bits: int, sizes: tuple[int, int, int], args: Any) -> None:
