@@ -14,6 +14,7 @@ compiling      `compile`, `spec`, `eager`
 derivatives    `grad`, `value_and_grad`, `vjp`, `jvp`, `jacobian`, `hessian`
 other maps     `vmap`, `checkpoint`, `stop_gradient`, `custom_vjp`, `operation`
 control flow   `cond`, `scan`, `while_loop`, `fori_loop`, `debug_print`
+networks       `nn`: modules, layers, losses; `optim`: optimizers; `fit`, `training`: the loop
 modules        `random`: numbers that depend on a key; `testing`: `check_grads`
 errors         `GraphcError`, and under it `BackendError`, `CacheError`, `DTypeError`,
                `DivisionError`, `DomainError`, `ExportError`, `LinAlgError`, `MemoryLimitError`,
@@ -92,12 +93,15 @@ __all__ = [
     "hessian",
     "jacobian",
     "jvp",
+    "nn",
     "operation",
+    "optim",
     "random",
     "scan",
     "spec",
     "stop_gradient",
     "testing",
+    "training",
     "value_and_grad",
     "vjp",
     "vmap",

@@ -1,6 +1,7 @@
 """The page of all public names, ``docs/api.md``: ``python -m tests.api_page > docs/api.md``."""
 
 import inspect
+import operator
 import re
 
 import graphc
@@ -17,6 +18,7 @@ KINDS = {
         "custom_vjp",
         "operation",
     ],
+    "Training": ["fit"],
     "Control flow": ["cond", "scan", "while_loop", "fori_loop", "debug_print"],
 }
 MODULES = {
@@ -25,6 +27,8 @@ MODULES = {
         "split",
         "seed",
         "next_key",
+        "default_key",
+        "set_default_key",
         "uniform",
         "normal",
         "bernoulli",
@@ -33,6 +37,22 @@ MODULES = {
         "permutation",
     ],
     "testing": ["check_grads"],
+    "nn": [name for name in graphc.nn.__all__ if name != "init"],
+    "nn.init": [
+        "zeros",
+        "ones",
+        "uniform",
+        "normal",
+        "xavier_uniform",
+        "xavier_normal",
+        "he_uniform",
+        "he_normal",
+        "orthogonal",
+        "gain_of",
+        "fans",
+    ],
+    "optim": graphc.optim.__all__,
+    "training": [name for name in graphc.training.__all__ if name != "fit"],
 }
 METHODS = ["lower", "explain", "specializations", "clear_cache"]
 DRAWING = ["draw", "dot", "evaluations"]
@@ -101,7 +121,10 @@ def page():
     drawing = [row(f"view.{name}", getattr(view, name)) for name in DRAWING]
     lines += table("Drawing: `from graphc.report import view`", drawing)
     for module, names in MODULES.items():
-        rows = [row(f"graphc.{module}.{n}", getattr(getattr(graphc, module), n)) for n in names]
+        rows = [
+            row(f"graphc.{module}.{n}", getattr(operator.attrgetter(module)(graphc), n))
+            for n in names
+        ]
         lines += table(f"`graphc.{module}`", rows)
     lines += table("Errors", map(error_row, ERRORS))
     return "\n".join(lines) + "\n" + SETTINGS

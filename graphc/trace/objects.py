@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from types import FunctionType, MethodType
 from typing import Any
@@ -178,3 +178,17 @@ def _fill(proxy: ObjectProxy, value: Any, source: str, capture: Any) -> None:
         ("_graphc_written", {}),
     ):
         object.__setattr__(proxy, name, content)
+
+
+def attribute_stores(proxies: Iterable[ObjectProxy], deliver: Callable[[Any], str]) -> list[str]:
+    """Statements that set the attributes that traced code has set; `deliver` gives expressions."""
+    lines = []
+    for proxy in proxies:
+        source = proxy._graphc_source
+        for name, item in proxy._graphc_written.items():
+            value = deliver(item)
+            plain = name.isidentifier()
+            lines.append(
+                f"{source}.{name} = {value}" if plain else f"setattr({source}, {name!r}, {value})"
+            )
+    return lines

@@ -26,7 +26,7 @@ from graphc.trace.context import Respecialize, SizeGuard, Trace, tracing
 from graphc.trace.donation import donations
 from graphc.trace.inputs import Input, Passed, all_passed
 from graphc.trace.kinds import has_identity
-from graphc.trace.objects import ObjectProxy
+from graphc.trace.objects import ObjectProxy, attribute_stores
 from graphc.trace.python_loop import Retrace, UnrolledLoop, blamed, unrolled_loops
 from graphc.trace.rebinding import ABSENT, check_rebinding
 from graphc.trace.results import container_expression
@@ -440,16 +440,7 @@ class _Builder:
                     "nonlocal", cell.name, cell.before, cell.copy.cell_contents, cell.codes
                 )
                 lines.append(f"{cell.expression} = {self._deliver(cell.copy.cell_contents)}")
-        for proxy in self.capture.objects:
-            for name, item in proxy._graphc_written.items():
-                delivered = self._deliver(item)
-                source = proxy._graphc_source
-                lines.append(
-                    f"{source}.{name} = {delivered}"
-                    if name.isidentifier()
-                    else f"setattr({source}, {name!r}, {delivered})"
-                )
-        return lines
+        return lines + attribute_stores(self.capture.objects, self._deliver)
 
     # --- the call code ---
 
