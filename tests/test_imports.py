@@ -57,6 +57,7 @@ ROOMS = (
     "testing",
     "nn",
     "optim",
+    "training",
     "export",
     "cli",
 )
