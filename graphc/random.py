@@ -65,7 +65,8 @@ def _compiled(function: _Function) -> _Function:
                 return located(*args, **kwargs)
             if specialize.is_eager():
                 return specialize.run_eagerly(call, args, kwargs)
-            forms = specialize.specializations_of(function, function.__name__, Options())
+            name = function.__name__
+            forms = specialize.specializations_of(function, name, Options(), many=True)
             return forms.call(call, args, kwargs, ())
 
     return cast(_Function, call)

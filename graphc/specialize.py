@@ -410,10 +410,16 @@ class _Identity:
         return id(self.target)
 
 
-def specializations_of(fn: Any, name: str, options: Options) -> Specializations:
-    """The compiled forms of `fn`, shared by all functions with its code."""
+def specializations_of(
+    fn: Any, name: str, options: Options, *, many: bool = False
+) -> Specializations:
+    """The compiled forms of `fn`, shared by all functions with its code.
+
+    With `many`, as of a function whose arguments are shapes, nobody is warned how many there are.
+    """
     key = (fingerprint(fn), options)
     with _registry_lock:
         if key not in _registry:
             _registry[key] = Specializations(name, options)
+            _registry[key].warned = many
         return _registry[key]

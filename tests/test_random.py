@@ -201,3 +201,10 @@ def test_each_function_counts_its_own_forms(monkeypatch):
             draws.uniform(KEY, (n,))
             draws.normal(KEY, (n,))
             draws.bernoulli(KEY, 0.5, (n,))
+
+
+def test_shapes_are_nothing_to_warn_of():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for size in range(20, 32):
+            draws.uniform(draws.key(0), (size, 3))

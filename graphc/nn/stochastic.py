@@ -25,7 +25,7 @@ def dropout(x: Any, p: Any = 0.5, training: bool = True, key: Any = None) -> Any
 
     >>> import numpy as np, graphc
     >>> graphc.nn.dropout(np.ones(6), 0.5, key=graphc.random.key(0))
-    array([2., 0., 2., 0., 0., 2.])
+    array([2., 2., 0., 0., 2., 0.])
     """
     require_floating("dropout", x)
     if not is_traced(p) and not 0 <= p <= 1:

@@ -77,7 +77,7 @@ def fit(
     >>> x = np.linspace(-1, 1, 64, dtype=np.float32)[:, None]
     >>> model = nn.Linear(1, 1)
     >>> opt = optim.Adam(model, lr=0.1)
-    >>> history = graphc.fit(model, nn.mse_loss, opt, (x, 3 * x + 1), epochs=40)
+    >>> history = graphc.fit(model, nn.mse_loss, opt, (x, 3 * x + 1), epochs=150)
     >>> history["loss"][-1] < 1e-3, bool(abs(model.weight[0, 0] - 3) < 0.05)
     (True, True)
     """
