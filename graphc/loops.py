@@ -422,8 +422,8 @@ class Combine:
     value: Expr
 
 
-CONVOLUTIONS = ("convolve", "convolve_weights")
-"""Templates that read images, their first operand's, with any strides."""
+CONVOLUTIONS = ("convolve", "convolve_weights")  # the first operand has any strides
+ATTENTIONS = ("attention", "attention_gradients")  # rows are read whole, masks by elements
 
 
 @dataclass(frozen=True, slots=True)

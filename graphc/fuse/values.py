@@ -11,6 +11,7 @@ from graphc.errors import UnsupportedError
 from graphc.indexing import contiguous_strides, loop, storage, trace, whole
 from graphc.ir import PARAMETER, Graph, Node, Value, locating
 from graphc.loops import (
+    ATTENTIONS,
     CONVOLUTIONS,
     SCALAR_FUNCTIONS,
     Apply,
@@ -274,6 +275,10 @@ def readable_in_place(node: Node, value: Value) -> bool:
     """
     template = node.op.lower
     assert isinstance(template, Template)
+    if template.kind in ATTENTIONS and value not in _by_rows(node):
+        index, bounds = whole(value.shape)
+        base, place = trace(value, index, bounds)
+        return kind_of(base) != "free" or not expand(base, place)[1]
     kinds = ("scatter", "scatter_add", "scatter_reduce", "update", "matmul", "search", "program")
     if template.kind not in kinds:
         return False
@@ -292,6 +297,12 @@ def readable_in_place(node: Node, value: Value) -> bool:
     return base != trace(written, index, bounds)[0]
 
 
+def _by_rows(node: Node) -> tuple[Value, ...]:
+    """The operands of an attention that are read by rows."""
+    rest = node.inputs[-1:] if node.op.name == "attention_gradients" else ()
+    return (*node.inputs[:3], *rest)
+
+
 def needs_copy(strided: frozenset[int]) -> Callable[[Node], list[Value]]:
     """A function that gives the operands of a template that must be copied for it."""
 
@@ -304,6 +315,11 @@ def needs_copy(strided: frozenset[int]) -> Callable[[Node], list[Value]]:
                 continue
             images = template.kind in CONVOLUTIONS and value not in node.inputs[1:]
             if images and stored_strides(value, strided) is not None:
+                continue
+            if template.kind in ATTENTIONS:
+                strides = stored_strides(value, strided)
+                if strides is None or (strides[-1] != 1 and value.shape[-1] != 1):
+                    found.append(value)
                 continue
             blas = template.kind == "matmul" and value.dtype.kind in "fc"
             if blas and matrix_view(value, strided):

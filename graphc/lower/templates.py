@@ -20,6 +20,7 @@ from graphc.loops import (
     Store,
     Tile,
 )
+from graphc.lower.attention import lower_attention, lower_gradients
 from graphc.lower.convolution import lower_convolution, lower_weights_gradient
 from graphc.lower.launch import Launch, Step
 from graphc.lower.operands import Operands, kernel_of, nest
@@ -44,6 +45,8 @@ def lower_template(context: Lowering, node: Node, kind: str) -> list[Step]:
     """
     emitters = {
         "matmul": lower_product,
+        "attention": lower_attention,
+        "attention_gradients": lower_gradients,
         "convolve": lower_convolution,
         "convolve_weights": lower_weights_gradient,
         "scatter_add": _scatter,

@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from graphc import ops
 from graphc.errors import ShapeError
-from graphc.nn.checks import failure, require_floating, shape_text
+from graphc.ir import Value
+from graphc.nn.checks import failure, require_floating, shape_text, zero
 from graphc.nn.stochastic import dropout
-from graphc.transform import stop_gradient
+from graphc.transform import operation, stop_gradient
 
 
 def attention(
@@ -56,21 +58,46 @@ def attention(
             "and (*, keys, size)",
         )
     factor = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
+    if attn_mask is not None and attn_mask.dtype == np.bool_:
+        attn_mask = np.where(attn_mask, zero(query), -np.inf).astype(query.dtype)
+    dtype = np.result_type(query, key, value)
+    drops = not isinstance(dropout_p, int) or dropout_p > 0
+    if not drops and dtype.name in ("float32", "float64"):
+        return _by_blocks(query, key, value, factor, attn_mask, is_causal, dtype)
     scores = (query * factor) @ key.swapaxes(-1, -2)
-    hidden = None
+    if attn_mask is not None:
+        scores = scores + attn_mask
     if is_causal:
         rows, columns = np.arange(query.shape[-2]), np.arange(key.shape[-2])
-        hidden = columns > rows[:, None]
-    if attn_mask is not None and attn_mask.dtype == np.bool_:
-        hidden = ~attn_mask if hidden is None else hidden | ~attn_mask
-    elif attn_mask is not None:
-        scores = scores + attn_mask
-    if hidden is not None:
-        scores = np.where(hidden, -np.inf, scores)
+        scores = np.where(columns > rows[:, None], -np.inf, scores)
     largest = stop_gradient(scores.max(axis=-1, keepdims=True))
     powers = np.exp(scores - np.where(np.isfinite(largest), largest, 0))
     total = powers.sum(axis=-1, keepdims=True)
     weights = powers / np.where(total == 0, 1, total)
-    if not isinstance(dropout_p, int) or dropout_p > 0:
+    if drops:
         weights = dropout(weights, dropout_p)
     return weights @ value
+
+
+def _by_blocks(
+    query: Any, key: Any, value: Any, factor: Any, mask: Any, is_causal: bool, dtype: Any
+) -> Any:
+    """Attention without dropout: the op, whose kernels keep no matrix of scores."""
+    parts = [query, key, value] if mask is None else [query, key, value, mask]
+    parts = [part.astype(dtype, copy=False) for part in parts]
+    leads = [part.shape[:-2] for part in parts]
+    if any(lead != leads[0] for lead in leads):
+        lead = np.broadcast_shapes(*leads)
+        parts = [np.broadcast_to(part, (*lead, *part.shape[-2:])) for part in parts]
+    if mask is not None:
+        scores = (*parts[0].shape[:-1], parts[1].shape[-2])
+        parts[3] = np.broadcast_to(parts[3], scores)
+    scale = np.asarray(factor, dtype)
+    return _attention(*parts[:3], scale, *parts[3:], is_causal=bool(is_causal))
+
+
+@operation
+def _attention(
+    q: Value, k: Value, v: Value, scale: Value, mask: Value | None = None, is_causal: bool = False
+) -> Value:
+    return ops.attention(q, k, v, scale, mask, is_causal)[0]

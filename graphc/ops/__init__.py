@@ -197,6 +197,9 @@ from graphc.ops.elementwise.trigonometric import (
 from graphc.ops.fourier.transform import (
     fft,
 )
+from graphc.ops.matrices.attention import (
+    attention,
+)
 from graphc.ops.matrices.factor import (
     cholesky,
     qr,
@@ -279,6 +282,7 @@ __all__ = [
     "argmax",
     "argmin",
     "argsort",
+    "attention",
     "barrier",
     "bitwise_and",
     "bitwise_count",

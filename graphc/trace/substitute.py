@@ -116,7 +116,9 @@ class _TypeMeta(type):
         return cls.actual(*args, **kwargs)
 
     def __eq__(cls, other: object) -> bool:
-        return cls is other or cls.actual is other
+        if cls is other or cls.actual is other:
+            return True
+        return NotImplemented  # a dtype knows whether it is equal to a type
 
     def __hash__(cls) -> int:
         return hash(cls.actual)

@@ -4,12 +4,14 @@ import ctypes
 
 import numpy as np
 import pytest
+from llvmlite import ir
 
 import graphc
 from graphc import objects
 from graphc.codegen.tiles import blas
 from graphc.codegen.tiles import micro as tiles_micro
 from graphc.codegen.tiles.micro import form_for, registers
+from graphc.codegen.tiles.product import product_function
 
 SHAPES = [
     (2, 1, 2),
@@ -216,3 +218,12 @@ def test_other_vector_registers(width, count, layout, monkeypatch):
         result = compiled(first, second)
         assert error(result, a, b) <= bound(a, b)
         compiled.clear_cache()
+
+
+@pytest.mark.parametrize("bits", [32, 64])
+def test_products_of_few_and_of_whole_columns_are_two_functions(bits):
+    """In one module what is known of half a panel is not what is known of a whole one."""
+    module = ir.Module()
+    width = form_for(bits, 28, 1).columns
+    half, whole = (product_function(module, bits, 28, n).name for n in (width // 2, width))
+    assert half != whole

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import scipy.special as special
+from attention_samples import samples as attention_samples
 from convolution_samples import samples as convolution_samples
 from matrix_samples import MATRIX_SAMPLES
 from region_samples import region_samples
@@ -525,6 +526,8 @@ SAMPLES |= region_samples(Sample)
 SAMPLES |= MATRIX_SAMPLES
 
 SAMPLES |= convolution_samples(Sample)
+
+SAMPLES |= attention_samples(Sample)
 
 NO_SAMPLE = {
     "token": "holds no data: tested with print",

@@ -294,3 +294,12 @@ def test_deep_chain():
         return x
 
     same(f, sample((2,)))
+
+
+def test_dtypes_and_types_are_found_in_either():
+    def f(x):
+        kinds = (np.float32, np.float64)
+        found = [x.dtype in kinds, np.float64 == x.dtype, x.dtype not in kinds, x.dtype == "f8"]
+        return x * [1 if yes else 0 for yes in found].count(1)
+
+    same(f, np.ones(2))

@@ -21,6 +21,7 @@ from graphc.codegen.tiles.micro import (
     VOID,
     Form,
     Vectors,
+    columns_name,
     form_for,
     larger,
     number,
@@ -295,9 +296,7 @@ def _function(kind: Any, module: Any, bits: int, hints: list[int]) -> Any:
     pairs = [(rest[k], rest[k + 1]) for k in range(0, 6, 2)]
     geometry = Geometry(bool(near), *pairs)
     form = form_for(bits, rows or None, columns or None)
-    known = "any"
-    if columns:
-        known = str(min(columns, form.columns) + columns % form.columns)
+    known = columns_name(columns or None, form)
     tall = f"{form.rows}{'' if rows else 'any'}"
     name = (
         f"graphc_{kind.__name__.strip('_')}_f{bits}_{tall}x{form.vectors}_{known}_{geometry.name}"

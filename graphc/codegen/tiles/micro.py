@@ -152,6 +152,13 @@ class Vectors:
         return builder.call(self.declared(f"llvm.fma.{self.name}", type_), [a, b, c])
 
 
+def columns_name(columns: int | None, form: Form) -> str:
+    """What is known of a product's columns: whether panels are whole, and how many are left."""
+    if columns is None:
+        return "any"
+    return f"{'whole' if columns >= form.columns else ''}{columns % form.columns}"
+
+
 def number(value: int) -> Any:
     """An int64 constant."""
     return ir.Constant(I64, value)

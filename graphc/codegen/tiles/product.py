@@ -23,6 +23,7 @@ from graphc.codegen.tiles.micro import (
     VOID,
     Form,
     Vectors,
+    columns_name,
     form_for,
     larger,
     micro_kernel,
@@ -65,12 +66,14 @@ class Product:
         rows: int | None,
         columns: int | None,
         modes: tuple[bool, bool, bool],
+        adds: bool = False,
     ) -> None:
         self.module = module
         self.form = form
         self.known_rows = rows
         self.known_columns = columns
         self.pack, self.copy, self.transposed = modes
+        self.adds = adds
         self.vectors = Vectors(module, form)
 
     def build(self, name: str) -> Any:
@@ -100,7 +103,8 @@ class Product:
             self.inner = larger(
                 builder, smaller(builder, builder.sub(inner, first), depth), number(0)
             )
-            self.more = builder.zext(builder.icmp_signed(">", part.index, number(0)), I64)
+            more = builder.icmp_signed(">", part.index, number(0))
+            self.more = number(1) if self.adds else builder.zext(more, I64)
             self.first = first
             self.a = builder.gep(a, [builder.mul(first, a_inner)])
             self.a_row, self.a_inner = a_row, a_inner
@@ -221,28 +225,28 @@ def product_function(
     pack: bool = False,
     copy: bool = False,
     transposed: bool = False,
+    adds: bool = False,
 ) -> Any:
     """The function in `module` that multiplies matrices with elements of `bits`.
 
     ``void product(rows, columns, inner, a, a_row, a_inner, b, b_inner, b_column, c, c_row)``, with
-    strides in elements. ``c`` is overwritten.
+    strides in elements. ``c`` is overwritten, or added to.
 
     Args:
         rows, columns: of the result, None where they are not known.
         pack: pack B by panels of columns.
         copy: copy A; one column of its `rows` takes `ROOM` at most, one of its axes is contiguous.
         transposed: B's columns are contiguous rather than its rows; they are packed.
+        adds: add to ``c`` what the product is.
     """
     form = form_for(bits, rows, columns)
     modes = (pack or transposed, copy, transposed)
-    width = form.columns
-    known = None if columns is None else min(columns, width) + columns % width
-    flags = "".join(letter for letter, on in zip("pct", modes, strict=True) if on)
+    flags = "".join(letter for letter, on in zip("pcta", (*modes, adds), strict=True) if on)
     tall = f"{form.rows}{'' if rows else 'any'}"
-    name = f"graphc_product_f{bits}_{tall}x{form.vectors}_{known}_{flags}"
+    name = f"graphc_product_f{bits}_{tall}x{form.vectors}_{columns_name(columns, form)}_{flags}"
     if name in module.globals:
         return module.globals[name]
-    return Product(module, form, rows, columns, modes).build(name)
+    return Product(module, form, rows, columns, modes, adds).build(name)
 
 
 def tiny_product(builder: Any, bits: int, sizes: tuple[int, int, int], args: Any) -> None:
@@ -292,9 +296,9 @@ def _typed(
     c: Any,
     c_row: Any,
 ) -> Any:
-    """``c = a @ b`` by generated code; `hints` are (rows, columns, pack, copy, transposed).
+    """``c = a @ b`` by generated code; `hints` are (rows, columns, pack, copy, transposed, adds).
 
-    A hint of 0 rows or columns means that they are not known.
+    A hint of 0 rows or columns means that they are not known; `adds` may be missing.
     """
     known_rows, known_columns, *modes = (_literal(hint) for hint in hints)
     element = dtype.dtype
@@ -303,7 +307,7 @@ def _typed(
         if all(isinstance(size, ir.Constant) for size in args[2:5]):
             # The sizes themselves: hints are of what is most, and a hint of one row may mean none.
             sizes = tuple(size.constant for size in args[2:5])
-            if 0 < math.prod(sizes) <= TINY:
+            if 0 < math.prod(sizes) <= TINY and not any(modes[3:]):
                 tiny_product(builder, element.bitwidth, sizes, args[5:])
                 return context.get_dummy_value()
         function = product_function(
