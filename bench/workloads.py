@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bench import networks
+
 Arrays = dict[str, np.ndarray]
 
 RATE = 0.1
@@ -44,6 +46,7 @@ class Workload:
         wanted: how many times faster than the best peer graphc is to be.
         tolerance: allowed difference between results, as a share of the largest element.
         without: the peers that do not take part: they have no loops, or unroll them.
+        reference: the peer that is right, in float64.
     """
 
     name: str
@@ -57,6 +60,7 @@ class Workload:
     wanted: float
     tolerance: float = 1e-4
     without: tuple[str, ...] = ("numba",)
+    reference: str = "numpy"
 
     def make(self, small: bool = False) -> Arrays:
         """The seeded inputs: the same in every process."""
@@ -160,6 +164,9 @@ def _mlp(batch: int, wanted: float) -> Workload:
     )
 
 
+_NETWORKS = ("numba", "numpy", "jax", "pytensor")
+"""Peers that come with no layers of networks."""
+
 WORKLOADS = {
     workload.name: workload
     for workload in (
@@ -245,6 +252,45 @@ WORKLOADS = {
             least=lambda size: 8 * 4 * size * size,
             wanted=5.0,
             without=("inductor", "numba", "pytensor"),
+        ),
+        Workload(
+            name="attention",
+            kind="attention",
+            text="self-attention of 8 heads, 4×256×256, with its projections; all gradients",
+            shape=(4, 256, 256),
+            small=(2, 6, 16),
+            inputs=networks.attention,
+            flops=networks.attention_flops,
+            least=networks.attention_bytes,
+            wanted=0.67,
+            without=("numba", "pytensor"),
+        ),
+        Workload(
+            name="resnet_infer",
+            kind="resnet_infer",
+            text="ResNet-18, 8 images of 32×32, inference",
+            shape=(8, 64, 32),
+            small=(2, 4, 32),
+            inputs=networks.resnet,
+            flops=networks.resnet_flops,
+            least=lambda batch, width, size: 4 * networks.parameters(width, size),
+            wanted=0.67,
+            without=_NETWORKS,
+            reference="torch",
+        ),
+        Workload(
+            name="resnet",
+            kind="resnet",
+            text="ResNet-18, 8 images of 32×32, a training step: cross-entropy, SGD, momentum",
+            shape=(8, 64, 32),
+            small=(2, 4, 32),
+            inputs=networks.resnet,
+            flops=networks.resnet_step_flops,
+            least=lambda batch, width, size: 5 * 4 * networks.parameters(width, size),
+            wanted=0.67,
+            tolerance=0.1,  # single ReLUs of float32 fall to the other side
+            without=_NETWORKS,
+            reference="torch",
         ),
     )
 }

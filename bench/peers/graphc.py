@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 import graphc
+from bench.networks import HEADS, graphc_resnet
 from bench.peers import Step
 from bench.workloads import EPSILON, PRODUCTS, RATE, TURNS, parameters
+from graphc import nn, optim
 
 VERSIONS = ("graphc", "numba", "llvmlite", "numpy")
 ROOT = float(np.sqrt(2 / np.pi))
@@ -112,6 +114,34 @@ def matscan(h, A):
     return graphc.value_and_grad(_multiplied, argnums=(0, 1))(h, A)
 
 
+def _attended(x, W, b, Wo, bo):
+    batch, steps, width = x.shape
+    parts = (x @ W + b).reshape(batch, steps, 3, HEADS, width // HEADS)
+    q, k, v = parts.transpose(2, 0, 3, 1, 4)
+    y = nn.attention(q, k, v).swapaxes(1, 2).reshape(x.shape)
+    return np.mean((y @ Wo + bo) ** 2)
+
+
+@graphc.compile
+def attention(x, W, b, Wo, bo):
+    """A layer of attention with all gradients."""
+    return graphc.value_and_grad(_attended, argnums=(0, 1, 2, 3, 4))(x, W, b, Wo, bo)
+
+
+@graphc.compile
+def resnet_infer(model, x):
+    """The logits."""
+    return model(x)
+
+
+@graphc.compile
+def resnet(model, opt, x, labels):
+    """A training step."""
+    loss, grads = graphc.value_and_grad(lambda m: nn.cross_entropy(m(x), labels))(model)
+    opt.step(model, grads)
+    return loss
+
+
 _STEPS: dict[str, Any] = {
     "scalar": scalar,
     "mlp": mlp,
@@ -121,12 +151,22 @@ _STEPS: dict[str, Any] = {
     "stencil": stencil,
     "elman": elman,
     "matscan": matscan,
+    "attention": attention,
+    "resnet_infer": resnet_infer,
+    "resnet": resnet,
 }
 
 
 def _arguments(kind: str, inputs: Mapping[str, np.ndarray]) -> tuple[Any, ...]:
     if kind == "mlp":
         return parameters(inputs), inputs["x"], inputs["y"]
+    if kind.startswith("resnet"):
+        model = graphc_resnet.resnet(len(inputs["conv1.weight"]))
+        state = {k: v for k, v in inputs.items() if k not in ("x", "labels")}
+        model.load_state_dict(state, strict=False)  # but for the counts of batches
+        if kind == "resnet_infer":
+            return model.eval(), inputs["x"]
+        return model, optim.SGD(model, RATE, momentum=0.9), inputs["x"], inputs["labels"]
     return tuple(inputs.values())
 
 
@@ -141,6 +181,11 @@ def build(kind: str, inputs: Mapping[str, np.ndarray]) -> Step:
             return {"loss": out, **arguments[0]}
         if kind == "stencil":
             return inputs
+        if kind == "resnet_infer":
+            return {"logits": out}
+        if kind == "resnet":
+            state = arguments[0].state_dict()
+            return {"loss": out} | {name: state[name] for name in state if name in inputs}
         if kind == "scalar":
             return {"loss": out, "w": arguments[0]}
         loss, grads = out

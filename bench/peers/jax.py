@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from bench.networks import HEADS
 from bench.peers import Step
 from bench.workloads import EPSILON, PRODUCTS, RATE, TURNS, parameters
 
@@ -80,6 +81,14 @@ def _multiplied(h: Any, A: Any) -> Any:
     return jnp.sum(h * h)
 
 
+def _attended(x: Any, W: Any, b: Any, Wo: Any, bo: Any) -> Any:
+    batch, steps, width = x.shape
+    parts = (x @ W + b).reshape(batch, steps, 3, HEADS, width // HEADS)
+    q, k, v = jnp.moveaxis(parts, 2, 0)
+    y = jax.nn.dot_product_attention(q, k, v).reshape(x.shape)
+    return jnp.mean((y @ Wo + bo) ** 2)
+
+
 def _averaged(x: Any) -> Any:
     return 0.25 * (x[:-2, 1:-1] + x[2:, 1:-1] + x[1:-1, :-2] + x[1:-1, 2:])
 
@@ -104,6 +113,7 @@ def _stencil(inputs: Inputs) -> Step:
 
 
 _LOSSES = {
+    "attention": _attended,
     "chain": _chained,
     "softmaxce": _cross_entropy,
     "layernorm": _normalised,

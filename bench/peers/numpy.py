@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.networks import HEADS
 from bench.peers import Step
 from bench.workloads import EPSILON, PRODUCTS, RATE, TURNS, parameters
 
@@ -158,6 +159,36 @@ def _matscan(inputs: Mapping[str, np.ndarray]) -> Step:
     return Step(step, dict)
 
 
+def _attention(inputs: Mapping[str, np.ndarray]) -> Step:
+    x, weights, bias, last, last_bias = (inputs[name] for name in ("x", "W", "b", "Wo", "bo"))
+    batch, steps, width = x.shape
+    size = width // HEADS
+    scale = float(size**-0.5)
+
+    def heads(parts: np.ndarray) -> np.ndarray:
+        return parts.reshape(batch, steps, 3, HEADS, size).transpose(2, 0, 3, 1, 4)
+
+    def step() -> Any:
+        q, k, v = heads(x @ weights + bias)
+        scores = q @ k.swapaxes(2, 3) * scale
+        p = np.exp(scores - scores.max(axis=3, keepdims=True))
+        p /= p.sum(axis=3, keepdims=True)
+        y = (p @ v).swapaxes(1, 2).reshape(-1, width)
+        out = y @ last + last_bias
+        delta = out * (2 / out.size)
+        grads = {"grad_Wo": y.T @ delta, "grad_bo": delta.sum(axis=0)}
+        by_y = (delta @ last.T).reshape(batch, steps, HEADS, size).swapaxes(1, 2)
+        by_p = by_y @ v.swapaxes(2, 3)
+        by_scores = p * (by_p - np.sum(by_p * p, axis=3, keepdims=True)) * scale
+        parts = np.stack([by_scores @ k, by_scores.swapaxes(2, 3) @ q, p.swapaxes(2, 3) @ by_y])
+        joint = parts.transpose(1, 3, 0, 2, 4).reshape(-1, 3 * width)
+        grads |= {"grad_W": x.reshape(-1, width).T @ joint, "grad_b": joint.sum(axis=0)}
+        by_x = (joint @ weights.T).reshape(x.shape)
+        return {"loss": np.mean(out * out), "grad_x": by_x, **grads}
+
+    return Step(step, dict)
+
+
 _BUILD: dict[str, Callable[[Mapping[str, np.ndarray]], Step]] = {
     "scalar": _scalar,
     "mlp": _mlp,
@@ -167,6 +198,7 @@ _BUILD: dict[str, Callable[[Mapping[str, np.ndarray]], Step]] = {
     "stencil": _stencil,
     "elman": _elman,
     "matscan": _matscan,
+    "attention": _attention,
 }
 
 

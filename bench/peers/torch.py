@@ -11,12 +11,13 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from bench.networks import HEADS, torch_resnet
 from bench.peers import Step
 from bench.workloads import EPSILON, LAYERS, PRODUCTS, RATE, TURNS, parameters
 
 VERSIONS = ("torch",)
 
-torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", torch.get_num_threads())))
 
 
 def _unchanged(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -140,7 +141,42 @@ def _stencil(inputs: Mapping[str, np.ndarray]) -> Step:
     return Step(step, lambda _: {"a": a.numpy(), "b": b.numpy()})
 
 
+def attended(
+    x: torch.Tensor, W: torch.Tensor, b: torch.Tensor, Wo: torch.Tensor, bo: torch.Tensor
+) -> torch.Tensor:
+    """The loss of `attention`."""
+    batch, steps, width = x.shape
+    parts = (x @ W + b).view(batch, steps, 3, HEADS, width // HEADS)
+    q, k, v = parts.permute(2, 0, 3, 1, 4)
+    y = functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(x.shape)
+    return torch.mean((y @ Wo + bo) ** 2)
+
+
+def _resnet(kind: str, inputs: Mapping[str, np.ndarray], compiled: Callable[..., Any]) -> Step:
+    given = {name: _tensor(array) for name, array in inputs.items()}
+    x, labels = given.pop("x"), given.pop("labels")
+    model = torch_resnet.ResNet(len(given["conv1.weight"])).to(x.dtype)
+    model.load_state_dict(given, strict=False)  # but for the counts of batches
+    if kind == "resnet_infer":
+        model.eval()
+        call = compiled(model)
+
+        def infer() -> torch.Tensor:
+            with torch.no_grad():
+                return call(x)
+
+        return Step(infer, lambda logits: {"logits": logits.numpy()})
+    optimizer = torch.optim.SGD(model.parameters(), lr=RATE, momentum=0.9)
+    loss_of = compiled(lambda: functional.cross_entropy(model(x), labels))
+
+    def state() -> dict[str, torch.Tensor]:
+        return {name: x for name, x in model.state_dict().items() if name in inputs}
+
+    return _training(optimizer, loss_of, state)
+
+
 _LOSSES = {
+    "attention": attended,
     "chain": chained,
     "softmaxce": cross_entropy,
     "layernorm": normalised,
@@ -159,5 +195,7 @@ def build(
         return _scalar(inputs, compiled)
     if kind == "mlp":
         return _mlp(inputs, compiled)
+    if kind.startswith("resnet"):
+        return _resnet(kind, inputs, compiled)
     values = {name: _tensor(array, array.dtype.kind == "f") for name, array in inputs.items()}
     return _gradients(compiled(_LOSSES[kind]), values)
