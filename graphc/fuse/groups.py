@@ -33,6 +33,7 @@ from graphc.fuse.values import (
     cost,
     expand,
     held_back,
+    joins,
     kind_of,
     loop_index,
     needs_copy,
@@ -344,13 +345,11 @@ class _Fuser:
             if is_reduction
             else self.operands(value, index, bounds)
         )
-        producers = dict.fromkeys(
-            unit
-            for unit in (self.unit(base) for base, _ in read)
-            if unit is not None and isinstance(self.units[unit], Group)
-        )
-        siblings = dict.fromkeys(
-            self.find(unit) for base, _ in read for unit in self.readers.get(base, ())[-4:]
+        beside = ((x, self.find(k)) for x, _ in read for k in self.readers.get(x, ())[-4:])
+        made = ((x, self.unit(x)) for x, _ in read)
+        producers, siblings = (
+            dict.fromkeys(k for x, k in known if k is not None and joins(self.units[k], x, source))
+            for known in (made, beside)
         )
         candidates = sorted(producers, reverse=True) + sorted(
             (unit for unit in siblings if unit not in producers), reverse=True

@@ -216,6 +216,10 @@ def expression_cost(expr: Expr) -> int:
     return 0
 
 
+LARGE_LOOP = 1 << 16
+"""Elements from which on a loop is worth a launch of its own."""
+
+
 def contiguous(value: Value, strided: frozenset[int]) -> tuple[Value, Size] | None:
     """The stored value that `value` is a contiguous part of, and its offset in elements."""
     found = storage(value)
@@ -295,6 +299,19 @@ def readable_in_place(node: Node, value: Value) -> bool:
     written = node.inputs[0]
     index, bounds = whole(written.shape)
     return base != trace(written, index, bounds)[0]
+
+
+def joins(unit: Group | Node, read: Value, source: Value) -> bool:
+    """Whether it pays that a loop over `source` is one with `unit`, for both know `read`.
+
+    A number is read for nothing: for it alone large loops would wait for each other, and their
+    operands live longer. So it would be with the updates of all weights, which share a rate.
+    """
+    if not isinstance(unit, Group):
+        return False
+    sizes = (product(unit.dims), product(source.shape))
+    large = any(isinstance(size, int) and size >= LARGE_LOOP for size in sizes)
+    return not (large and unit.dims and product(read.shape) == 1)
 
 
 def _by_rows(node: Node) -> tuple[Value, ...]:

@@ -18,6 +18,7 @@ from graphc.lower import Branch, Launch, Loop, Lowered
 from graphc.lower.collapse import collapse
 from graphc.lower.launch import Step
 from graphc.lower.overlap import made_by_tiles, overwrites
+from graphc.memory.arena import Tenancy, place_tenancies
 from graphc.memory.carries import rotate
 from graphc.memory.schedule import may_fail, schedule
 from graphc.types import Dim, Size, floordiv, product
@@ -340,9 +341,8 @@ class _Planner:
         """Place what has no place yet; a buffer's memory is used again after its last reader."""
         sizes = self.buffer_bytes()
         uses = self.uses()
-        free: list[tuple[Size, Size]] = []
-        end: Size = 0
-        held: dict[Any, tuple[Size, Size]] = {}
+        tenancies: list[Tenancy] = []
+        held: dict[Any, Tenancy] = {}
         ends: dict[int, list[Any]] = {}
         for key, (_, last) in uses.items():
             ends.setdefault(last, []).append(key)
@@ -350,23 +350,21 @@ class _Planner:
             for key in dict.fromkeys(self.find(key) for key in step.writes):
                 if key in self.places:
                     continue
-                size = aligned(sizes[key])
                 operand = self.operand_to_replace(step, key, number, uses, held, sizes)
-                if operand is not None:
-                    held[key] = held.pop(operand)
-                    self.places[key] = self.places[operand]
-                    continue
-                slot = _best(free, size)
-                if slot is None:
-                    slot = (end, size)
-                    end = end + size
+                if operand is None:
+                    tenancies.append(Tenancy(aligned(sizes[key]), number))
+                    held[key] = tenancies[-1]
                 else:
-                    free.remove(slot)
-                held[key] = slot
-                self.places[key] = Place("arena", 0, slot[0])
+                    held[key] = held.pop(operand)
+                held[key].keys.append(key)
+                self.places[key] = Place("arena", 0)
             for key in ends.get(number, ()):
                 if key in held:
-                    free.append(held.pop(key))
+                    held.pop(key).last = number
+        end = place_tenancies(tenancies, len(self.steps))
+        for tenancy in tenancies:
+            for key in tenancy.keys:
+                self.places[key] = Place("arena", 0, tenancy.offset)
         return end
 
     def operand_to_replace(
@@ -375,7 +373,7 @@ class _Planner:
         key: Any,
         number: int,
         uses: dict[Any, tuple[int, int]],
-        held: dict[Any, tuple[Size, Size]],
+        held: dict[Any, Tenancy],
         sizes: dict[Any, Size],
     ) -> Any:
         """An operand that dies in `step` and whose memory the result `key` may take."""
@@ -388,19 +386,6 @@ class _Planner:
             if fits and overwrites(step, operand, key, self.find):
                 return operand
         return None
-
-
-def _best(free: list[tuple[Size, Size]], size: Size) -> tuple[Size, Size] | None:
-    """The smallest free slot that is known to hold `size` bytes and is not much too large."""
-    best: tuple[Size, int] | None = None
-    for offset, room in free:
-        if room == size:
-            return offset, room
-        if isinstance(room, Dim) or isinstance(size, Dim) or not room >= size > 0:
-            continue
-        if best is None or room < best[1]:
-            best = (offset, room)
-    return best
 
 
 def plan_memory(lowered: Lowered, *, inner: bool = False, kept: Collection[int] = ()) -> MemoryPlan:

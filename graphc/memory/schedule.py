@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from graphc.lower.launch import Branch, Launch, Loop, Step
@@ -14,9 +14,10 @@ def schedule(
     late: Callable[[Step], bool],
     replaced: Mapping[Any, Any] | None = None,
 ) -> list[Step]:
-    """`steps` in an order that keeps dependencies and runs those that are `late` last.
+    """`steps` in an order that keeps dependencies, with those that are `late` after all checks.
 
-    Of those that are ready the first that is not late runs next; a late one only when none is. A
+    Of those that are ready the first runs next; a late one only when none is, until no step is left
+    that can stop the call. From then on it runs at once: what it reads is free for others then. A
     step that may work in the memory of what it reads waits for the other readers, where it can.
 
     Args:
@@ -30,19 +31,32 @@ def schedule(
     hindered, hinders = _hindrances(steps, replaced or {})
     waiting = [len(others) for others in after]
     done = [False] * len(steps)
+    checks = {number for number, step in enumerate(steps) if may_fail(step)}
+    waits = [late(step) for step in steps]
 
-    def priority(number: int) -> tuple[bool, bool, int]:
-        return late(steps[number]), hindered[number] > 0, number
+    def priority(number: int) -> tuple[int, bool, int]:
+        rank = 1
+        if waits[number] and checks:
+            rank = 2
+        elif waits[number] and not hindered[number]:
+            rank = 0
+        return rank, hindered[number] > 0, number
 
     ready = [priority(number) for number in range(len(steps)) if not waiting[number]]
     heapq.heapify(ready)
-    order: list[Step] = []
+    first = {n for n, others in enumerate(after) if not others and n not in checks and not waits[n]}
+    order: list[int] = []
     while ready:
         number = heapq.heappop(ready)[2]
         if done[number]:
             continue
         done[number] = True
-        order.append(steps[number])
+        order.append(number)
+        if number in checks:
+            checks.remove(number)
+            if not checks:
+                ready = [priority(n) for n in dict.fromkeys(n for *_, n in ready) if not done[n]]
+                heapq.heapify(ready)
         for other in hinders[number]:
             hindered[other] -= 1
             if not hindered[other] and not waiting[other] and not done[other]:
@@ -51,7 +65,28 @@ def schedule(
             waiting[user] -= 1
             if not waiting[user]:
                 heapq.heappush(ready, priority(user))
-    return order
+    needed = [[*users[number], *hinders[number]] for number in range(len(steps))]
+    return [steps[number] for number in _sunk(order, first, needed)]
+
+
+def _sunk(order: Sequence[int], first: Collection[int], needed: list[list[int]]) -> list[int]:
+    """`order` with each step of `first` right before the first of those that need it done.
+
+    These read arguments alone, so that nothing lives longer for their waiting; what they make lives
+    shorter, as a copy of weights that only the backward pass reads.
+    """
+    place = {number: k for k, number in enumerate(order)}
+    before: dict[int, list[int]] = {}
+    for number in order:
+        if number in first and needed[number]:
+            before.setdefault(min(place[other] for other in needed[number]), []).append(number)
+    moved = {number for numbers in before.values() for number in numbers}
+    sunk: list[int] = []
+    for k, number in enumerate(order):
+        sunk += before.get(k, ())
+        if number not in moved:
+            sunk.append(number)
+    return sunk
 
 
 def _dependencies(steps: Sequence[Step]) -> list[set[int]]:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from graphc.errors import Location
-from graphc.ir import Node
-from graphc.types import evaluate_size
+from graphc.ir import Graph, Node
+from graphc.types import TensorType, evaluate_size
 
 if TYPE_CHECKING:
     from graphc.lower.apart import Apart
@@ -76,6 +76,7 @@ class Explanation:
         kernels: what one native call launches, in order.
         seconds: time that each stage of tracing and compiling took.
         arena_bytes: scratch memory of one call, known before it runs.
+        peak_bytes: what a call holds at its peak: arguments, results and scratch memory.
         native_calls: calls from Python into native code in one step.
         apart: the neighbours that different kernels compute, and why.
         guards: relations between sizes that this form relies on.
@@ -89,6 +90,7 @@ class Explanation:
     kernels: tuple[KernelReport, ...]
     seconds: Mapping[str, float]
     arena_bytes: int
+    peak_bytes: int
     native_calls: int
     apart: tuple[ApartReport, ...]
     guards: tuple[str, ...]
@@ -114,7 +116,7 @@ class Explanation:
             f"{self.name}({_listed(self.inputs, MOST_NAMES)})",
             f"  {count} kernel{'' if count == 1 else 's'} in {self.native_calls} native {calls} "
             f"a step, {_quantity(self.flops)}FLOP, {_quantity(self.nbytes)}B moved, "
-            f"arena {_quantity(self.arena_bytes)}B",
+            f"arena {_quantity(self.arena_bytes)}B, peak {_quantity(self.peak_bytes)}B",
             f"  compiled in {total:.3f} s: "
             + ", ".join(f"{stage} {spent:.3f}" for stage, spent in self.seconds.items()),
             "",
@@ -198,6 +200,13 @@ def _donated(program: Any) -> list[str]:
     return [program.graph.names[target] for target in targets]
 
 
+def _passed_bytes(graph: Graph, sizes: Mapping[str, int]) -> int:
+    """Bytes of the arguments, and of the results that are no argument."""
+    results = [x for x, target in zip(graph.outputs, graph.written, strict=True) if target is None]
+    tensors = [x.type for x in (*graph.inputs, *results) if isinstance(x.type, TensorType)]
+    return sum(evaluate_size(type_.nbytes, sizes) for type_ in tensors)
+
+
 def explain(name: str, form: Any, sizes: Mapping[str, int]) -> Explanation:
     """The report on `form`, a `graphc.specialize.Specialization`, for a call of these sizes."""
     executable, program = form.executable, form.program
@@ -231,6 +240,7 @@ def explain(name: str, form: Any, sizes: Mapping[str, int]) -> Explanation:
         kernels=tuple(kernels),
         seconds=dict(form.stages),
         arena_bytes=executable.arena_bytes(sizes),
+        peak_bytes=executable.arena_bytes(sizes) + _passed_bytes(program.graph, sizes),
         native_calls=executable.native_calls,
         apart=tuple(_apart_report(entry) for entry in executable.apart),
         guards=guards,

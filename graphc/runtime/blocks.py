@@ -10,7 +10,8 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -93,6 +94,27 @@ def _for_ever(memory: Any) -> int:
     """The address of `memory`, kept to the process's end: arrays may outlive this module."""
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(memory))
     return ctypes.addressof(memory)
+
+
+@contextmanager
+def scratch(size: int) -> Iterator[int]:
+    """The address of `size` bytes at a multiple of 64, for as long as the context lasts.
+
+    >>> with scratch(100) as address:
+    ...     ctypes.memset(address, 0, 100) == address, address % 64
+    (True, 0)
+    """
+    found = _functions()
+    block = ctypes.PYFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)(found["reserve"])(
+        store(), size
+    )
+    if not block:
+        raise MemoryError(f"no {size} bytes of scratch memory")
+    try:
+        yield block
+    finally:
+        words = (ctypes.c_int64,) * 4
+        ctypes.PYFUNCTYPE(*words)(found["give_back"])(store(), block, size)
 
 
 def idle_bytes() -> int:

@@ -30,16 +30,13 @@ from graphc.loops import Kernel, Site
 from graphc.lower import Lowered
 from graphc.lower.apart import Apart, neighbours_apart
 from graphc.memory import MemoryPlan
-from graphc.runtime import pool, signals
+from graphc.runtime import blocks, pool, signals
 from graphc.runtime.caller import Caller, make_caller
 from graphc.trace.inputs import Passed
 from graphc.types import TensorType, evaluate_size, symbols
 
 HEADER = 8 * RECORD_WORDS
 """Bytes before the arena: the error record."""
-
-IDLE_ARENAS = 2
-"""Arenas that the Python path keeps; the native caller's come from `graphc.runtime.blocks`."""
 
 MOST_PLANS = 1024
 """Plans that are kept; then all are made anew as they are needed."""
@@ -120,7 +117,6 @@ class Executable:
         self._symbols = self._find_symbols()
         self._plans: dict[Any, Plan] = {}
         self._written = graph.written
-        self._arenas: deque[np.ndarray] = deque(maxlen=IDLE_ARENAS)
         self._raised: deque[BaseException] = deque()
         self._keep: list[Any] = []
         self._constants = self._make_constants()
@@ -308,27 +304,15 @@ class Executable:
             else:
                 outputs.append(None if target is None else inputs[target])
                 made.append(self._blank)
-        memory = self._lease(plan.arena + HEADER + 64)
-        start = memory.ctypes.data
-        start += -start % 64
-        pointers = [start + HEADER, start, *(a.ctypes.data for a in [*inputs, *made])]
-        table = np.array(pointers, np.uintp)
-        status = self._run(table.ctypes.data, self.constants_address, plan.sizes_address)
-        if status == OVERLAP:
-            self._arenas.append(memory)
-            return None
-        if status:
-            self.fail(status, list((ctypes.c_int64 * RECORD_WORDS).from_address(start)))
-        self._arenas.append(memory)
+        with blocks.scratch(plan.arena + HEADER) as start:
+            pointers = [start + HEADER, start, *(a.ctypes.data for a in [*inputs, *made])]
+            table = np.array(pointers, np.uintp)
+            status = self._run(table.ctypes.data, self.constants_address, plan.sizes_address)
+            if status == OVERLAP:
+                return None
+            if status:
+                self.fail(status, list((ctypes.c_int64 * RECORD_WORDS).from_address(start)))
         return outputs
-
-    def _lease(self, size: int) -> np.ndarray:
-        """Scratch memory for one call. Give it back to `_arenas`, which keeps a few."""
-        try:
-            memory = self._arenas.pop()
-        except IndexError:
-            memory = self._blank
-        return memory if memory.nbytes >= size else np.empty(size, np.uint8)
 
     def _call_on_copies(self, inputs: list[np.ndarray], sizes: Mapping[str, int]) -> list[Any]:
         """Overlapping arguments: run on copies, then write to the arguments one after another.
