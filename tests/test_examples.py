@@ -189,10 +189,13 @@ def test_pinn(example, tmp_path):
     assert all(is_picture(path) for path in found["pictures"])
 
 
-def test_the_example_in_the_readme_prints_what_it_says(tmp_path):
-    text = (EXAMPLES.parent / "README.md").read_text()
-    code = text.split("```python\n")[1].split("```")[0]
-    output = text.split("```text\n")[1].split("```")[0]
+@pytest.mark.parametrize("number", [1, 2])
+def test_the_examples_in_the_readme_print_what_they_say(tmp_path, number):
+    before, output = (
+        (EXAMPLES.parent / "README.md").read_text().split("```text\n")[number - 1 :][:2]
+    )
+    code = before.split("```python\n")[-1].split("```")[0]
+    output = output.split("```")[0]
     script = tmp_path / "readme.py"
     script.write_text(code)
     done = subprocess.run([sys.executable, script], capture_output=True, text=True)

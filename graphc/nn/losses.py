@@ -19,6 +19,7 @@ from graphc.nn.checks import (
     shape_text,
     within,
 )
+from graphc.transform import stop_gradient
 
 
 def mse_loss(input: Any, target: Any, reduction: str = "mean") -> Any:
@@ -54,12 +55,18 @@ def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 
     return reduced("huber_loss", np.where(distance <= delta, square, line), reduction)
 
 
+LEAST_LOG = -100
+SIDES = 1e-12
+"""PyTorch's bounds of `binary_cross_entropy`: of a logarithm, and of the derivative's divisor."""
+
+
 def binary_cross_entropy(
     input: Any, target: Any, weight: Any = None, reduction: str = "mean"
 ) -> Any:
     """``-(target log(input) + (1 - target) log(1 - input))`` of probabilities, reduced.
 
-    Logarithms are at least -100, as in PyTorch. `binary_cross_entropy_with_logits` is more exact.
+    Logarithms are at least -100, and the derivative's divisor ``input (1 - input)`` at least 1e-12,
+    as in PyTorch. `binary_cross_entropy_with_logits` is more exact.
 
     Args:
         weight: of each element, to be broadcast.
@@ -75,8 +82,16 @@ def binary_cross_entropy(
     require_equal_shapes("binary_cross_entropy", input, target)
     problem = "binary_cross_entropy: an input lies outside 0 ... 1"
     input = require(input, (input >= 0) & (input <= 1), problem)
-    yes, no = np.maximum(np.log(input), -100), np.maximum(np.log1p(-input), -100)
-    loss = -(target * yes + (1 - target) * no)
+    near = input * (1 - input) < SIDES
+    inside = np.where(near, 0.5, input).astype(input.dtype)
+    loss = -(target * np.log(inside) + (1 - target) * np.log1p(-inside))
+    # Near 0 and 1 the value is a constant's, and the slope that of a parabola.
+    least = np.finfo(input.dtype).smallest_subnormal
+    fixed = stop_gradient(input)
+    yes, no = (np.maximum(np.log(np.maximum(x, least)), LEAST_LOG) for x in (fixed, 1 - fixed))
+    steep = (input - stop_gradient(target)) ** 2 * (0.5 / SIDES)
+    bounded = -(target * yes + (1 - target) * no) + (steep - stop_gradient(steep))
+    loss = np.where(near, bounded, loss).astype(loss.dtype)
     return reduced("binary_cross_entropy", loss if weight is None else loss * weight, reduction)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +18,7 @@ from graphc.training.checkpoint import load, save
 from graphc.training.data import Arrays, Batches, as_batches
 from graphc.training.history import History
 from graphc.training.progress import Progress
-from graphc.training.steps import evaluation_step, training_step
+from graphc.training.steps import NOT_FINITE, evaluation_step, training_step
 
 Measure = Callable[..., Any]
 
@@ -68,7 +67,7 @@ def fit(
         ``validation_loss``, and the metrics.
 
     Raises:
-        NonFiniteError: the loss is no finite number; what the checkpoint holds is from before.
+        NonFiniteError: the loss is no finite number; the step that found it has written nothing.
         StateError: the checkpoint is damaged, or of another model or optimizer.
         ShapeError, DomainError, TraceError: bad data.
 
@@ -129,13 +128,16 @@ def _train(
     model.train()
     total, count = 0.0, 0
     for number, batch in enumerate(batches.batches(key), start=1):
-        value = float(step(model, optimizer, *batch))
-        if not math.isfinite(value):
+        try:
+            value = float(step(model, optimizer, *batch))
+        except NonFiniteError as error:
+            if not str(error).startswith(NOT_FINITE):
+                raise
             raise NonFiniteError(
-                f"the loss is {value} at batch {number} of epoch {epoch}",
+                f"{NOT_FINITE} at batch {number} of epoch {epoch}; the step wrote nothing",
                 hint='Pass debug="nan" to learn which line makes it; a smaller learning rate, or '
                 "graphc.optim.clip_by_global_norm, may avoid it.",
-            )
+            ) from None
         size = len(batch[0])
         total, count = total + value * size, count + size
         shown.batch(epoch, value)

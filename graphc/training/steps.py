@@ -5,14 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from graphc.transform import value_and_grad
+from graphc import ops
+from graphc.errors import NonFiniteError
+from graphc.ir import Value
+from graphc.transform import operation, value_and_grad
+
+NOT_FINITE = "the loss is no finite number"
 
 
 def training_step(loss: Callable[..., Any]) -> Callable[..., Any]:
-    """``(model, optimizer, *batch) -> loss``: forward, backward and update."""
+    """``(model, optimizer, *batch) -> loss``: forward, backward and update.
+
+    A loss that is no finite number stops the call, and then nothing is written.
+    """
 
     def step(model: Any, optimizer: Any, *batch: Any) -> Any:
-        value, grads = value_and_grad(lambda m: _of(loss, m, batch))(model)
+        value, grads = value_and_grad(lambda m: _finite(_of(loss, m, batch)))(model)
         optimizer.step(model, grads)
         return value
 
@@ -33,6 +41,11 @@ def evaluation_step(
         }
 
     return step
+
+
+@operation
+def _finite(x: Value) -> Value:
+    return ops.require(x, ops.isfinite(x), NOT_FINITE, NonFiniteError)
 
 
 def _of(loss: Callable[..., Any], model: Any, batch: tuple[Any, ...]) -> Any:

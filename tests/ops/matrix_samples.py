@@ -226,6 +226,7 @@ MATRIX_SAMPLES |= {
         ("require", graphc.DomainError),
         ("require_division", graphc.DivisionError),
         ("require_bounds", graphc.OutOfBoundsError),
+        ("require_finite", graphc.NonFiniteError),
     )
 }
 

@@ -180,6 +180,14 @@ def test_binary_losses(weighted, reduction):
         [inside],
         rtol=3e-5,
     )
+    extremes = np.array([[0, 1, 0, 1, 1e-13, 1 - 6e-8, 1e-30, 0.5]], np.float32)
+    sure = np.array([[0, 1, 1, 0, 1, 0, 0.5, 1]], np.float32)
+    compare(
+        lambda x: nn.binary_cross_entropy(x, sure, None, reduction),
+        lambda x: F.binary_cross_entropy(x, tensor(sure), None, reduction=reduction),
+        [extremes],
+        rtol=3e-5,
+    )
     compare(
         lambda x: nn.binary_cross_entropy_with_logits(x, y, weight, reduction, weight),
         lambda x: F.binary_cross_entropy_with_logits(

@@ -186,8 +186,13 @@ def test_a_loss_that_is_no_number_ends_the_training(tmp_path):
     bad = Y.copy()
     bad[3] = np.nan
     with pytest.raises(graphc.NonFiniteError, match="epoch 2"):
-        graphc.fit(net, squares, opt, (X, bad), 2, checkpoint=path)
+        graphc.fit(net, squares, opt, (X, bad), 2, checkpoint=path, batch_size=len(X))
     assert path.read_bytes() == kept
+    before = graphc.training.load(path)[0]
+    for name, array in {**net.state_dict()}.items():
+        np.testing.assert_array_equal(array, before[f"model/{name}"])
+    for name, array in opt.state_dict().items():
+        np.testing.assert_array_equal(array, before[f"optimizer/{name}"])
     net, opt = made()
 
     def steep(predicted, target):

@@ -6,7 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from graphc.errors import DivisionError, DomainError, DTypeError, GraphcError, OutOfBoundsError
+from graphc.errors import (
+    DivisionError,
+    DomainError,
+    DTypeError,
+    GraphcError,
+    NonFiniteError,
+    OutOfBoundsError,
+)
 from graphc.ir import Cotangents, Driver, Graph, Node, Op, Value, make
 from graphc.loops import Elementwise, Expr, Guarded
 from graphc.ops.arrays.shape import broadcast_to
@@ -62,6 +69,7 @@ REQUIRE = _record("require")
 REQUIRE_BY_ERROR: dict[type[GraphcError], Op] = {
     DomainError: REQUIRE,
     DivisionError: _record("require_division", DivisionError),
+    NonFiniteError: _record("require_finite", NonFiniteError),
     OutOfBoundsError: _record("require_bounds", OutOfBoundsError),
 }
 
