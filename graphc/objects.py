@@ -22,7 +22,6 @@ from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass
 from functools import cache, partial
-from importlib.metadata import version
 from pathlib import Path
 from types import FunctionType
 from typing import Any
@@ -75,6 +74,8 @@ def environment() -> str:
         processor = load_rooms("graphc.codegen.target").host()
     folder = Path(__file__).parent / "codegen"
     sources = [path.read_bytes() for path in sorted(folder.rglob("*.py"))]
+    # A module that takes long to import, for what only compiling needs.
+    version = load_rooms("importlib.metadata").version
     versions = [version(name) for name in ("graphc", "numba", "llvmlite")]
     return disk.digest(FORMAT, *versions, *processor, *sources)
 

@@ -180,9 +180,12 @@ def test_importing_graphc_is_light():
 
 
 def test_importing_graphc_is_quick():
-    # The process's own CPU time: other tests run beside this one.
+    # The process's own CPU time: other tests run beside this one. A slow machine needs longer for
+    # NumPy, too, which is part of it.
     code = (
-        "import time; start = time.process_time(); import graphc; "
-        "print(time.process_time() - start)"
+        "import time; start = time.process_time(); import numpy; first = time.process_time(); "
+        "import graphc; print(first - start, time.process_time() - start)"
     )
-    assert min(float(fresh_process(code)) for _ in range(7)) < SECONDS
+    runs = [tuple(map(float, fresh_process(code).split())) for _ in range(7)]
+    numpy_alone, both = (min(column) for column in zip(*runs, strict=True))
+    assert both < max(SECONDS, 3 * numpy_alone)

@@ -309,9 +309,11 @@ def joins(unit: Group | Node, read: Value, source: Value) -> bool:
     """
     if not isinstance(unit, Group):
         return False
+    if read in unit.members and any(m.kind != "point" for m in unit.members.values()):
+        return True  # a number that is complete only after the loop: it is refused with the reason
     sizes = (product(unit.dims), product(source.shape))
     large = any(isinstance(size, int) and size >= LARGE_LOOP for size in sizes)
-    return not (large and unit.dims and product(read.shape) == 1)
+    return not (large and 1 not in sizes and product(read.shape) == 1)
 
 
 def _by_rows(node: Node) -> tuple[Value, ...]:

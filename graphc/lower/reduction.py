@@ -153,7 +153,10 @@ class Accumulator:
         total = Local(self.name, self.wide)
         if not self.correction:
             wide = Cast(value, self.wide) if self.wide != self.dtype else value
-            body.append(Assign(self.name, Apply("add", (total, wide), self.wide)))
+            if self.mode == "wide":
+                body.append(Combine(self.name, "add", wide))
+            else:
+                body.append(Assign(self.name, Apply("add", (total, wide), self.wide)))
             return
         # Two-sum: what rounding loses of total + value is kept in `correction`.
         f8 = self.wide

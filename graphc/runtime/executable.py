@@ -8,7 +8,7 @@ from __future__ import annotations
 import ctypes
 import math
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -254,6 +254,7 @@ class Executable:
         arrays: Sequence[Any],
         sizes: Mapping[str, int] | None = None,
         overlap: Any = None,
+        step: Callable[[int, int, int], int] | None = None,
     ) -> Any:
         """The outputs for `arrays`, one for each input of the graph; None for tokens.
 
@@ -262,6 +263,7 @@ class Executable:
         Args:
             overlap: what to return, with nothing run, where an array that is written overlaps
                 another; None: run on copies and write afterwards.
+            step: what to run in place of the native step.
 
         Raises:
             OutOfBoundsError: an index outside its axis, with the user's line.
@@ -279,7 +281,7 @@ class Executable:
                 inputs[number] = np.ascontiguousarray(array).reshape(array.shape)
                 apart.append(number)
         plan = self.plan_for(inputs, sizes or {})
-        outputs = self._call(plan, inputs)
+        outputs = self._call(plan, inputs, step or self._run)
         if outputs is None:
             if overlap is not None:
                 return overlap
@@ -290,7 +292,9 @@ class Executable:
                 outputs[number] = arrays[target]
         return outputs
 
-    def _call(self, plan: Plan, inputs: list[np.ndarray]) -> list[Any] | None:
+    def _call(
+        self, plan: Plan, inputs: list[np.ndarray], step: Callable[[int, int, int], int]
+    ) -> list[Any] | None:
         """The outputs, or None where an input that is written overlaps another."""
         outputs: list[Any] = []
         made: list[np.ndarray] = []
@@ -307,7 +311,7 @@ class Executable:
         with blocks.scratch(plan.arena + HEADER) as start:
             pointers = [start + HEADER, start, *(a.ctypes.data for a in [*inputs, *made])]
             table = np.array(pointers, np.uintp)
-            status = self._run(table.ctypes.data, self.constants_address, plan.sizes_address)
+            status = step(table.ctypes.data, self.constants_address, plan.sizes_address)
             if status == OVERLAP:
                 return None
             if status:
@@ -320,7 +324,7 @@ class Executable:
         The copies have strides of their own.
         """
         copies = [np.array(array) for array in inputs]
-        outputs = self._call(self.plan_for(copies, sizes), copies)
+        outputs = self._call(self.plan_for(copies, sizes), copies, self._run)
         assert outputs is not None
         for number, target in enumerate(self._written):
             if target is not None:

@@ -67,8 +67,9 @@ class Module:
 
 
 class _ModuleWriter:
-    def __init__(self, plan: MemoryPlan, name: str, fast: bool) -> None:
+    def __init__(self, plan: MemoryPlan, name: str, fast: bool, stamps: bool) -> None:
         self.plan = plan
+        self.stamps = stamps
         self.fast = fast
         self.name = name
         self.module = Module()
@@ -183,14 +184,16 @@ class _ModuleWriter:
         body: list[str] = []
         linked: list[Function] | None = None if entry or not is_small(plan) else []
         regions = 0
-        for step in plan.steps:
+        for number, step in enumerate(plan.steps):
             body.append("")
             if isinstance(step, Loop | Branch):
                 body += region_lines(self, step, plan, regions)
                 regions += 1
-                continue
-            function = self.kernel(step, graph, plan)
-            body += self.launch(step, plan, graph, function, linked)
+            else:
+                function = self.kernel(step, graph, plan)
+                body += self.launch(step, plan, graph, function, linked)
+            if self.stamps and entry:
+                body.append(f"    stamp({number})")
         name = "step" if entry else f"body_{sum(n.startswith('body') for n in self.module.steps)}"
         lines.append(f"def {name}(table, constants, sizes):")
         if entry and any(target is not None for target in graph.written):
@@ -311,6 +314,13 @@ def _import(module: str, names: list[str]) -> list[str]:
     return [f"from {module} import (", *(f"    {name}," for name in names), ")"]
 
 
-def write_module(plan: MemoryPlan, name: str, fast: bool = False) -> Module:
-    """The module for a planned graph; `fast`: with approximations."""
-    return _ModuleWriter(plan, name, fast).write()
+def write_module(
+    plan: MemoryPlan, name: str, fast: bool = False, *, stamps: bool = False
+) -> Module:
+    """The module for a planned graph.
+
+    Args:
+        fast: with approximations.
+        stamps: call ``stamp(k)`` after each step k of the entry (`graphc.runtime.timed`).
+    """
+    return _ModuleWriter(plan, name, fast, stamps).write()
