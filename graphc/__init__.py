@@ -13,7 +13,8 @@ array([0.6, 0.8])
 compiling      `compile`, `spec`, `eager`
 derivatives    `grad`, `value_and_grad`, `vjp`, `jvp`, `jacobian`, `hessian`
 other maps     `vmap`, `checkpoint`, `stop_gradient`, `custom_vjp`, `operation`
-control flow   `cond`, `scan`, `while_loop`, `fori_loop`, `debug_print`
+control flow   `cond`, `scan`, `while_loop`, `fori_loop`, `debug_print`,
+               `breakpoint_if`
 networks       `nn`: modules, layers, losses; `optim`: optimizers; `fit`, `training`: the loop
 modules        `random`: numbers that depend on a key; `testing`: `check_grads`
 errors         `GraphcError`, and under it `BackendError`, `CacheError`, `DTypeError`,
@@ -29,7 +30,7 @@ drawn by ``graphc.report.view.draw``. ``docs/api.md`` lists all of it with a sen
 from graphc import functions as functions
 from graphc import nn, optim, random, testing, training
 from graphc.api import compile, spec
-from graphc.control import cond, debug_print, fori_loop, scan, while_loop
+from graphc.control import breakpoint_if, cond, debug_print, fori_loop, scan, while_loop
 from graphc.errors import (
     BackendError,
     CacheError,
@@ -81,6 +82,7 @@ __all__ = [
     "TraceError",
     "UnsupportedError",
     "VerificationError",
+    "breakpoint_if",
     "checkpoint",
     "compile",
     "cond",

@@ -1,4 +1,4 @@
-"""Control flow and effects: `scan`, `cond`, `while_loop`, `fori_loop`, `debug_print`."""
+"""Control flow: `scan`, `cond`, `while_loop`, `fori_loop`; `debug_print` and `breakpoint_if`."""
 
 from __future__ import annotations
 
@@ -207,6 +207,40 @@ def debug_print(fmt: str, *values: Any) -> None:
             return
         _formatted(fmt, [_like(value) for value in found])
         trace.token = ops.debug_print(fmt, found, trace.effect())
+        trace.note(trace.token)
+
+
+def breakpoint_if(condition: Any, *values: Any) -> None:
+    """Start the debugger (Python's `breakpoint`) each time `condition` holds for any element.
+
+    In compiled code it stops in a function of graphc's, in which `values` are arrays; ``up`` leads
+    to the line that called the compiled function.
+
+    >>> import numpy as np, graphc
+    >>> @graphc.compile
+    ... def root(x):
+    ...     graphc.breakpoint_if(x < 0, x)
+    ...     return np.sqrt(x)
+    >>> root(np.array([1.0, 4.0]))
+    array([1., 2.])
+    """
+    with USER_FRAMES:
+        location = user_location()
+        place = "" if location is None else f"{location.file}:{location.line}"
+        trace = current()
+        if trace is None:
+            if np.any(condition):
+                print(f"graphc.breakpoint_if: {place}; the values are in `values`")
+                breakpoint()
+            return
+        found = [array_like(value).value for value in (condition, *values)]
+        if trace.values is not None:
+            values = tuple(trace.concrete(value) for value in found[1:])
+            if np.any(trace.concrete(found[0])):
+                print(f"graphc.breakpoint_if: {place}; the values are in `values`")
+                breakpoint()
+            return
+        trace.token = ops.breakpoint_if(found[0], found[1:], place, trace.effect())
         trace.note(trace.token)
 
 

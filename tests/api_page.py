@@ -19,7 +19,14 @@ KINDS = {
         "operation",
     ],
     "Training": ["fit"],
-    "Control flow": ["cond", "scan", "while_loop", "fori_loop", "debug_print"],
+    "Control flow": [
+        "cond",
+        "scan",
+        "while_loop",
+        "fori_loop",
+        "debug_print",
+        "breakpoint_if",
+    ],
 }
 MODULES = {
     "random": [

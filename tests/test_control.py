@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import sys
 import threading
 import time
 from typing import NamedTuple
@@ -39,6 +40,46 @@ def test_a_condition_of_any_kind(make, truth):
 
 def test_a_nan_is_true_as_python_has_it():
     assert graphc.cond(np.float64("nan"), lambda: 1.0, lambda: 2.0) == 1.0
+
+
+def test_the_debugger_starts_where_the_condition_holds(monkeypatch, capsys):
+    seen = []
+
+    def stop():
+        frame = sys._getframe(1)
+        seen.append([np.array(value) for value in frame.f_locals["values"]])
+
+    monkeypatch.setattr(sys, "breakpointhook", stop)
+
+    def root(x):
+        graphc.breakpoint_if(x < 0, x, 2 * x)
+        return x + 1
+
+    for call in (root, graphc.compile(root)):
+        seen.clear()
+        call(np.array([1.0, 4.0]))
+        assert not seen
+        call(np.array([1.0, -4.0]))
+        ((value, twice),) = seen
+        np.testing.assert_array_equal(value, [1, -4])
+        np.testing.assert_array_equal(twice, [2, -8])
+        assert "test_control.py:" in capsys.readouterr().out
+    with graphc.eager():
+        graphc.grad(lambda x: root(x).sum())(np.array([-1.0]))
+    assert len(seen) == 2
+    graphc.compile(graphc.vmap(root))(np.array([[1.0], [-2.0]]))
+    np.testing.assert_array_equal(seen[2][0], [[1], [-2]])
+
+    @graphc.compile
+    def looped(x):
+        for _ in range(5):
+            x = x - 1
+            graphc.breakpoint_if(x == 0, x)
+        return x
+
+    seen.clear()
+    assert looped(np.float64(3)) == -2
+    assert len(seen) == 1
 
 
 def test_only_the_branch_that_is_taken_runs(capsys):

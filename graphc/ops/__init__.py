@@ -53,6 +53,7 @@ from graphc.ops.control.marks import (
     token,
 )
 from graphc.ops.control.printing import (
+    breakpoint_if,
     debug_print,
 )
 from graphc.ops.control.recompute import (
@@ -288,6 +289,7 @@ __all__ = [
     "bitwise_count",
     "bitwise_or",
     "bitwise_xor",
+    "breakpoint_if",
     "broadcast_to",
     "cast",
     "cbrt",

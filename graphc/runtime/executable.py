@@ -353,7 +353,7 @@ class Executable:
         )
 
     def _print(self, number: int, values: Any, extents: Any) -> int:
-        """Called by the native step: format and print."""
+        """Called by the native step: print, or start the debugger."""
         try:
             node: Node = self.module.prints[number]
             arrays: list[Any] = []
@@ -365,12 +365,15 @@ class Executable:
                 nbytes = int(np.prod(shape, dtype=np.int64)) * value.dtype.itemsize
                 data = ctypes.string_at(values[k], nbytes)
                 arrays.append(np.frombuffer(data, value.dtype).reshape(shape))
-            print(node["format"].format(*arrays))
+            node.op.evaluate(_NO_DRIVER, node, [*arrays, None])
         except BaseException as error:  # it may not cross the native frame
             self._raised.append(error)
             return 1
         return 0
 
+
+_NO_DRIVER: Any = None
+"""Ops that call back into Python have no regions."""
 
 _PRINT = ctypes.CFUNCTYPE(
     ctypes.c_int32, ctypes.c_int64, ctypes.POINTER(ctypes.c_void_p), ctypes.POINTER(ctypes.c_int64)

@@ -532,4 +532,5 @@ SAMPLES |= attention_samples(Sample)
 NO_SAMPLE = {
     "token": "holds no data: tested with print",
     "print": "gives no data: tested by what it prints",
+    "breakpoint": "gives no data: tested by when it stops",
 }

@@ -1,9 +1,11 @@
-"""`debug_print`: an effect."""
+"""`debug_print` and `breakpoint_if`: effects."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from graphc.ir import (
     Driver,
@@ -64,3 +66,39 @@ PRINT = register(
 def debug_print(format: str, values: Sequence[Value], token: Value) -> Value:
     """Print ``format.format(*values)``, after what `token` came from; gives the next token."""
     return make(PRINT, (*values, token), {"format": format}).out()
+
+
+def _evaluate_breakpoint(driver: Driver, node: Node, arrays: list[Any]) -> tuple[None]:
+    condition, *values, _ = arrays
+    if np.any(condition):
+        print(f"graphc.breakpoint_if: {node['place']}; the values are in `values`")
+        breakpoint()  # what it is for
+        del values
+    return (None,)
+
+
+def _batch_breakpoint(
+    driver: Driver, node: Node, operands: Sequence[Mapped], size: Size
+) -> tuple[Mapped, ...]:
+    """One stop for all examples, if the condition holds for any."""
+    attrs = dict(node.attrs)
+    return ((make(node.op, [value for value, _ in operands], attrs).out(), False),)
+
+
+BREAKPOINT = register(
+    Op(
+        "breakpoint",
+        lambda types, attrs, regions: (TOKEN,),
+        _evaluate_breakpoint,
+        lambda driver, node, cotangents: (None,) * len(node.inputs),
+        Template("print"),
+        effect=True,
+        attributes={"place": "str"},
+        batch=_batch_breakpoint,
+    )
+)
+
+
+def breakpoint_if(condition: Value, values: Sequence[Value], place: str, token: Value) -> Value:
+    """Start the debugger where the condition holds anywhere; `place` is shown. The next token."""
+    return make(BREAKPOINT, (condition, *values, token), {"place": place}).out()
