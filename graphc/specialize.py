@@ -133,11 +133,15 @@ class Specialization:
 
 @dataclass(slots=True, eq=False)
 class Specializations:
-    """All compiled forms of one function under one set of options."""
+    """All compiled forms of one function under one set of options.
+
+    `known`: how many of them there are before a size that is another becomes symbolic.
+    """
 
     name: str
     options: Options
     entries: list[Specialization] = field(default_factory=list)
+    known: int = 1
     lock: Any = field(default_factory=threading.RLock)
     pinned: set[tuple[str, int | None]] = field(default_factory=set)
     warned: bool = False
@@ -279,7 +283,7 @@ class Specializations:
 
         None under a memory limit: what fits is known for numbers only.
         """
-        if not self.entries or self.options.memory_limit is not None:
+        if len(self.entries) < self.known or self.options.memory_limit is not None:
             return {}
         last = self.entries[0].program
         now = measured(last, fn, args, kwargs)

@@ -107,3 +107,25 @@ __all__ = [
     "softplus",
     "tanh",
 ]
+
+_ELSEWHERE = {
+    "ModuleList": "assign a list of modules",
+    "ModuleDict": "assign a dict of modules",
+    "Parameter": "assign an array",
+    "ParameterList": "assign a list of arrays",
+    "MultiheadAttention": "write nn.MultiHeadAttention",
+    "functional": "functions are in graphc.nn itself",
+    "CrossEntropyLoss": "write nn.cross_entropy",
+    "MSELoss": "write nn.mse_loss",
+    "L1Loss": "write nn.l1_loss",
+    "HuberLoss": "write nn.huber_loss",
+    "BCELoss": "write nn.binary_cross_entropy",
+    "BCEWithLogitsLoss": "write nn.binary_cross_entropy_with_logits",
+    "Identity": "write nn.Sequential()",
+}
+"""PyTorch's names for what is written otherwise."""
+
+
+def __getattr__(name: str) -> object:
+    hint = f": {_ELSEWHERE[name]}" if name in _ELSEWHERE else ""
+    raise AttributeError(f"module 'graphc.nn' has no attribute {name!r}{hint}")

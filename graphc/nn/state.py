@@ -17,7 +17,12 @@ def state_of(tree: Attributed) -> dict[str, np.ndarray]:
     return {name: array.copy() for name, array in found.items()}
 
 
-def load_state(tree: Attributed, state: Mapping[str, Any], strict: bool = True) -> None:
+PASSES_OVER = "Nothing was loaded. strict=False passes over missing and unexpected names."
+
+
+def load_state(
+    tree: Attributed, state: Mapping[str, Any], strict: bool = True, hint: str = PASSES_OVER
+) -> None:
     """Write arrays into those of `tree`, in place; see `graphc.nn.Module.load_state_dict`.
 
     Raises:
@@ -43,7 +48,7 @@ def load_state(tree: Attributed, state: Mapping[str, Any], strict: bool = True) 
     if problems:
         raise StateError(
             f"the state does not fit this {type(tree).__name__}:\n" + "\n".join(problems),
-            hint="Nothing was loaded. strict=False passes over missing and unexpected names.",
+            hint=hint,
         )
     for name, array in own.items():
         if name in given:

@@ -47,6 +47,7 @@ class Optimizer(Attributed):
     _slots: tuple[str, ...] = ()
 
     def __init__(self, params: Any, **options: Any) -> None:
+        params = _as_pairs(params)
         self.options = options
         self.groups = _groups(params, options)
         self._check(options)
@@ -200,11 +201,21 @@ class Optimizer(Attributed):
         Raises:
             StateError: it is that of another optimizer, or of other parameters.
         """
-        load_state(self, state)
+        load_state(self, state, hint="Nothing was loaded.")
 
     def __repr__(self) -> str:
         options = ", ".join(f"{name}={value!r}" for name, value in self.options.items())
-        return f"{type(self).__name__}({options}; {len(self.slots)} arrays, step {self.count})"
+        groups = f"{len(self.groups.options)} groups, " if self.groups is not None else ""
+        held = f"{groups}{len(self.slots)} arrays, step {self.count}"
+        return f"{type(self).__name__}({options}; {held})"
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in self.__dict__.get("options", ()):
+            raise AttributeError(
+                f"{type(self).__name__} reads {name} from its options: write "
+                f"optimizer.options[{name!r}] = {value!r}"
+            )
+        super().__setattr__(name, value)
 
 
 def parameters(params: Any) -> list[Any]:
@@ -230,6 +241,17 @@ def _floating(leaf: Any) -> bool:
         return True
     dtype = getattr(leaf, "dtype", None)
     return dtype is not None and dtype.kind in "fc"
+
+
+def _as_pairs(params: Any) -> Any:
+    """Groups as PyTorch writes them, ``[{"params": x, "lr": 0.1}, ...]``, as pairs."""
+    written = isinstance(params, list) and params
+    if not (written and all(isinstance(item, dict) and "params" in item for item in params)):
+        return params
+    return [
+        (item["params"], {name: value for name, value in item.items() if name != "params"})
+        for item in params
+    ]
 
 
 def _groups(params: Any, options: Options) -> Groups | None:

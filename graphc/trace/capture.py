@@ -221,7 +221,9 @@ class Capture:
                     f"{what} is a {type(value).__name__}, which is neither an array, a number nor "
                     "a container of them",
                     location=user_location(),
-                    hint="Pass arrays, numbers, strings, None, functions, or dicts, lists, tuples "
+                    hint="Pass an array of it, as in x.numpy() or np.asarray(x)."
+                    if hasattr(value, "__array__")
+                    else "Pass arrays, numbers, strings, None, functions, or dicts, lists, tuples "
                     "and dataclasses of these.",
                 )
             return self._same(value, source)

@@ -77,10 +77,13 @@ class EarlyStopping:
 
     def __call__(self, epoch: Epoch) -> None:
         if self.monitor not in epoch.measures:
+            near = f"validation_{self.monitor}"
             raise DomainError(
                 f"EarlyStopping: there is no measure {self.monitor!r}; there is "
                 f"{', '.join(epoch.measures)}",
-                hint="Pass validation= to graphc.fit, or name another measure.",
+                hint=f"Measures of the validation data are named so: {near!r}."
+                if near in epoch.measures
+                else "Pass validation= to graphc.fit, or name another measure.",
             )
         value = self.sign * epoch.measures[self.monitor]
         if value < self.best - self.min_delta:

@@ -59,10 +59,18 @@ class Batches:
     def batches(self, key: np.ndarray) -> Iterator[Batch]:
         """One epoch's batches."""
         for batch in self.source:
-            yield tuple(batch) if isinstance(batch, tuple | list) else (batch,)
+            parts = batch if isinstance(batch, tuple | list) else (batch,)
+            yield tuple(map(_array, parts))
 
 
-def as_batches(data: Any, batch_size: int, shuffle: bool) -> Arrays | Batches:
+def _array(part: Any) -> Any:
+    """A part of a batch; what another library calls a tensor as an array."""
+    return np.asarray(part) if hasattr(part, "__array__") else part
+
+
+def as_batches(
+    data: Any, batch_size: int, shuffle: bool, name: str = "the data"
+) -> Arrays | Batches:
     """`data` in batches: an array or a tuple of arrays, or an iterable of batches.
 
     Raises:
@@ -72,13 +80,13 @@ def as_batches(data: Any, batch_size: int, shuffle: bool) -> Arrays | Batches:
     """
     if batch_size < 1:
         raise DomainError(f"fit: batch_size={batch_size}")
-    if isinstance(data, np.ndarray):
+    if hasattr(data, "__array__"):
         return Arrays((data,), batch_size, shuffle)
-    if isinstance(data, tuple) and data and all(isinstance(x, np.ndarray) for x in data):
+    if isinstance(data, tuple) and data and all(hasattr(x, "__array__") for x in data):
         return Arrays(data, batch_size, shuffle)
     if not isinstance(data, Iterable):
         raise TraceError(
-            f"fit: the data is a {type(data).__name__}",
+            f"fit: {name} is a {type(data).__name__}",
             hint="Pass a tuple of arrays, as in (x, y), or an iterable of batches (x, y).",
         )
     return Batches(data)

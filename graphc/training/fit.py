@@ -12,7 +12,8 @@ import numpy as np
 
 from graphc import random
 from graphc.api import CompiledFunction, compile
-from graphc.errors import DomainError, NonFiniteError, StateError
+from graphc.errors import DomainError, NonFiniteError, StateError, TraceError
+from graphc.trace.trees import trained
 from graphc.training.callbacks import Epoch
 from graphc.training.checkpoint import load, save
 from graphc.training.data import Arrays, Batches, as_batches
@@ -21,6 +22,9 @@ from graphc.training.progress import Progress
 from graphc.training.steps import NOT_FINITE, evaluation_step, training_step
 
 Measure = Callable[..., Any]
+
+KNOWN_SIZES = 4
+"""Sizes of batches that have a compiled form each; more share one, whose bits may be others."""
 
 
 def fit(
@@ -53,12 +57,16 @@ def fit(
         validation: like `data`; measured after each epoch with the model in ``eval`` mode.
         callbacks: are called with an `Epoch` after each, before the checkpoint is written. One
             that has ``state_dict`` and ``load_state_dict`` is kept in it.
-        checkpoint: a file that is written after each epoch (`graphc.training.save`); if it is
-            there at the start, training goes on from it, to the same bits as without a break.
+        checkpoint: a file that is written after each epoch (`graphc.training.save`), the one before
+            kept beside it as ``.previous``; if it is there at the start, training goes on from it,
+            to the same bits as without a break if data, batch size and seed are the same (they are
+            not in it) and batches have `KNOWN_SIZES` sizes at most.
         batch_size: examples of a batch, where the data are arrays; the last may be smaller.
         shuffle: draw a new order for each epoch, from `seed` and its number.
-        metrics: functions of the model's result and the last array, by names; measured on the
-            validation data, or on the training data where there are none.
+        metrics: functions of the model's result and the last array, by names, compiled as the loss
+            is, and the mean over the examples; measured on the validation data, and then named
+            ``validation_<name>``, or on the training data where there are none. What is no such
+            mean, or not written in NumPy, is a callback's work.
         progress: show a bar; by default in a terminal.
         debug: as of `graphc.compile`: ``"nan"`` names the line where a NaN is made.
 
@@ -80,16 +88,21 @@ def fit(
     >>> history["loss"][-1] < 1e-3, bool(abs(model.weight[0, 0] - 3) < 0.05)
     (True, True)
     """
+    _check(model, loss, optimizer, callbacks, metrics)
     batches = as_batches(data, batch_size, shuffle)
-    held_out = None if validation is None else as_batches(validation, batch_size, False)
+    held_out = None
+    if validation is not None:
+        held_out = as_batches(validation, batch_size, False, "validation")
     if epochs < 0:
         raise DomainError(f"fit: epochs={epochs}")
     history = History()
     if checkpoint is not None and Path(checkpoint).exists():
         history = _resume(checkpoint, model, optimizer, callbacks)
     step = compile(training_step(loss), debug=debug)
+    step._forms.known = KNOWN_SIZES
     measured = dict(metrics or {})
     measure = compile(evaluation_step(loss, measured), debug=debug)
+    measure._forms.known = KNOWN_SIZES
     key = random.key(seed)
     with Progress(epochs, len(history), len(batches), progress) as shown:
         for number in range(len(history) + 1, epochs + 1):
@@ -113,6 +126,33 @@ def fit(
             if epoch.stopped:
                 break
     return history
+
+
+def _check(model: Any, loss: Any, optimizer: Any, callbacks: Any, metrics: Any) -> None:
+    """Refuse arguments that are something else.
+
+    Raises:
+        TraceError: says which.
+        DomainError: the model has nothing to train.
+    """
+    for name, value, wanted, right in (
+        ("model", model, "a graphc.nn.Module", hasattr(model, "named_modules")),
+        ("loss", loss, "a function of the model's result and the target", callable(loss)),
+        ("optimizer", optimizer, "of graphc.optim", hasattr(optimizer, "step")),
+        ("callbacks", callbacks, "a list of functions", isinstance(callbacks, list | tuple)),
+        ("metrics", metrics, "a dict of functions", metrics is None or hasattr(metrics, "items")),
+    ):
+        if not right:
+            raise TraceError(
+                f"fit: {name} is a {type(value).__name__}, wanted {wanted}",
+                hint="fit(model, loss, optimizer, (x, y), epochs, callbacks=[...], "
+                'metrics={"accuracy": accuracy}).',
+            )
+    if not any(trained(model)):
+        raise DomainError(
+            "fit: the model has no parameters to train",
+            hint="model.unfreeze() undoes model.freeze().",
+        )
 
 
 def _train(
@@ -205,12 +245,16 @@ def _resume(
     if not {"model", "random"} <= set(parts) or "epochs" not in header:
         raise StateError(f"{path} is no checkpoint of a training")
     before = model.state_dict()
-    model.load_state_dict(parts["model"])
     try:
+        model.load_state_dict(parts["model"])
         optimizer.load_state_dict(parts.get("optimizer", {}))
-    except StateError:
+    except StateError as error:
         model.load_state_dict(before)
-        raise
+        problems = str(error).partition("\n  Nothing was loaded")[0]
+        raise StateError(
+            f"{path} is a checkpoint of another training: {problems}",
+            hint="Nothing was loaded. Delete the file, or name another, to train from the start.",
+        ) from None
     for number, callback in _stateful(callbacks).items():
         prefix = f"{number}/"
         state = {

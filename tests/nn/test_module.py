@@ -277,3 +277,11 @@ def test_pickle():
     module.weight = np.ones(2)
     (array,) = pickle.loads(pickle.dumps(module)).parameters()
     assert array.sum() == 2
+
+
+def test_names_of_pytorch_say_what_to_write():
+    for name, hint in (("ModuleList", "a list of modules"), ("CrossEntropyLoss", "cross_entropy")):
+        with pytest.raises(AttributeError, match=hint):
+            getattr(nn, name)
+    with pytest.raises(AttributeError, match=r"no attribute 'nothing'$"):
+        nn.nothing  # noqa: B018

@@ -177,3 +177,21 @@ def test_complex_parameters():
     opt = optim.RMSprop(params, lr=1.0, alpha=0.0)
     opt.step(params, [np.array([3 + 4j])])
     np.testing.assert_allclose(params[0], 1 + 1j - (3 + 4j) / 5)
+
+
+def test_groups_as_pytorch_writes_them():
+    model = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
+    groups = [{"params": model[0], "lr": 0.5}, {"params": model[1]}]
+    pairs = [(model[0], {"lr": 0.5}), (model[1], {})]
+    for written in (groups, pairs):
+        opt = optim.SGD(written, 0.1, momentum=0.9)
+        assert opt.groups.options == [{"lr": 0.5}, {}]
+        assert "2 groups, 4 arrays" in repr(opt)
+
+
+def test_an_option_is_set_among_the_options():
+    opt = optim.SGD(nn.Linear(2, 1), 0.1)
+    with pytest.raises(AttributeError, match=r"options\['lr'\] = 0.5"):
+        opt.lr = 0.5
+    opt.options["lr"] = 0.5
+    assert "lr=0.5" in repr(opt)

@@ -1,5 +1,9 @@
 """`graphc.fit`: the loop, its data, callbacks, and resuming to the same bits."""
 
+import inspect
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -216,3 +220,105 @@ def test_progress_lines(capsys):
     net, opt = made()
     graphc.fit(net, squares, opt, (X, Y), 2, progress=True)
     assert capsys.readouterr().err.count("epoch 2/2  loss") == 1
+
+
+class Normed(nn.Module):
+    def __init__(self):
+        self.conv = nn.Conv2d(1, 4, 3, padding=1)
+        self.norm = nn.BatchNorm2d(4)
+        self.head = nn.Linear(4 * 16, 3)
+
+    def forward(self, x):
+        return self.head(nn.relu(self.norm(self.conv(x))).reshape(len(x), -1))
+
+
+def test_resuming_with_a_smaller_last_batch_in_another_process(tmp_path):
+    """The forms of both sizes are those of a run that was never interrupted."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((100, 1, 4, 4)).astype(np.float32)
+    y = rng.integers(0, 3, 100)
+    np.savez(tmp_path / "data.npz", x=x, y=y)
+    script = tmp_path / "train.py"
+    script.write_text(
+        "import sys\nimport numpy as np\nimport graphc\nfrom graphc import nn, optim\n"
+        + inspect.getsource(Normed)
+        + """
+path, *ends = sys.argv[1:]
+data = np.load(sys.argv[1] + ".npz")
+graphc.random.seed(0)
+model = Normed()
+opt = optim.Adam(model, 0.01)
+graphc.fit(model, nn.cross_entropy, opt, (data["x"], data["y"]), int(ends[0]),
+           batch_size=32, checkpoint=path + ends[1])
+print([float(np.abs(p).sum()) for p in model.state_dict().values()])
+"""
+    )
+
+    def run(epochs, name):
+        command = [sys.executable, script, str(tmp_path / "data"), str(epochs), name]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    whole = run(4, "whole")
+    run(2, "parts")
+    assert run(4, "parts") == whole
+
+
+def test_arguments_that_are_something_else():
+    net, opt = made()
+    for arguments, options, match in (
+        ((net, opt, squares, (X, Y), 1), {}, "loss is a Adam"),
+        ((net, "squares", opt, (X, Y), 1), {}, "loss is a str"),
+        ((net, squares, opt, (X, Y), 1), {"callbacks": training.EarlyStopping()}, "callbacks"),
+        ((net, squares, opt, (X, Y), 1), {"metrics": [squares]}, "metrics is a list"),
+        ((net, squares, opt, (X, Y), 1), {"validation": 0.2}, "validation is a float"),
+    ):
+        with pytest.raises(graphc.TraceError, match=match):
+            graphc.fit(*arguments, **options)
+    net.freeze()
+    with pytest.raises(graphc.DomainError, match="no parameters to train"):
+        graphc.fit(net, squares, opt, (X, Y), 1)
+    stopping = training.EarlyStopping("accuracy", mode="max")
+    net, opt = made()
+    with pytest.raises(graphc.DomainError, match="validation_accuracy"):
+        graphc.fit(
+            net,
+            squares,
+            opt,
+            (X, Y),
+            1,
+            validation=(X, Y),
+            metrics={"accuracy": squares},
+            callbacks=[stopping],
+        )
+
+
+class Tensor:
+    """What another library passes: it becomes an array."""
+
+    def __init__(self, array):
+        self.array = array
+
+    def __len__(self):
+        return len(self.array)
+
+    def __array__(self, dtype=None, copy=None):
+        return self.array
+
+
+def test_tensors_of_another_library():
+    net, opt = made()
+    graphc.fit(net, squares, opt, [(Tensor(X), Tensor(Y))], 1)
+    graphc.fit(net, squares, opt, (Tensor(X), Tensor(Y)), 1)
+
+
+def test_a_checkpoint_of_another_network_is_named(tmp_path):
+    path = tmp_path / "training.safetensors"
+    net, opt = made()
+    graphc.fit(net, squares, opt, (X, Y), 1, checkpoint=path)
+    other = nn.Linear(X.shape[1], 7)
+    with pytest.raises(graphc.StateError, match="another training") as caught:
+        graphc.fit(other, squares, optim.SGD(other, 0.1), (X, Y), 2, checkpoint=path)
+    assert str(path) in str(caught.value)
+    assert "Delete the file" in str(caught.value)
