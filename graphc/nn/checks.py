@@ -24,12 +24,28 @@ def failure(kind: type[GraphcError], message: str, hint: str = "") -> GraphcErro
     return located(kind(str.__str__(message), hint=hint))
 
 
+def require_arrays(name: str, *arrays: Any) -> None:
+    """Refuse what is no array: a list, or another library's tensor.
+
+    Raises:
+        DTypeError: says what it is.
+    """
+    for array in arrays:
+        if array is not None and not hasattr(getattr(array, "dtype", None), "kind"):
+            raise failure(
+                DTypeError,
+                f"{name} takes arrays, not a {type(array).__name__}",
+                "Pass np.asarray(x).",
+            )
+
+
 def require_floating(name: str, *arrays: Any) -> None:
     """Refuse arrays of other dtypes than floating ones.
 
     Raises:
         DTypeError: says which.
     """
+    require_arrays(name, *arrays)
     for array in arrays:
         if array is not None and array.dtype.kind not in "fc":
             raise failure(
@@ -45,6 +61,7 @@ def require_equal_shapes(name: str, first: Any, second: Any) -> None:
     Raises:
         ShapeError: says both.
     """
+    require_arrays(name, first, second)
     if tuple(first.shape) != tuple(second.shape):
         raise failure(
             ShapeError,
@@ -59,6 +76,7 @@ def require_integers(name: str, labels: Any) -> None:
     Raises:
         DTypeError: says what they are.
     """
+    require_arrays(name, labels)
     if labels.dtype.kind not in "iu":
         raise failure(
             DTypeError,

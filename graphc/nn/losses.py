@@ -12,6 +12,7 @@ from graphc.nn.checks import (
     failure,
     reduced,
     require,
+    require_arrays,
     require_equal_shapes,
     require_examples,
     require_floating,
@@ -157,6 +158,7 @@ def cross_entropy(
     if weight is not None and tuple(weight.shape) != (classes,):
         raise failure(ShapeError, f"{name}: weight is {shape_text(weight)}, wanted ({classes},)")
     without = (*input.shape[:axis], *input.shape[axis + 1 :])
+    require_arrays("cross_entropy", target)
     indices = tuple(target.shape) == tuple(without) and target.ndim == input.ndim - 1
     if not indices and tuple(target.shape) != tuple(input.shape):
         raise failure(

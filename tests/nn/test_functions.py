@@ -63,6 +63,8 @@ REFUSED = {
     "labels out of range": (IndexError, lambda: nn.cross_entropy(X, LABELS + 1), "outside 0 ... 3"),
     "negative labels": (IndexError, lambda: nn.cross_entropy(X, LABELS - 1), "outside"),
     "labels of floats": (TypeError, lambda: nn.cross_entropy(X, LABELS * 1.0), "integers"),
+    "labels in a list": (TypeError, lambda: nn.cross_entropy(X, [0, 2, 1, 1]), "not a list"),
+    "input in a list": (TypeError, lambda: nn.Linear(3, 2)([[1.0, 2, 3]]), "not a list"),
     "probabilities of ints": (TypeError, lambda: nn.cross_entropy(X, X.astype(int)), "floating"),
     "labels of another length": (ValueError, lambda: nn.cross_entropy(X, LABELS[:3]), "(3,)"),
     "no examples": (ValueError, lambda: nn.cross_entropy(X[:0], LABELS[:0]), "empty batch"),

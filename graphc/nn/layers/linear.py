@@ -9,6 +9,7 @@ import numpy as np
 
 from graphc.errors import ShapeError
 from graphc.nn import init
+from graphc.nn.checks import require_arrays
 from graphc.nn.module import Module
 
 
@@ -17,7 +18,9 @@ def check_last_axis(name: str, x: Any, size: int) -> None:
 
     Raises:
         ShapeError: says both.
+        DTypeError: it is no array.
     """
+    require_arrays(name, x)
     if x.ndim == 0 or x.shape[-1] != size:
         raise ShapeError(f"{name}: the input is {tuple(x.shape)}, wanted (..., {size})")
 
