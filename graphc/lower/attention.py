@@ -173,7 +173,9 @@ class _Attention:
 
     def exact(self, most: Size, whole: Size) -> Size:
         """The columns of each block, where all blocks of an axis have as many; else 0."""
-        return most if known(whole) and known(most) and whole % most == 0 else 0
+        if not (isinstance(most, int) and isinstance(whole, int)) or most == 0:
+            return 0
+        return most if whole % most == 0 else 0
 
     def score(self, product: Expr, row: Size, column: Size) -> Expr:
         """A score: scaled, with the mask."""

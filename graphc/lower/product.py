@@ -283,8 +283,9 @@ class Tiled:
         """The index in the batch of its matrix `number`."""
         index: list[Size] = []
         for size in reversed(self.shape):
-            index.append(mod(number, size) if len(index) < len(self.shape) - 1 else number)
-            number = floordiv(number, size)
+            divisor = 1 if size == 0 else size
+            index.append(mod(number, divisor) if len(index) < len(self.shape) - 1 else number)
+            number = floordiv(number, divisor)
         return tuple(reversed(index))
 
 

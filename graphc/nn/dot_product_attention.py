@@ -12,6 +12,7 @@ from graphc.errors import ShapeError
 from graphc.ir import Value
 from graphc.nn.checks import failure, require_floating, shape_text, zero
 from graphc.nn.stochastic import dropout
+from graphc.trace.convert import same_size
 from graphc.transform import operation, stop_gradient
 
 
@@ -58,6 +59,8 @@ def attention(
             "and (*, keys, size)",
         )
     factor = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
+    if attn_mask is not None and attn_mask.ndim < 2:
+        attn_mask = attn_mask.reshape((1, -1))
     if attn_mask is not None and attn_mask.dtype == np.bool_:
         attn_mask = np.where(attn_mask, zero(query), -np.inf).astype(query.dtype)
     dtype = np.result_type(query, key, value)
@@ -100,4 +103,13 @@ def _by_blocks(
 def _attention(
     q: Value, k: Value, v: Value, scale: Value, mask: Value | None = None, is_causal: bool = False
 ) -> Value:
+    # Sizes that are equal by chance become static, so that the types agree.
+    batch = q.shape[:-2]
+    pairs = [*zip(batch, k.shape[:-2], strict=True), *zip(batch, v.shape[:-2], strict=True)]
+    pairs += [(q.shape[-1], k.shape[-1]), (k.shape[-2], v.shape[-2])]
+    if mask is not None:
+        scores = (*q.shape[:-1], k.shape[-2])
+        pairs += zip(scores, mask.shape, strict=True)
+    for left, right in pairs:
+        same_size(left, right)
     return ops.attention(q, k, v, scale, mask, is_causal)[0]

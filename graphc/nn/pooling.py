@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -102,6 +103,9 @@ class _Windows:
         self.padding = as_tuple(padding, 2)
         self.dilation = as_tuple(dilation, 2)
         self.image = tuple(x.shape[-2:])
+        if ceil_mode:
+            # What reaches beyond the image depends on its size by a branch: it has to be known.
+            self.image = tuple(index(size) for size in self.image)
         for what, values, least in (
             ("kernel_size", self.kernel, 1),
             ("stride", self.stride, 1),

@@ -13,6 +13,9 @@ from graphc.optim.base import Optimizer, Options, Rate, decayed
 class Adam(Optimizer):
     """Adam (Kingma and Ba, "Adam: a method for stochastic optimization", 2015, algorithm 1).
 
+    The moments are corrected for the steps that the optimizer has taken, those that a parameter had
+    no gradient in included; PyTorch counts each parameter's own.
+
     ``m = β1 m + (1 - β1) g``, ``v = β2 v + (1 - β2) g²``,
     ``p -= lr · m / (1 - β1^t) / (sqrt(v / (1 - β2^t)) + eps)``, as ``torch.optim.Adam``.
 

@@ -40,7 +40,8 @@ class Optimizer(Attributed):
         count: how many steps have been taken, a 0-d int64 array.
         slots: for each parameter, the arrays that the rule keeps for it.
         options: learning rate and the rule's other numbers; read anew at each step, so they may be
-            changed between steps.
+            changed between steps, but for what needs arrays that were not made at the start: a
+            momentum where there was none.
     """
 
     _buffers = ("count", "slots")
@@ -116,7 +117,7 @@ class Optimizer(Attributed):
             ShapeError: `params` or `grads` are of another structure, or of other shapes.
             DTypeError: a parameter is no array, so that it can't be written: use `update`.
         """
-        pairs = self._paired(params, grads, self.slots)
+        pairs = self._paired(params, grads, self.slots, written=True)
         for path, p, g, number in pairs:
             if not isinstance(p, np.ndarray):
                 raise DTypeError(
@@ -160,7 +161,7 @@ class Optimizer(Attributed):
         return float(rate(self.count[()] if count is None else count[()]))
 
     def _paired(
-        self, params: Any, grads: Any, slots: Sequence[Any]
+        self, params: Any, grads: Any, slots: Sequence[Any], written: bool = False
     ) -> list[tuple[str, Any, Any, int]]:
         """Each parameter that has a gradient, once: its path, itself, the gradient, its number."""
         name = type(self).__name__
@@ -168,6 +169,12 @@ class Optimizer(Attributed):
         if self.groups is not None:
             grouped = {id(array): number for number, array in enumerate(self.groups.arrays)}
             # The groups' own arrays may come in another order, else they stand in that of theirs.
+            if written and set(numbers) != set(grouped):
+                raise ShapeError(
+                    f"{name}: the parameters are not the arrays of its groups",
+                    hint="A copy has arrays of its own: copy both together, as in "
+                    "copy.deepcopy((model, opt)), or make the optimizer for the copy.",
+                )
             numbers = grouped if set(numbers) == set(grouped) else numbers
         if len(numbers) != len(slots):
             raise ShapeError(

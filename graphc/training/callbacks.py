@@ -94,8 +94,12 @@ class EarlyStopping:
         self.waited += 1
         if self.waited > self.patience:
             epoch.stop()
-            if self.state is not None:
-                epoch.model.load_state_dict(self.state)
+            self.end(epoch.model)
+
+    def end(self, model: Any) -> None:
+        """Give the model back its arrays of the best epoch."""
+        if self.state is not None:
+            model.load_state_dict(self.state)
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps of it."""

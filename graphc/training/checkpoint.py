@@ -44,6 +44,7 @@ def save(
         header: what JSON can hold.
 
     Raises:
+        StateError: an array of a dtype that such files do not have: complex numbers.
         OSError: the file can't be written (a full disk, no such folder); the one that was there
             is as it was.
 
@@ -54,6 +55,12 @@ def save(
     ({'w': array([1., 1., 1.])}, {'epoch': 2})
     """
     place = Path(path)
+    unknown = [name for name, array in arrays.items() if np.asarray(array).dtype.kind not in "biuf"]
+    if unknown:
+        raise StateError(
+            f"{unknown[0]} is {arrays[unknown[0]].dtype}, which a safetensors file can't hold",
+            hint="Save its real and imaginary parts, as in x.view(np.float64).",
+        )
     plain = {
         name: np.ascontiguousarray(array).reshape(array.shape) for name, array in arrays.items()
     }

@@ -56,7 +56,8 @@ def fit(
         epochs: how many there shall have been at the end, those of the checkpoint included.
         validation: like `data`; measured after each epoch with the model in ``eval`` mode.
         callbacks: are called with an `Epoch` after each, before the checkpoint is written. One
-            that has ``state_dict`` and ``load_state_dict`` is kept in it.
+            that has ``state_dict`` and ``load_state_dict`` is kept in it; one that has ``end`` is
+            given the model when all is done. A training that a callback ended is not gone on with.
         checkpoint: a file that is written after each epoch (`graphc.training.save`), the one before
             kept beside it as ``.previous``; if it is there at the start, training goes on from it,
             to the same bits as without a break if data, batch size and seed are the same (they are
@@ -97,12 +98,16 @@ def fit(
         raise DomainError(f"fit: epochs={epochs}")
     history = History()
     if checkpoint is not None and Path(checkpoint).exists():
-        history = _resume(checkpoint, model, optimizer, callbacks)
+        history, stopped = _resume(checkpoint, model, optimizer, callbacks)
+        if stopped:
+            return history
     step = compile(training_step(loss), debug=debug)
     step._forms.known = KNOWN_SIZES
     measured = dict(metrics or {})
     measure = compile(evaluation_step(loss, measured), debug=debug)
     measure._forms.known = KNOWN_SIZES
+    if checkpoint is not None and not history.epochs:
+        _write(checkpoint, model, optimizer, callbacks, history, False)
     key = random.key(seed)
     with Progress(epochs, len(history), len(batches), progress) as shown:
         for number in range(len(history) + 1, epochs + 1):
@@ -125,6 +130,9 @@ def fit(
             shown.epoch(number, measures)
             if epoch.stopped:
                 break
+    for callback in callbacks:
+        if hasattr(callback, "end"):
+            callback.end(model)
     return history
 
 
@@ -148,6 +156,9 @@ def _check(model: Any, loss: Any, optimizer: Any, callbacks: Any, metrics: Any) 
                 hint="fit(model, loss, optimizer, (x, y), epochs, callbacks=[...], "
                 'metrics={"accuracy": accuracy}).',
             )
+    reserved = {"loss", "seconds"} & set(metrics or ())
+    if reserved:
+        raise DomainError(f"fit: a metric is called {reserved.pop()}, as what fit itself measures")
     if not any(trained(model)):
         raise DomainError(
             "fit: the model has no parameters to train",
@@ -235,8 +246,8 @@ def _write(
 
 def _resume(
     path: str | os.PathLike[str], model: Any, optimizer: Any, callbacks: Sequence[Any]
-) -> History:
-    """Load a checkpoint into the model, the optimizer, the callbacks and the default key."""
+) -> tuple[History, bool]:
+    """Load a checkpoint into them; its history, and whether a callback had ended the training."""
     arrays, header = load(path)
     parts: dict[str, dict[str, np.ndarray]] = {}
     for name, array in arrays.items():
@@ -265,4 +276,4 @@ def _resume(
         if state:
             callback.load_state_dict(state)
     random.set_default_key(parts["random"]["key"])
-    return History(header["epochs"])
+    return History(header["epochs"]), bool(header.get("stopped", False))

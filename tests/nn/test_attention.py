@@ -143,3 +143,47 @@ def test_the_same_bits_on_any_number_of_threads():
 
     one, two = (graphc.compile(graphc.grad(loss), threads=n)(x) for n in (1, 2))
     np.testing.assert_array_equal(one, two)
+
+
+def test_shapes_that_follow_others():
+    """Sizes that are symbolic by then meet known ones: they become static, and agree."""
+    for n in (5, 6):
+        nn.attention(*arrays((2, n, 4), (2, n, 4), (2, n, 4)))
+    (x,) = arrays((2, 7, 4))
+    np.testing.assert_allclose(nn.attention(x, x, x, np.ones((7, 7), bool)), plain(x, x, x))
+
+    @graphc.compile
+    def attend(x, memory=None):
+        keys = x if memory is None else memory
+        return nn.attention(x, keys, keys)
+
+    for shapes in ([(3, 5, 4)], [(4, 6, 4)], [(5, 7, 4), (5, 9, 4)], [(5, 9, 4), (5, 9, 4)]):
+        given = arrays(*shapes)
+        wanted = plain(given[0], given[-1], given[-1])
+        np.testing.assert_allclose(attend(*given), wanted, rtol=1e-12, atol=1e-13)
+    heads = nn.MultiHeadAttention(4, 2, batch_first=True, dtype=np.float64)
+    for n in (5, 6, 7):
+        (x,) = arrays((2, n, 4))
+        free = heads(x, x, x, need_weights=False)[0]
+        masked = heads(x, x, x, attn_mask=np.zeros((n, n), bool), need_weights=False)[0]
+        np.testing.assert_allclose(masked, free, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("mask", [np.array(0.5), np.arange(5.0), np.arange(5) > 1])
+def test_masks_of_few_axes(mask):
+    q, k, v = arrays((2, 3, 4), (2, 5, 4), (2, 5, 2))
+    added = np.where(mask, 0, -np.inf) if mask.dtype == bool else mask
+    np.testing.assert_allclose(nn.attention(q, k, v, mask), plain(q, k, v, added), rtol=1e-12)
+
+
+def test_no_keys_and_no_examples():
+    q, k = np.ones((2, 3, 4)), np.ones((2, 0, 4))
+    for attend in (nn.attention, graphc.compile(lambda *x: nn.attention(*x))):
+        np.testing.assert_array_equal(attend(q, k, k), np.zeros((2, 3, 4)))
+    by_q, by_k = graphc.grad(lambda q, k: nn.attention(q, k, k).sum(), (0, 1))(q, k)
+    np.testing.assert_array_equal(by_q, 0 * q)
+    assert by_k.shape == k.shape
+    q, k, mask = np.ones((0, 3, 4)), np.ones((0, 5, 4)), np.zeros((3, 5))
+    by_q, by_mask = graphc.grad(lambda q, m: nn.attention(q, k, k, m).sum(), (0, 1))(q, mask)
+    assert by_q.shape == (0, 3, 4)
+    np.testing.assert_array_equal(by_mask, np.zeros((3, 5)))

@@ -145,3 +145,11 @@ def test_batches_of_other_sizes_run_without_compiling():
     assert len(step.specializations) <= 2
     with pytest.raises(graphc.DomainError, match="empty batch"):
         step(net.eval(), np.zeros((0, 3), np.float32), np.zeros(0, np.int64))
+
+
+@pytest.mark.parametrize("pool", [nn.max_pool2d, nn.avg_pool2d])
+def test_windows_beyond_images_of_several_sizes(pool):
+    compiled = graphc.compile(lambda x: pool(x, 2, ceil_mode=True))
+    for n in (7, 8, 9, 11):
+        x = np.random.default_rng(n).standard_normal((1, 2, n, n))
+        np.testing.assert_array_equal(compiled(x), pool(x, 2, ceil_mode=True))

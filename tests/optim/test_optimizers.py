@@ -1,5 +1,7 @@
 """`graphc.optim`: the rules, compiled and plain, in place and pure, with groups and schedules."""
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -195,3 +197,16 @@ def test_an_option_is_set_among_the_options():
         opt.lr = 0.5
     opt.options["lr"] = 0.5
     assert "lr=0.5" in repr(opt)
+
+
+def test_groups_do_not_follow_a_copy():
+    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    opt = optim.SGD([(model[1], {"lr": 1.0}), (model[0], {"lr": 0.0})])
+    apart = copy.deepcopy(model)
+    with pytest.raises(graphc.ShapeError, match="arrays of its groups"):
+        opt.step(apart, apart)
+    both, own = copy.deepcopy((model, opt))
+    before = both[0].weight.copy()
+    own.step(both, copy.deepcopy(both))
+    np.testing.assert_array_equal(both[0].weight, before)
+    np.testing.assert_array_equal(both[1].weight, 0)

@@ -322,3 +322,41 @@ def test_a_checkpoint_of_another_network_is_named(tmp_path):
         graphc.fit(other, squares, optim.SGD(other, 0.1), (X, Y), 2, checkpoint=path)
     assert str(path) in str(caught.value)
     assert "Delete the file" in str(caught.value)
+
+
+def test_a_training_that_was_ended_stays_so(tmp_path):
+    def stop(epoch):
+        if epoch.number == 3:
+            epoch.stop()
+
+    for _ in range(2):
+        net, opt = made()
+        history = graphc.fit(
+            net, squares, opt, (X, Y), 10, callbacks=[stop], checkpoint=tmp_path / "c.safetensors"
+        )
+        assert len(history) == 3
+
+
+def test_the_best_arrays_are_back_at_the_end():
+    net, opt = made()
+    stopping = training.EarlyStopping("loss", patience=5, mode="max")
+    graphc.fit(net, squares, opt, (X, Y), 3, callbacks=[stopping])
+    for name, array in net.state_dict().items():
+        np.testing.assert_array_equal(array, stopping.state[name])
+
+
+def test_what_can_not_be_kept_or_measured_is_refused_first(tmp_path):
+    class Complex(nn.Module):
+        def __init__(self):
+            self.w = np.ones(2, np.complex128)
+
+        def forward(self, x):
+            return np.abs(x * self.w).sum(axis=1)
+
+    net = Complex()
+    with pytest.raises(graphc.StateError, match="complex128"):
+        graphc.fit(net, squares, optim.SGD(net, 0.1), (X, Y), 1, checkpoint=tmp_path / "c")
+    np.testing.assert_array_equal(net.w, np.ones(2))
+    net, opt = made()
+    with pytest.raises(graphc.DomainError, match="a metric is called seconds"):
+        graphc.fit(net, squares, opt, (X, Y), 1, metrics={"seconds": squares})
