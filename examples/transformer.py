@@ -132,10 +132,10 @@ def draw_losses(losses, held_out, target):
 
 def draw_attention(model, characters, text, target, shown=32):
     """What each character of a passage looks at, by each head of the first block."""
-    block = model.blocks[0]
 
     @graphc.compile
     def weights(model, x):
+        block = model.blocks[0]
         y = model.characters(x) + model.positions[: x.shape[1]]
         y = block.norm1(y)
         later = ~np.tri(shown, dtype=bool)

@@ -181,6 +181,10 @@ class CompiledFunction(Generic[P, R]):
             self._forms.pinned.clear()
         blocks.trim()
 
+    def keep_sizes(self, count: int) -> None:
+        """Give `count` forms a size each, before a size that is another becomes symbolic."""
+        self._forms.known = count
+
     def lower(self, *args: Any, **kwargs: Any) -> Lowered:
         """The graph, kernels, memory plan and source for a call; nothing is run.
 

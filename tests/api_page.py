@@ -61,7 +61,7 @@ MODULES = {
     "optim": graphc.optim.__all__,
     "training": [name for name in graphc.training.__all__ if name != "fit"],
 }
-METHODS = ["lower", "profile", "explain", "specializations", "clear_cache"]
+METHODS = ["lower", "profile", "explain", "specializations", "clear_cache", "keep_sizes"]
 DRAWING = ["draw", "dot", "evaluations"]
 ERRORS = [name for name in graphc.__all__ if name.endswith("Error")]
 

@@ -39,7 +39,7 @@ from graphc.lower.collapse import collapse
 from graphc.lower.launch import Launch, Step
 from graphc.lower.operands import Operands
 from graphc.lower.product import stored
-from graphc.ops.matrices.attention import KEYS, MASK, QUERIES, SCALE, VALUES
+from graphc.ops.matrices.attention import KEYS, MASK, QUERIES, SCALE, VALUES, masked
 from graphc.types import DTYPES, Dim, Shape, Size, floordiv, mod, product
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ class _Attention:
     def score(self, product: Expr, row: Size, column: Size) -> Expr:
         """A score: scaled, with the mask."""
         score = self.apply("multiply", product, self.operands.element(self.node.inputs[SCALE], ()))
-        if self.has_mask:
+        if masked(self.node):
             added = self.operands.element(self.node.inputs[MASK], (*self.place, row, column))
             score = self.apply("add", score, added)
         return score
@@ -193,10 +193,6 @@ class _Attention:
         found = Apply("minimum", limits, INT64)
         found = Apply("maximum", (found, Const(0, INT64)), INT64)
         return [Let(SEEN, found)], Dim.symbol(SEEN)
-
-    @property
-    def has_mask(self) -> bool:
-        return len(self.node.inputs) > MASK + (0 if self.node.op.name == "attention" else 3)
 
     def launch(self, name: str, body: tuple[Stmt, ...], flops: Size) -> Step:
         nest = For(CHUNK, LO, Dim.symbol("hi"), tuple(collapse(body)))

@@ -87,7 +87,6 @@ class _Planner:
         self.functions: list[str] = []
         self.readers: dict[Any, list[int]] = {}
         self.writers: dict[Any, list[int]] = {}
-        self.sizes: dict[Any, Size] = {}
         self.finals: list[Step] = []
         outputs = lowered.outputs
         self.replaced = {

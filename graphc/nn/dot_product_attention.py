@@ -42,6 +42,7 @@ def attention(
 
     Raises:
         ShapeError: shapes that do not fit.
+        DTypeError: an array that is not floating.
 
     >>> import numpy as np, graphc
     >>> x = np.eye(2)

@@ -28,6 +28,7 @@ def mse_loss(input: Any, target: Any, reduction: str = "mean") -> Any:
 
     Raises:
         ShapeError: the shapes differ.
+        DTypeError: what is no array.
         DomainError: an unknown reduction, or the mean of an empty batch.
 
     >>> import numpy as np, graphc
@@ -57,7 +58,7 @@ def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 
 
 
 LEAST_LOG = -100
-SIDES = 1e-12
+LEAST_DIVISOR = 1e-12
 """PyTorch's bounds of `binary_cross_entropy`: of a logarithm, and of the derivative's divisor."""
 
 
@@ -74,6 +75,7 @@ def binary_cross_entropy(
 
     Raises:
         ShapeError, DomainError: as `mse_loss`; at run time, an input outside 0 ... 1.
+        DTypeError: an array that is not floating.
 
     >>> import numpy as np, graphc
     >>> float(graphc.nn.binary_cross_entropy(np.array([0.5]), np.array([1.0])))
@@ -83,14 +85,14 @@ def binary_cross_entropy(
     require_equal_shapes("binary_cross_entropy", input, target)
     problem = "binary_cross_entropy: an input lies outside 0 ... 1"
     input = require(input, (input >= 0) & (input <= 1), problem)
-    near = input * (1 - input) < SIDES
+    near = input * (1 - input) < LEAST_DIVISOR
     inside = np.where(near, 0.5, input).astype(input.dtype)
     loss = -(target * np.log(inside) + (1 - target) * np.log1p(-inside))
     # Near 0 and 1 the value is a constant's, and the slope that of a parabola.
     least = np.finfo(input.dtype).smallest_subnormal
     fixed = stop_gradient(input)
     yes, no = (np.maximum(np.log(np.maximum(x, least)), LEAST_LOG) for x in (fixed, 1 - fixed))
-    steep = (input - stop_gradient(target)) ** 2 * (0.5 / SIDES)
+    steep = (input - stop_gradient(target)) ** 2 * (0.5 / LEAST_DIVISOR)
     bounded = -(target * yes + (1 - target) * no) + (steep - stop_gradient(steep))
     loss = np.where(near, bounded, loss).astype(loss.dtype)
     return reduced("binary_cross_entropy", loss if weight is None else loss * weight, reduction)
@@ -107,6 +109,9 @@ def binary_cross_entropy_with_logits(
 
     Args:
         weight: of each element; pos_weight: of targets that are 1; both to be broadcast.
+
+    Raises:
+        ShapeError, DomainError, DTypeError: as `binary_cross_entropy`, but for the inputs' range.
     """
     name = "binary_cross_entropy_with_logits"
     require_floating(name, input)

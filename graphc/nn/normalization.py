@@ -35,6 +35,7 @@ def batch_norm(
     Raises:
         ShapeError: `x` has no channels, or an array has not one element for each.
         DomainError: training on one value a channel, or no statistics to use.
+        DTypeError: an array that is not floating.
 
     >>> import numpy as np, graphc
     >>> graphc.nn.batch_norm(np.array([[0.0], [2.0]]), None, None, training=True).round(4)
@@ -105,6 +106,7 @@ def layer_norm(
 
     Raises:
         ShapeError: the last axes of `x`, or the weights, are others.
+        DTypeError: an array that is not floating.
 
     >>> import numpy as np, graphc
     >>> graphc.nn.layer_norm(np.array([[0.0, 2.0]]), 2).round(4)

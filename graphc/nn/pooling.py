@@ -32,6 +32,7 @@ def max_pool2d(
     Raises:
         ShapeError: no image, or a window larger than the padded image.
         DomainError: sizes out of range.
+        DTypeError: an array that is not floating.
 
     >>> import numpy as np, graphc
     >>> graphc.nn.max_pool2d(np.arange(16.0).reshape(1, 4, 4), 2)

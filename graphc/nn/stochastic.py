@@ -22,6 +22,7 @@ def dropout(x: Any, p: Any = 0.5, training: bool = True, key: Any = None) -> Any
 
     Raises:
         DomainError: `p` is a number of Python's outside 0 ... 1.
+        DTypeError: an array that is not floating.
 
     >>> import numpy as np, graphc
     >>> graphc.nn.dropout(np.ones(6), 0.5, key=graphc.random.key(0))

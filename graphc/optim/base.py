@@ -126,7 +126,8 @@ class Optimizer(Attributed):
                     hint="Keep it in a 0-d array, as in np.asarray(x), or take opt.update.",
                 )
             options, kept = self._options_of(number), self.slots[number]
-            new, after = self._update(p, g, kept, self.count, self._rate(options), options)
+            rate = self._rate(options, self.count)
+            new, after = self._update(p, g, kept, self.count, rate, options)
             p[...] = new
             for name, value in after.items():
                 kept[name][...] = value
@@ -154,11 +155,9 @@ class Optimizer(Attributed):
         filled = unflatten(params, [after.get(id(leaf), leaf) for leaf in leaves(params)])
         return filled, {"count": count + 1, "slots": kept_after}
 
-    def _rate(self, options: Options, count: Any = None) -> Any:
+    def _rate(self, options: Options, count: Any) -> Any:
         rate = options["lr"]
-        if not callable(rate):
-            return rate
-        return float(rate(self.count[()] if count is None else count[()]))
+        return float(rate(count[()])) if callable(rate) else rate
 
     def _paired(
         self, params: Any, grads: Any, slots: Sequence[Any], written: bool = False

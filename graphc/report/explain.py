@@ -186,7 +186,7 @@ def _listed(names: Sequence[str], most: int = 8) -> str:
 
 
 def _line(location: Location) -> str:
-    return f"{location.file.rsplit('/', 1)[-1]}:{location.line}: {location.text.strip()}"
+    return f"{location.short}: {location.text.strip()}"
 
 
 def _apart_report(entry: Apart) -> ApartReport:

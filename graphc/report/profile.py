@@ -27,7 +27,8 @@ class KernelTime:
         seconds: of its quickest run.
         flops: arithmetic operations of one run.
         nbytes: bytes of the buffers that it reads and writes, each counted once.
-        least: seconds that the machine needs for these at least; the larger of the two.
+        least: seconds that the machine needs for these at least; the larger of the two. Of a
+            branch both bodies count, though one runs.
         lines: the user's lines that it comes from, as ``file:line: text``.
     """
 
@@ -148,23 +149,25 @@ def _entry(
     nbytes = turns * sum(evaluate_size(launch.kernel.nbytes, sizes) for launch in launches)
     names = [known[id(launch.kernel)][0] for launch in launches]
     name = names[0] if isinstance(step, Launch) else f"{_kind(step)} of {', '.join(names)}"
-    least = turns * sum(
-        machine.seconds(
-            evaluate_size(launch.kernel.flops, sizes), evaluate_size(launch.kernel.nbytes, sizes)
-        )
-        for launch in launches
-    )
+    least = turns * sum(_least(launch, sizes, machine) for launch in launches)
     found = [
         known[id(launch.kernel)][1].location(node)
         for launch in launches
         for node in launch.kernel.nodes
     ]
     lines = dict.fromkeys(
-        f"{place.file.rsplit('/', 1)[-1]}:{place.line}: {place.text.strip()}"
-        for place in found
-        if place is not None
+        f"{place.short}: {place.text.strip()}" for place in found if place is not None
     )
     return KernelTime(name, seconds, flops, nbytes, least, tuple(lines))
+
+
+def _least(launch: Launch, sizes: Mapping[str, int], machine: Roofline) -> float:
+    kernel = launch.kernel
+    itemsize = max(
+        (b.dtype.itemsize for b in kernel.buffers if b.role in ("write", "update")), default=4
+    )
+    flops, nbytes = (evaluate_size(size, sizes) for size in (kernel.flops, kernel.nbytes))
+    return machine.seconds(flops, nbytes, itemsize)
 
 
 def _kind(step: Step) -> str:
@@ -172,7 +175,10 @@ def _kind(step: Step) -> str:
 
 
 def _inside(step: Step, sizes: Mapping[str, int]) -> tuple[list[Launch], int]:
-    """The launches of a step, those of inner loops included, and how often they run at least."""
+    """The launches of a step, those of loops in it and of both bodies of a branch included.
+
+    And how often they run at least.
+    """
     if isinstance(step, Launch):
         return [step], 1
     turns = 1

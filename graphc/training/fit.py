@@ -79,6 +79,7 @@ def fit(
         NonFiniteError: the loss is no finite number; the step that found it has written nothing.
         StateError: the checkpoint is damaged, or of another model or optimizer.
         ShapeError, DomainError, TraceError: bad data.
+        OSError: the checkpoint can't be written.
 
     >>> import numpy as np, graphc
     >>> from graphc import nn, optim
@@ -102,10 +103,10 @@ def fit(
         if stopped:
             return history
     step = compile(training_step(loss), debug=debug)
-    step._forms.known = KNOWN_SIZES
+    step.keep_sizes(KNOWN_SIZES)
     measured = dict(metrics or {})
     measure = compile(evaluation_step(loss, measured), debug=debug)
-    measure._forms.known = KNOWN_SIZES
+    measure.keep_sizes(KNOWN_SIZES)
     if checkpoint is not None and not history.epochs:
         _write(checkpoint, model, optimizer, callbacks, history, False)
     key = random.key(seed)

@@ -20,7 +20,8 @@ def training_step(loss: Callable[..., Any]) -> Callable[..., Any]:
     """
 
     def step(model: Any, optimizer: Any, *batch: Any) -> Any:
-        value, grads = value_and_grad(lambda m: _finite(_of(loss, m, batch)))(model)
+        inputs, target = _parts(batch)
+        value, grads = value_and_grad(lambda m: _finite(loss(m(*inputs), *target)))(model)
         optimizer.step(model, grads)
         return value
 
@@ -33,7 +34,7 @@ def evaluation_step(
     """``(model, *batch) -> {"loss": ..., metric: ...}``."""
 
     def step(model: Any, *batch: Any) -> Any:
-        inputs, target = (batch[:-1], batch[-1:]) if len(batch) > 1 else (batch, ())
+        inputs, target = _parts(batch)
         result = model(*inputs)
         return {
             "loss": loss(result, *target),
@@ -48,7 +49,6 @@ def _finite(x: Value) -> Value:
     return ops.require(x, ops.isfinite(x), NOT_FINITE, NonFiniteError)
 
 
-def _of(loss: Callable[..., Any], model: Any, batch: tuple[Any, ...]) -> Any:
-    if len(batch) == 1:
-        return loss(model(*batch))
-    return loss(model(*batch[:-1]), batch[-1])
+def _parts(batch: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """What the model takes, and the target, if there is one."""
+    return (batch[:-1], batch[-1:]) if len(batch) > 1 else (batch, ())

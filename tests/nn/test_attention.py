@@ -169,6 +169,16 @@ def test_shapes_that_follow_others():
         np.testing.assert_allclose(masked, free, rtol=1e-12, atol=1e-13)
 
 
+def test_causal_weights_want_a_mask_whatever_is_padded():
+    heads = nn.MultiHeadAttention(4, 2, batch_first=True)
+    x = np.ones((2, 3, 4), np.float32)
+    padding = np.array([[False, False, True]] * 2)
+    with pytest.raises(graphc.DomainError, match="is_causal needs an attn_mask"):
+        heads(x, x, x, key_padding_mask=padding, is_causal=True)
+    out, _ = heads(x, x, x, key_padding_mask=padding, is_causal=True, need_weights=False)
+    assert out.shape == x.shape
+
+
 @pytest.mark.parametrize("mask", [np.array(0.5), np.arange(5.0), np.arange(5) > 1])
 def test_masks_of_few_axes(mask):
     q, k, v = arrays((2, 3, 4), (2, 5, 4), (2, 5, 2))

@@ -90,15 +90,21 @@ class MultiHeadAttention(Module):
             attn_mask: (queries, keys) or (batch · num_heads, queries, keys), likewise.
             need_weights: also return the weights; without, no score matrix need be kept.
             average_attn_weights: the mean of the heads' weights rather than all of them.
-            is_causal: leave out the keys after each query.
+            is_causal: leave out the keys after each query; where weights are wanted, `attn_mask`
+                has to say so itself.
 
         Returns:
             ``(out, weights)``: like `query`, and (batch, queries, keys) or None.
 
         Raises:
             ShapeError: shapes that do not fit.
-            DomainError: `is_causal` with `need_weights` and no mask.
+            DomainError: `is_causal` with `need_weights` and no `attn_mask`.
         """
+        if is_causal and need_weights and attn_mask is None:
+            raise DomainError(
+                "MultiHeadAttention: is_causal needs an attn_mask where weights are wanted",
+                hint="Pass need_weights=False.",
+            )
         self._check(query, key, value)
         single = query.ndim == 2
         if single:
@@ -112,7 +118,7 @@ class MultiHeadAttention(Module):
         rate = self.dropout
         weights = None
         if need_weights:
-            heads, weights = self._weighted(parts, mask, is_causal)
+            heads, weights = self._weighted(parts, mask)
         elif self.drops and self.training:
             heads = attention(parts[0], parts[1], parts[2], mask, rate, is_causal)
         else:
@@ -172,14 +178,9 @@ class MultiHeadAttention(Module):
             found = added if found is None else found + added
         return found
 
-    def _weighted(self, parts: list[Any], mask: Any, is_causal: bool) -> tuple[Any, Any]:
+    def _weighted(self, parts: list[Any], mask: Any) -> tuple[Any, Any]:
         """The heads' results and weights."""
         query, key, value = parts
-        if is_causal and mask is None:
-            raise DomainError(
-                "MultiHeadAttention: is_causal needs an attn_mask where weights are wanted",
-                hint="Pass need_weights=False.",
-            )
         scores = (query / math.sqrt(self.embed_dim // self.num_heads)) @ key.swapaxes(2, 3)
         weights = softmax(scores if mask is None else scores + mask, -1)
         if self.drops:

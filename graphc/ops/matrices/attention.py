@@ -126,14 +126,14 @@ def _attention_vjp(driver: Driver, node: Node, cotangents: Cotangents) -> Cotang
     if by_lse is not None:
         delta = subtract(delta, by_lse)
     found = make(GRADIENTS, (*node.inputs, lse, delta, g), dict(node.attrs)).outputs
-    scores, by_scores = _by_scores(node, lse, delta, g)
-    by_scale = sum_(multiply(by_scores, scores), tuple(range(scores.ndim)))
+    products, _, by_scores = _by_scores(node, lse, delta, g)
+    by_scale = sum_(multiply(by_scores, products), tuple(range(products.ndim)))
     return (*found, by_scale, *(by_scores for _ in mask))
 
 
 def _plain_scores(node: Node) -> tuple[Value, Value]:
     """``q @ k.T``, and the scores: scaled, and -inf where they are masked."""
-    q, k, _, scale, *mask = node.inputs[: 5 if _masked(node) else 4]
+    q, k, _, scale, *mask = node.inputs[: 5 if masked(node) else 4]
     products = matmul(q, matrix_transpose(k))
     scores = multiply(products, broadcast_to(scale, products.shape))
     for added in mask:
@@ -151,7 +151,8 @@ def _along(size: Size, shape: tuple[Size, Size], axis: int) -> Value:
     return broadcast_to(numbers if axis == 1 else reshape(numbers, (size, 1)), shape)
 
 
-def _masked(node: Node) -> bool:
+def masked(node: Node) -> bool:
+    """Whether an attention, or its derivatives, have a mask among the operands."""
     return len(node.inputs) == (5 if node.op is ATTENTION else 8)
 
 
@@ -160,21 +161,20 @@ def _rows(x: Value, shape: tuple[Size, ...]) -> Value:
     return broadcast_to(reshape(x, (*x.shape, 1)), shape)
 
 
-def _by_scores(node: Node, lse: Value, delta: Value, g: Value) -> tuple[Value, Value]:
-    """``q @ k.T``, and the derivative by the scores, as matrices."""
+def _by_scores(node: Node, lse: Value, delta: Value, g: Value) -> tuple[Value, Value, Value]:
+    """``q @ k.T``, the weights, and the derivative by the scores, as matrices."""
     products, scores = _plain_scores(node)
     weights = exp(subtract(scores, _rows(lse, scores.shape)))
     by_weights = matmul(g, matrix_transpose(node.inputs[VALUES]))
-    return products, multiply(weights, subtract(by_weights, _rows(delta, scores.shape)))
+    by_scores = multiply(weights, subtract(by_weights, _rows(delta, scores.shape)))
+    return products, weights, by_scores
 
 
 def _plain_gradients(node: Node) -> list[Value]:
     """What `attention_gradients` gives, from matrices of all scores."""
     q, k, _, scale, *_ = node.inputs
     lse, delta, g = node.inputs[-3:]
-    _, scores = _plain_scores(node)
-    weights = exp(subtract(scores, _rows(lse, scores.shape)))
-    _, by_scores = _by_scores(node, lse, delta, g)
+    _, weights, by_scores = _by_scores(node, lse, delta, g)
     scaled = multiply(by_scores, broadcast_to(scale, by_scores.shape))
     by_k = matmul(matrix_transpose(scaled), q)
     return [matmul(scaled, k), by_k, matmul(matrix_transpose(weights), g)]
