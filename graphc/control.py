@@ -11,6 +11,7 @@ from graphc import ops, specialize
 from graphc.errors import DomainError, TraceError
 from graphc.frames import USER_FRAMES
 from graphc.ir import Value
+from graphc.ops.control.printing import stop_if
 from graphc.options import Options
 from graphc.trace.choice import traced_cond
 from graphc.trace.context import active, current, user_location
@@ -229,16 +230,11 @@ def breakpoint_if(condition: Any, *values: Any) -> None:
         place = "" if location is None else f"{location.file}:{location.line}"
         trace = current()
         if trace is None:
-            if np.any(condition):
-                print(f"graphc.breakpoint_if: {place}; the values are in `values`")
-                breakpoint()
+            stop_if(condition, values, place)
             return
         found = [array_like(value).value for value in (condition, *values)]
         if trace.values is not None:
-            values = tuple(trace.concrete(value) for value in found[1:])
-            if np.any(trace.concrete(found[0])):
-                print(f"graphc.breakpoint_if: {place}; the values are in `values`")
-                breakpoint()
+            stop_if(trace.concrete(found[0]), [trace.concrete(x) for x in found[1:]], place)
             return
         trace.token = ops.breakpoint_if(found[0], found[1:], place, trace.effect())
         trace.note(trace.token)

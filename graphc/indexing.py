@@ -48,6 +48,19 @@ def linear(index: Index, strides: Shape) -> Size:
     return offset
 
 
+def unravel(number: Size, shape: Shape) -> Index:
+    """The index in `shape` of the position `number`, in C order; the first axis takes what is left.
+
+    No position is in a shape with a size 0: no size is divided by it.
+    """
+    index: list[Size] = []
+    for size in reversed(shape[1:]):
+        divisor = 1 if size == 0 else size
+        index.append(mod(number, divisor))
+        number = floordiv(number, divisor)
+    return (number, *reversed(index)) if shape else ()
+
+
 def atoms(size: Size) -> set[Hashable]:
     """Every atom of `size`, those inside // and % and checks included."""
     found: set[Hashable] = set()

@@ -5,14 +5,14 @@ from pathlib import Path
 
 DOCS = Path(__file__).parents[1] / "docs"
 BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
-TABLE = re.compile(r"<table>.*?</table>", re.DOTALL)
+TABLE = re.compile(r"(<table>.*?</table>)", re.DOTALL)
 
 
 def columns(name):
     """The blocks of a page, from top to bottom: pairs of the peer's, or None, and graphc's."""
     text = (DOCS / name).read_text()
     found = []
-    for part in re.split(r"(<table>.*?</table>)", text, flags=re.DOTALL):
+    for part in TABLE.split(text):
         blocks = BLOCK.findall(part)
         if TABLE.fullmatch(part):
             left, right = blocks

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from graphc.indexing import contiguous_strides, linear, loop
+from graphc.indexing import contiguous_strides, linear, loop, unravel
 from graphc.ir import Node, Value
 from graphc.loops import (
     Apply,
@@ -35,12 +35,13 @@ from graphc.loops import (
     Store,
     Tile,
 )
+from graphc.lower.chunk import FIRST_CHUNK, LAST_CHUNK, MOST_CHUNKS
 from graphc.lower.collapse import collapse
 from graphc.lower.launch import Launch, Step
 from graphc.lower.operands import Operands
-from graphc.lower.product import stored
+from graphc.lower.product import split_stop, stored
 from graphc.ops.matrices.attention import KEYS, MASK, QUERIES, SCALE, VALUES, masked
-from graphc.types import DTYPES, Dim, Shape, Size, floordiv, mod, product
+from graphc.types import DTYPES, Dim, Shape, Size, floordiv, product
 
 if TYPE_CHECKING:
     from graphc.lower.driver import Lowering
@@ -57,14 +58,8 @@ END_OF_ROWS, END_OF_KEYS, LAST_KEY, SEEN, END_OF_UNITS = (f"stop_{k}" for k in r
 """Variables: after a block's queries, after its keys, after all keys that it meets, after the
 columns of it that a query attends to, and after a chunk's matrices or blocks."""
 
-CHUNKS = 64
-"""Chunks at most, each with scratch memory of its own."""
-
 CHUNK, UNIT, BLOCK, QUERY, ROW, COLUMN = (loop(k) for k in range(6))
 """Loop variables."""
-
-LO = Dim.symbol("lo")
-"""The first chunk that a thread runs in one go: they share its scratch memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,18 +95,12 @@ class _Attention:
         self.keys, self.value_size = v.shape[-2:]
         self.rows: Size = min(QUERY_BLOCK, self.queries) if known(self.queries) else QUERY_BLOCK
         self.columns: Size = min(KEY_BLOCK, self.keys) if known(self.keys) else KEY_BLOCK
-        self.matrix: Size = 0
         self.place: Index = ()
         self.taken = (q, k, v)
 
     def on_matrix(self, matrix: Size) -> None:
         """Choose the matrix of the batch that a chunk works on."""
-        place: list[Size] = []
-        for size in reversed(self.lead):
-            divisor = 1 if size == 0 else size
-            place.append(mod(matrix, divisor) if len(place) < len(self.lead) - 1 else matrix)
-            matrix = floordiv(matrix, divisor)
-        self.place = tuple(reversed(place))
+        self.place = unravel(matrix, self.lead)
         self.q, self.k, self.v = (self.read(value) for value in self.taken)
 
     def read(self, value: Value) -> _Matrix:
@@ -136,7 +125,8 @@ class _Attention:
         buffer = Buffer(name, key, "row", self.dtype, held, contiguous_strides(held))
         self.operands.buffers.append(buffer)
         strides = contiguous_strides(held)
-        return _Matrix(buffer, LO * strides[0], (strides[1], 1))
+        # The chunks that a thread runs in one go share the memory of the first.
+        return _Matrix(buffer, FIRST_CHUNK * strides[0], (strides[1], 1))
 
     def load(self, matrix: _Matrix, row: Size, column: Size = 0) -> Expr:
         flat = _flat(matrix.buffer)
@@ -195,7 +185,7 @@ class _Attention:
         return [Let(SEEN, found)], Dim.symbol(SEEN)
 
     def launch(self, name: str, body: tuple[Stmt, ...], flops: Size) -> Step:
-        nest = For(CHUNK, LO, Dim.symbol("hi"), tuple(collapse(body)))
+        nest = For(CHUNK, FIRST_CHUNK, LAST_CHUNK, tuple(collapse(body)))
         buffers = tuple(self.operands.buffers)
         return Launch(Kernel(name, buffers, (nest,), (self.node,), (), flops, (), self.chunks))
 
@@ -212,13 +202,6 @@ def _flat(buffer: Buffer) -> Buffer:
 
 def _over(name: str, start: Size, stop: Size, body: Sequence[Stmt], step: int = 1) -> For:
     return For(name, start, stop, tuple(body), step)
-
-
-def _end(name: str, end: Size, *limits: Size) -> Stmt:
-    value: Expr = Position(end, INT64)
-    for limit in limits:
-        value = Apply("minimum", (value, Position(limit, INT64)), INT64)
-    return Let(name, value)
 
 
 def lower_attention(context: Lowering, node: Node) -> list[Step]:
@@ -238,8 +221,10 @@ def lower_attention(context: Lowering, node: Node) -> list[Step]:
 
 
 def _each(count: Size) -> Size:
-    """How many of `count` units a chunk has, so that there are `CHUNKS` at most."""
-    return max(-(-count // CHUNKS), 1) if isinstance(count, int) else floordiv(count, CHUNKS) + 1
+    """How many of `count` units a chunk has, so that there are `MOST_CHUNKS` at most."""
+    if isinstance(count, int):
+        return max(-(-count // MOST_CHUNKS), 1)
+    return floordiv(count, MOST_CHUNKS) + 1
 
 
 def _chunks(count: Size, each: Size) -> Size:
@@ -251,7 +236,7 @@ def _units(count: Size, each: Size, body: tuple[Stmt, ...]) -> tuple[Stmt, ...]:
     """The units of a chunk, one after another."""
     first = Dim.symbol(CHUNK) * each
     return (
-        _end(END_OF_UNITS, first + each, count),
+        split_stop(first + each, count, name=END_OF_UNITS),
         _over(UNIT, first, Dim.symbol(END_OF_UNITS), body),
     )
 
@@ -325,7 +310,7 @@ def _forward(made: _Attention, first: Size) -> tuple[Stmt, ...]:
             _over(COLUMN, 0, e, [made.store(o, first + r, c, shrunk)]),
         ]
     each_block: list[Stmt] = [
-        _end(END_OF_KEYS, start + n, made.keys if single else last),
+        split_stop(start + n, made.keys if single else last, name=END_OF_KEYS),
         made.product(
             (rows, columns, made.size),
             made.q.at(first),
@@ -349,7 +334,7 @@ def _forward(made: _Attention, first: Size) -> tuple[Stmt, ...]:
             adds=not single,
         ),
     ]
-    body: list[Stmt] = [_end(END_OF_ROWS, first + made.rows, made.queries)]
+    body: list[Stmt] = [split_stop(first + made.rows, made.queries, name=END_OF_ROWS)]
     if single:
         body += each_block
     else:
@@ -360,7 +345,7 @@ def _forward(made: _Attention, first: Size) -> tuple[Stmt, ...]:
         ]
         body += [
             _over(ROW, 0, rows, started),
-            _end(LAST_KEY, made.keys, *([end] if made.causal else [])),
+            split_stop(made.keys, *([end] if made.causal else []), name=LAST_KEY),
             _over(BLOCK, 0, last, each_block, KEY_BLOCK),
         ]
     none = Apply("equal", (total_of_row, zero), DTYPES["bool"])
@@ -444,7 +429,7 @@ def _backward(made: _Attention) -> tuple[Stmt, ...]:
         return made.product(sizes, *places, result.at(start), size, most, adds=True)
 
     each_block: list[Stmt] = [
-        _end(END_OF_ROWS, first + m, made.queries),
+        split_stop(first + m, made.queries, name=END_OF_ROWS),
         scores_of(made.q, made.k, d, weights),
         scores_of(g, made.v, e, by_scores),
         _over(ROW, 0, rows, each_row),
@@ -465,7 +450,7 @@ def _backward(made: _Attention) -> tuple[Stmt, ...]:
     # Queries before a block's first key do not see it.
     begin = floordiv(start, QUERY_BLOCK) * QUERY_BLOCK if made.causal else 0
     each_keys: list[Stmt] = [
-        _end(END_OF_KEYS, start + n, made.keys),
+        split_stop(start + n, made.keys, name=END_OF_KEYS),
         cleared(by_k, start, stop, d),
         cleared(by_v, start, stop, e),
         _over(QUERY, begin, made.queries, each_block, QUERY_BLOCK),

@@ -42,6 +42,7 @@ CHUNK = "chunk_0"
 LEAST = 12_000_000
 """Picoseconds that a chunk should take: several times what it costs to start a thread."""
 MOST_CHUNKS = 64
+"""Chunks of a kernel at most."""
 PARTIAL_BYTES = 1 << 22
 """Bytes that the partial results of all chunks may take."""
 

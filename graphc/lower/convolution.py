@@ -14,9 +14,10 @@ from graphc.errors import UnsupportedError
 from graphc.indexing import loop
 from graphc.ir import Node
 from graphc.loops import For, Kernel, Stmt, Tile
+from graphc.lower.chunk import FIRST_CHUNK, LAST_CHUNK, MOST_CHUNKS
 from graphc.lower.launch import Launch, Step
 from graphc.lower.operands import Operands
-from graphc.lower.product import CHUNK, CHUNKS, STOP, split_stop, stored
+from graphc.lower.product import CHUNK, STOP, split_stop, stored
 from graphc.types import Dim, Shape, Size, floordiv, product
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ def _launch(
         ),
     )
     if chunks != 1:
-        body = (For(loop(0), Dim.symbol("lo"), Dim.symbol("hi"), body),)
+        body = (For(loop(0), FIRST_CHUNK, LAST_CHUNK, body),)
     flops = 2 * groups * rows * columns * inner
     kernel = Kernel(node.op.name, tuple(operands.buffers), body, (node,), (), flops, (), chunks)
     return Launch(kernel)
@@ -127,7 +128,7 @@ def _width(columns: Size, rows: Size, inner: Size, groups: Size, itemsize: int) 
         return 4 * PANEL
     panels = max(-(-columns // PANEL), 1)
     work = 2 * rows * inner * PANEL * itemsize // 4
-    most = CHUNKS if rows * inner * itemsize < LARGE else FEW_CHUNKS
+    most = MOST_CHUNKS if rows * inner * itemsize < LARGE else FEW_CHUNKS
     if isinstance(groups, int):
         most = max(most // max(groups, 1), 1)
     blocks = min(max(panels * work // CHUNK, 1), most, panels)

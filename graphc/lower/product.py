@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from graphc.fuse.values import Fused, leading_axis
-from graphc.indexing import contiguous_strides, linear, loop, storage
+from graphc.indexing import contiguous_strides, linear, loop, storage, unravel
 from graphc.ir import Node, Value
 from graphc.loops import (
     Accumulate,
     Apply,
     Buffer,
     Const,
+    Expr,
     For,
     If,
     Index,
@@ -31,9 +32,10 @@ from graphc.loops import (
     Tile,
     compare,
 )
+from graphc.lower.chunk import FIRST_CHUNK, LAST_CHUNK, MOST_CHUNKS
 from graphc.lower.launch import Launch, Step
 from graphc.lower.operands import Operands, kernel_of, nest
-from graphc.types import DTYPES, Dim, Shape, Size, floordiv, mod, product
+from graphc.types import DTYPES, Dim, Shape, Size, floordiv, product
 
 if TYPE_CHECKING:
     from graphc.lower.driver import Lowering
@@ -59,9 +61,6 @@ FEW_ROWS, MANY_ROWS = 28, 192
 
 ROOM = 1536
 """Bytes of a column of a chunk at most, where A is copied (`graphc.codegen.tiles.product.ROOM`)."""
-
-CHUNKS = 64
-"""Chunks of a product at most."""
 
 FEW_CHUNKS = 4
 """Where there are fewer chunks, half of `CHUNK` is work enough for one, though each packs B."""
@@ -169,7 +168,7 @@ def blocking(
         rows = min(rows, most)
     if not isinstance(m, int):
         return Blocking(rows, floordiv(m + (rows - 1), rows), 0, pack, copy)
-    blocks = min(max(m // rows, 1), CHUNKS)
+    blocks = min(max(m // rows, 1), MOST_CHUNKS)
     if blocks < FEW_CHUNKS:
         smaller = max(FEW_ROWS, -(-chunk // max(2 * row_work, 1)))
         blocks = max(blocks, min(m // smaller, FEW_CHUNKS))
@@ -281,12 +280,7 @@ class Tiled:
 
     def place(self, number: Size) -> Index:
         """The index in the batch of its matrix `number`."""
-        index: list[Size] = []
-        for size in reversed(self.shape):
-            divisor = 1 if size == 0 else size
-            index.append(mod(number, divisor) if len(index) < len(self.shape) - 1 else number)
-            number = floordiv(number, divisor)
-        return tuple(reversed(index))
+        return unravel(number, self.shape)
 
 
 def _tiled_product(context: Lowering, node: Node) -> Step:
@@ -312,7 +306,7 @@ def _tiled_product(context: Lowering, node: Node) -> Step:
             tiled.tile(tiled.place(matrix), start, Dim.symbol(STOP) - start),
         )
     if chunks != 1:
-        body = (For(loop(0), Dim.symbol("lo"), Dim.symbol("hi"), body),)
+        body = (For(loop(0), FIRST_CHUNK, LAST_CHUNK, body),)
     buffers = tuple(operands.buffers)
     return Launch(Kernel("product", buffers, body, (node,), (), tiled.flops, (), chunks))
 
@@ -321,10 +315,12 @@ STOP = "stop_0"
 """The variable for the row, or the matrix, after the last of a chunk."""
 
 
-def split_stop(end: Size, limit: Size) -> Stmt:
-    """The statement that sets `STOP`, the end of a chunk that ends at `end`, or at the `limit`."""
-    ends = (Position(end, INT64), Position(limit, INT64))
-    return Let(STOP, Apply("minimum", ends, INT64))
+def split_stop(end: Size, *limits: Size, name: str = STOP) -> Stmt:
+    """The statement that sets `name`, where a part ends: at `end`, or at the least of `limits`."""
+    least: Expr = Position(end, INT64)
+    for limit in limits:
+        least = Apply("minimum", (least, Position(limit, INT64)), INT64)
+    return Let(name, least)
 
 
 # --- BLAS -----------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from graphc.errors import LinAlgError
-from graphc.indexing import contiguous_strides, linear, loop
+from graphc.indexing import contiguous_strides, linear, loop, unravel
 from graphc.ir import Node
 from graphc.loops import (
     Apply,
@@ -21,9 +21,7 @@ from graphc.loops import (
     Expr,
     For,
     Index,
-    Let,
     Load,
-    Position,
     Require,
     Site,
     Stmt,
@@ -32,11 +30,12 @@ from graphc.loops import (
     Tile,
 )
 from graphc.loops_program import Address, Argument, Leading
+from graphc.lower.chunk import FIRST_CHUNK, LAST_CHUNK, MOST_CHUNKS
 from graphc.lower.launch import Launch, Step
 from graphc.lower.operands import Operands, kernel_of, nest
-from graphc.lower.product import STOP
+from graphc.lower.product import STOP, split_stop
 from graphc.ops import constant
-from graphc.types import DTYPES, Dim, Shape, Size, floordiv, mod, product
+from graphc.types import DTYPES, Dim, Shape, Size, floordiv, product
 
 if TYPE_CHECKING:
     from graphc.lower.driver import Lowering
@@ -44,7 +43,6 @@ if TYPE_CHECKING:
 INT64 = DTYPES["int64"]
 LEAST = 50_000
 """Nanoseconds that a chunk should take: several times what it costs to start a thread."""
-MOST_CHUNKS = 64
 
 
 def lower_program(context: Lowering, node: Node) -> list[Step]:
@@ -77,24 +75,13 @@ def _chunked(context: Lowering, node: Node, batch: Shape, work: int) -> Step:
     count = floordiv(places + (grain - 1), grain)
     chunk = Dim.symbol(loop(0))
     # Chunks that one thread runs in one go share its scratch, which then stays in cache.
-    builder = Builder(context, node, 2, count, Dim.symbol("lo"))
-    end = Dim.symbol(STOP)
-    inner = For(loop(1), chunk * grain, end, tuple(builder.place(_index(batch))))
-    limits = (Position((chunk + 1) * grain, INT64), Position(places, INT64))
-    last = Let(STOP, Apply("minimum", limits, INT64))
-    body = (For(loop(0), Dim.symbol("lo"), Dim.symbol("hi"), (last, inner)),)
+    builder = Builder(context, node, 2, count, FIRST_CHUNK)
+    place = unravel(Dim.symbol(loop(1)), batch)
+    inner = For(loop(1), chunk * grain, Dim.symbol(STOP), tuple(builder.place(place)))
+    last = split_stop((chunk + 1) * grain, places)
+    body = (For(loop(0), FIRST_CHUNK, LAST_CHUNK, (last, inner)),)
     kernel = kernel_of(builder.operands, node.op.name, body, builder.sites)
     return Launch(replace(kernel, chunks=count))
-
-
-def _index(batch: Shape) -> Index:
-    """The index in the batch of the place whose number is the second loop's variable."""
-    number: Size = Dim.symbol(loop(1))
-    index: list[Size] = []
-    for size in reversed(batch[1:]):
-        index.append(mod(number, size))
-        number = floordiv(number, size)
-    return (number, *reversed(index))
 
 
 class Builder:

@@ -185,12 +185,13 @@ def _listed(names: Sequence[str], most: int = 8) -> str:
     return shown if len(names) <= most else f"{shown}, and {len(names) - most} more"
 
 
-def _line(location: Location) -> str:
+def line_of(location: Location) -> str:
+    """A line of the user's: the file without its folder, the number, and the text."""
     return f"{location.short}: {location.text.strip()}"
 
 
 def _apart_report(entry: Apart) -> ApartReport:
-    lines = dict.fromkeys(_line(location) for location in entry.lines if location is not None)
+    lines = dict.fromkeys(line_of(location) for location in entry.lines if location is not None)
     nodes = (entry.producer, entry.consumer)
     return ApartReport(*entry.names, entry.reason, nodes, tuple(lines))
 
@@ -215,7 +216,7 @@ def explain(name: str, form: Any, sizes: Mapping[str, int]) -> Explanation:
         executable.module.launches, executable.kernels, strict=True
     ):
         found = [launched.graph.location(node) for node in kernel.nodes]
-        lines = dict.fromkeys(_line(location) for location in found if location is not None)
+        lines = dict.fromkeys(line_of(location) for location in found if location is not None)
         kernels.append(
             KernelReport(
                 name=label,
@@ -244,7 +245,7 @@ def explain(name: str, form: Any, sizes: Mapping[str, int]) -> Explanation:
         native_calls=executable.native_calls,
         apart=tuple(_apart_report(entry) for entry in executable.apart),
         guards=guards,
-        unrolled=tuple(f"{_line(loop.location)}: {loop.reason}" for loop in program.unrolled),
+        unrolled=tuple(f"{line_of(loop.location)}: {loop.reason}" for loop in program.unrolled),
         donated=tuple(_donated(program)),
         source_file=str(executable.path),
     )

@@ -10,6 +10,7 @@ from typing import Any
 from graphc.ir import Graph
 from graphc.lower import Branch, Loop
 from graphc.lower.launch import Launch, Step
+from graphc.report.explain import line_of
 from graphc.report.roofline import Roofline, roofline
 from graphc.runtime.timed import TimedStep
 from graphc.types import evaluate_size
@@ -155,9 +156,7 @@ def _entry(
         for launch in launches
         for node in launch.kernel.nodes
     ]
-    lines = dict.fromkeys(
-        f"{place.short}: {place.text.strip()}" for place in found if place is not None
-    )
+    lines = dict.fromkeys(line_of(place) for place in found if place is not None)
     return KernelTime(name, seconds, flops, nbytes, least, tuple(lines))
 
 

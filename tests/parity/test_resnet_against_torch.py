@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import graphc
+from bench.networks.torch_resnet import ResNet
 from graphc import nn, optim
 from tests.parity.torch_pairs import torch
 
@@ -22,46 +23,6 @@ def example():
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-class Block(torch.nn.Module):
-    def __init__(self, inputs, outputs, stride):
-        super().__init__()
-        conv = torch.nn.Conv2d
-        self.conv1 = conv(inputs, outputs, 3, stride=stride, padding=1, bias=False)
-        self.bn1 = torch.nn.BatchNorm2d(outputs)
-        self.conv2 = conv(outputs, outputs, 3, padding=1, bias=False)
-        self.bn2 = torch.nn.BatchNorm2d(outputs)
-        self.shortcut = torch.nn.Sequential()
-        if stride != 1 or inputs != outputs:
-            self.shortcut = torch.nn.Sequential(
-                conv(inputs, outputs, 1, stride=stride, bias=False), torch.nn.BatchNorm2d(outputs)
-            )
-
-    def forward(self, x):
-        y = F.relu(self.bn1(self.conv1(x)))
-        return F.relu(self.bn2(self.conv2(y)) + self.shortcut(x))
-
-
-class ResNet(torch.nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.conv1 = torch.nn.Conv2d(3, 64, 3, padding=1, bias=False)
-        self.bn1 = torch.nn.BatchNorm2d(64)
-        inputs = 64
-        for number, outputs in enumerate((64, 128, 256, 512)):
-            blocks = [
-                Block(inputs, outputs, 1 if number == 0 else 2),
-                Block(outputs, outputs, 1),
-            ]
-            setattr(self, f"layer{number + 1}", torch.nn.Sequential(*blocks))
-            inputs = outputs
-        self.fc = torch.nn.Linear(512, 10)
-
-    def forward(self, x):
-        x = F.relu(self.bn1(self.conv1(x)))
-        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        return self.fc(F.avg_pool2d(x, 4).view(x.shape[0], -1))
 
 
 def pair(dtype):

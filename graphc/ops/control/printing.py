@@ -68,12 +68,16 @@ def debug_print(format: str, values: Sequence[Value], token: Value) -> Value:
     return make(PRINT, (*values, token), {"format": format}).out()
 
 
+def stop_if(condition: Any, values: Sequence[Any], place: str) -> None:
+    """Start the debugger, with `values` in its frame, where the condition holds anywhere."""
+    if np.any(condition):
+        print(f"graphc.breakpoint_if: {place}; the values are in `values`")
+        breakpoint()
+
+
 def _evaluate_breakpoint(driver: Driver, node: Node, arrays: list[Any]) -> tuple[None]:
     condition, *values, _ = arrays
-    if np.any(condition):
-        print(f"graphc.breakpoint_if: {node['place']}; the values are in `values`")
-        breakpoint()  # what it is for
-        del values
+    stop_if(condition, values, node["place"])
     return (None,)
 
 
