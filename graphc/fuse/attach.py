@@ -18,7 +18,8 @@ class Attached:
 
     Attributes:
         units: groups and nodes; those that run in another's kernel are not among them.
-        after: the product that runs right before each group of this kind, in its kernel.
+        after: the product or convolution that runs right before each group of this kind, in its
+            kernel.
         before: the group that runs right before each product of this kind, in its kernel.
         windows: the updates whose new elements a group makes, and stores where they belong.
     """
@@ -34,10 +35,10 @@ def attach(fused: Fused, fits: Callable[[Node], bool]) -> Attached:
 
     Args:
         fused: the groups and nodes; gains the reasons why neighbours stay apart.
-        fits: whether a product can have a group attached.
+        fits: whether a product, or a convolution, can have a group attached.
     """
     nodes = {unit.op.name for unit in fused.units if isinstance(unit, Node)}
-    if not nodes & {"matmul", "update"}:
+    if not nodes & {"matmul", "convolve", "update"}:
         return Attached(fused.units, {}, {}, {})
     units = Units(fused)
     after, before = attach_products(units, fits)

@@ -1,9 +1,9 @@
 """Groups -> prologues and epilogues: which groups run right before and after blocks of a product.
 
 A group is attached to a matrix product whose elements it reads, or whose left operand it makes,
-where the two walk the same rows and nothing between them needs the one and is needed by the other.
-They then are one kernel (`graphc.lower.attached`): a block of rows is made and used while it is in
-cache.
+where the two walk the same rows and nothing between them needs the one and is needed by the other;
+to a convolution where it walks the pixels. They then are one kernel (`graphc.lower.attached`,
+`graphc.lower.convolved`): a block is made and used while it is in cache.
 """
 
 from __future__ import annotations
@@ -13,14 +13,16 @@ from collections.abc import Callable
 from graphc.fuse.units import Units
 from graphc.fuse.values import BETWEEN, Group
 from graphc.indexing import loop, storage
-from graphc.ir import Node
-from graphc.types import Dim, product
+from graphc.ir import Node, Value
+from graphc.types import Dim, Shape, product
 
 
 def attach_products(
     units: Units, fits: Callable[[Node], bool]
 ) -> tuple[dict[Group, Node], dict[Node, Group]]:
     """Find the groups that run in the kernels of products. No group is in those of two.
+
+    Convolutions can have a group attached after them, not before.
 
     Args:
         units: the groups and nodes; those that run together are joined, and the groups gain the
@@ -35,7 +37,7 @@ def attach_products(
     products = [
         number
         for number, unit in enumerate(fused.units)
-        if isinstance(unit, Node) and unit.op.name == "matmul" and fits(unit)
+        if isinstance(unit, Node) and unit.op.name in ("matmul", "convolve") and fits(unit)
     ]
     after: dict[Group, Node] = {}
     before: dict[Node, Group] = {}
@@ -62,7 +64,7 @@ def _epilogue(units: Units, number: int, taken: dict[Group, Node]) -> Group | No
     fused = units.fused
     node = fused.units[number]
     assert isinstance(node, Node)
-    shape = node.out().shape
+    walks = _walks_rows if node.op.name == "matmul" else _walks_pixels
     chosen: Group | None = None
     for other, group in enumerate(fused.units):
         if not isinstance(group, Group) or group.copy_to is not None:
@@ -75,8 +77,9 @@ def _epilogue(units: Units, number: int, taken: dict[Group, Node]) -> Group | No
             reason = "another loop nest follows the product in its kernel"
         elif group in taken:
             reason = f"{readers[0].op.name} runs in the kernel of another product"
-        elif product(shape[:-2]) != 1 or group.dims != shape[-2:]:
-            reason = f"{readers[0].op.name} does not walk the rows of the product"
+        elif not walks(group, node.out().shape):
+            what = "rows of the product" if walks is _walks_rows else "pixels of the images"
+            reason = f"{readers[0].op.name} does not walk the {what}"
         elif units.apart(number, other):
             reason = BETWEEN
         if reason:
@@ -87,11 +90,24 @@ def _epilogue(units: Units, number: int, taken: dict[Group, Node]) -> Group | No
     return chosen
 
 
+def _walks_rows(group: Group, shape: Shape) -> bool:
+    return product(shape[:-2]) == 1 and group.dims == shape[-2:]
+
+
+def _walks_pixels(group: Group, shape: Shape) -> bool:
+    """Whether `group` goes through images, their channels and pixels, as users write them."""
+    groups, channels, images, *places = shape
+    wanted = (images, groups * channels, *places)
+    return [d for d in group.dims if d != 1] == [d for d in wanted if d != 1]
+
+
 def _prologue(units: Units, number: int, taken: set[Group]) -> int | None:
     """The group that can run before each block of the product `number`, joined with it."""
     fused = units.fused
     node = fused.units[number]
     assert isinstance(node, Node)
+    if node.op.name != "matmul":
+        return None
     left, right = node.inputs
     found = storage(left)
     if left in units.copies or found is None or found[0] not in units.owner:
@@ -131,6 +147,16 @@ def _prologue(units: Units, number: int, taken: set[Group]) -> int | None:
 
 
 def _readers(group: Group, node: Node) -> list[Node]:
-    """The members of `group` that read the product itself, through no views."""
+    """The members of `group` that read the product itself, or views of a convolution."""
     out = node.out()
-    return [value.node for value in group.members if out in value.node.inputs]
+    if node.op.name == "matmul":
+        return [value.node for value in group.members if out in value.node.inputs]
+    return [value.node for value in group.members if any(map(_reads(out), value.node.inputs))]
+
+
+def _reads(out: Value) -> Callable[[Value], bool]:
+    def reads(value: Value) -> bool:
+        found = storage(value)
+        return found is not None and found[0] == out
+
+    return reads

@@ -7,16 +7,15 @@ the loops of the group that reads it over them.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from graphc.fuse.values import Group
-from graphc.indexing import contiguous_strides, loop
+from graphc.indexing import loop
 from graphc.ir import Node, Value
 from graphc.loops import (
     Accumulate,
     Apply,
     Assign,
-    Buffer,
     Cast,
     Check,
     Combine,
@@ -80,7 +79,7 @@ class ProductLowering(GroupLowering):
         if prologue.has_partials():
             return "what makes the operand also makes a value that is not one of the rows"
         for value in prologue.group.members:
-            for place, inside in _loads(body, value):
+            for place, inside in loads_at(body, value):
                 if not _same_row(place, value, self.group.dims[1], inside):
                     return "what comes after the product reads other rows of it"
         count = 1 if prologue.split is None else prologue.split.count
@@ -88,15 +87,6 @@ class ProductLowering(GroupLowering):
         if isinstance(count, int) and isinstance(blocks, int) and count > blocks < FEW:
             return "it splits among more threads than the product"
         return ""
-
-    def add(self, key: Any, value: Value, role: str) -> Buffer:
-        """A buffer of the product: an operand, a copy of one, or the result."""
-        if key not in self.buffers:
-            name = self.buffer_name(self.context.buffer_name(value, key))
-            own = isinstance(key, Value)
-            strides = self.context.strides(value) if own else contiguous_strides(value.shape)
-            self.buffers[key] = Buffer(name, key, role, value.dtype, value.shape, strides)
-        return self.buffers[key]
 
     def initialise(self) -> None:
         super().initialise()
@@ -156,7 +146,7 @@ def lower_attached(
     if kernel is None:
         return None
     columns = node.out().shape[-1]
-    loads = _loads(kernel.body, node.out())
+    loads = loads_at(kernel.body, node.out())
     problem = ""
     if not lowering.one_loop:
         problem = "what reads the product goes through all rows more than once"
@@ -185,8 +175,8 @@ def _same_row(place: Size, value: Value, columns: Size, inside: bool) -> bool:
     return bool(inside and width == 1 and place == Dim.symbol(loop(0)))
 
 
-def _loads(body: Iterable[Stmt], value: Value, inside: bool = False) -> list[tuple[Size, bool]]:
-    """The offsets at which `body` loads elements of `value`, and whether a loop over rows does."""
+def loads_at(body: Iterable[Stmt], value: Value, inside: bool = False) -> list[tuple[Size, bool]]:
+    """The offsets at which `body` loads elements of `value`, and whether the first loop does."""
     found: list[tuple[Size, bool]] = []
 
     def expression(expr: Expr) -> None:
@@ -206,10 +196,10 @@ def _loads(body: Iterable[Stmt], value: Value, inside: bool = False) -> list[tup
     for stmt in body:
         match stmt:
             case For():
-                found += _loads(stmt.body, value, inside or stmt.index == loop(0))
+                found += loads_at(stmt.body, value, inside or stmt.index == loop(0))
             case If():
                 expression(stmt.condition)
-                found += _loads((*stmt.then, *stmt.otherwise), value, inside)
+                found += loads_at((*stmt.then, *stmt.otherwise), value, inside)
             case Require():
                 expression(stmt.condition)
             case Let() | Assign() | Combine() | Check() | Store() | Accumulate():

@@ -34,7 +34,12 @@ def collapse(body: Sequence[Stmt]) -> list[Stmt]:
 
     Loops and branches that do nothing are dropped: what was in them may all have moved outwards.
     """
-    return join_loops([_flatten(stmt) for stmt in prune(body)])
+    return join_loops(flatten(body))
+
+
+def flatten(body: Sequence[Stmt]) -> list[Stmt]:
+    """`body` with buffers indexed by one offset, without loops and branches that do nothing."""
+    return [_flatten(stmt) for stmt in prune(body)]
 
 
 def join_loops(body: Sequence[Stmt]) -> list[Stmt]:

@@ -8,17 +8,18 @@ memory.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from graphc.errors import UnsupportedError
-from graphc.indexing import loop
 from graphc.ir import Node
 from graphc.loops import For, Kernel, Stmt, Tile
-from graphc.lower.chunk import FIRST_CHUNK, LAST_CHUNK, MOST_CHUNKS
+from graphc.lower.chunk import CHUNK, FIRST_CHUNK, LAST_CHUNK, MOST_CHUNKS
 from graphc.lower.launch import Launch, Step
-from graphc.lower.operands import Operands
-from graphc.lower.product import CHUNK, STOP, split_stop, stored
-from graphc.types import Dim, Shape, Size, floordiv, product
+from graphc.lower.operands import Operands, place
+from graphc.lower.product import CHUNK as WORK
+from graphc.lower.product import STOP, Add, split_stop, stored
+from graphc.types import Dim, Size, floordiv, product
 
 if TYPE_CHECKING:
     from graphc.lower.driver import Lowering
@@ -34,75 +35,68 @@ FEW_CHUNKS = 8
 
 
 def lower_convolution(context: Lowering, node: Node) -> list[Step]:
-    """The launch of a convolution."""
-    w = node.inputs[1]
-    _, out, channels, *kernel = w.shape
-    columns = product(node.out().shape[2:])
-    inner = channels * product(tuple(kernel))
-    hints = (*kernel, *node["stride"], *node["dilation"])
-    return [_launch(context, node, columns, out, channels, inner, hints, node.out().shape[3:])]
-
-
-def lower_weights_gradient(context: Lowering, node: Node) -> list[Step]:
-    """The launch of a convolution's derivative by the weights."""
-    g = node.inputs[1]
-    out = g.shape[1]
-    pixels = product(g.shape[2:])
-    kernel = node["kernel"]
-    channels = node.inputs[0].shape[2]
-    columns = channels * product(kernel)
-    hints = (*kernel, *node["stride"], *node["dilation"])
-    return [_launch(context, node, columns, out, channels, pixels, hints, g.shape[3:])]
-
-
-def _launch(
-    context: Lowering,
-    node: Node,
-    columns: Size,
-    rows: Size,
-    channels: Size,
-    inner: Size,
-    geometry: tuple[Size, ...],
-    places: Shape,
-) -> Step:
-    """One kernel: of each group and block of columns, the product of the left operand's rows."""
-    if not all(isinstance(size, int) for size in geometry):
-        raise UnsupportedError(
-            f"{node.op.name}: the sizes of a kernel have to be known before it is compiled",
-            location=context.fused.graph.location(node),
-        )
+    """The launch of a convolution, or of its derivative by the weights."""
     operands = Operands(context, node)
-    x, left = node.inputs
-    left_buffer, left_offset = operands.read(left)
-    key, base, strides, offset = stored(context, x)
-    images = operands.add(key, base, "read")
-    result = operands.result()
-    groups = x.shape[1]
-    itemsize = node.out().dtype.itemsize
-    width = _width(columns, rows, inner, groups, itemsize)
-    blocks = floordiv(columns + (width - 1), width)
-    chunks = groups * blocks
-    chunk: Size = Dim.symbol(loop(0)) if chunks != 1 else 0
-    group = 0 if groups == 1 else floordiv(chunk, blocks)
-    start = (chunk - group * blocks) * width
-    of_chunk = 0  # how many columns each chunk has, if that is known
-    if isinstance(columns, int) and (blocks == 1 or columns % width == 0):
-        of_chunk = min(width, columns)
-    known = (rows if isinstance(rows, int) else 0, of_chunk)
-    near = strides[4] * geometry[3] == 1
-    body: tuple[Stmt, ...] = (
-        split_stop(start + width, columns),
-        Tile(
+    columns = Columns(context, node, operands.add)
+    buffers, body = tuple(operands.buffers), columns.over_chunks(())
+    flops, chunks = columns.flops, columns.chunks
+    return [Launch(Kernel(node.op.name, buffers, body, (node,), (), flops, (), chunks))]
+
+
+class Columns:
+    """A convolution in a kernel: of each group, the product of the left operand's rows and columns.
+
+    `add` gives the kernel's buffers, as `Operands.add`. A chunk has the columns from `start` to
+    `stop` of all `rows` of one `group`, or is all there is.
+    """
+
+    def __init__(self, context: Lowering, node: Node, add: Add) -> None:
+        x, left = node.inputs
+        if node.op.name == "convolve":
+            _, self.rows, channels, *kernel = left.shape
+            self.count, inner = product(node.out().shape[2:]), channels * product(tuple(kernel))
+            places = node.out().shape[3:]
+        else:
+            kernel = node["kernel"]
+            self.rows, channels, places = left.shape[1], x.shape[2], left.shape[3:]
+            self.count, inner = channels * product(tuple(kernel)), product(left.shape[2:])
+        geometry = (*kernel, *node["stride"], *node["dilation"])
+        if not all(isinstance(size, int) for size in geometry):
+            raise UnsupportedError(
+                f"{node.op.name}: the sizes of a kernel have to be known before it is compiled",
+                location=context.fused.graph.location(node),
+            )
+        left_key, left_base, left_offset = place(context, left)
+        left_buffer = add(left_key, left_base, "read")
+        key, base, strides, offset = stored(context, x)
+        images = add(key, base, "read")
+        result = add(node.out(), node.out(), "write")
+        rows, columns, groups = self.rows, self.count, x.shape[1]
+        width = _width(columns, rows, inner, groups, node.out().dtype.itemsize)
+        blocks = floordiv(columns + (width - 1), width)
+        self.chunks = groups * blocks
+        self.flops = 2 * groups * rows * columns * inner
+        chunk: Size = Dim.symbol(CHUNK) if self.chunks != 1 else 0
+        self.group = 0 if groups == 1 else floordiv(chunk, blocks)
+        self.start = (chunk - self.group * blocks) * width
+        self.stop = Dim.symbol(STOP)
+        self.end = split_stop(self.start + width, columns)
+        of_chunk = 0  # how many columns each chunk has, if that is known
+        if isinstance(columns, int) and (blocks == 1 or columns % width == 0):
+            of_chunk = min(width, columns)
+        known = (rows if isinstance(rows, int) else 0, of_chunk)
+        near = strides[4] * node["stride"][1] == 1
+        self.tile = Tile(
             node.op.name,
             (
-                (left_buffer, left_offset + group * rows * inner),
-                (images, offset + group * strides[1]),
-                (result, group * rows * columns + start),
+                (left_buffer, left_offset + self.group * rows * inner),
+                (images, offset + self.group * strides[1]),
+                (result, self.group * rows * columns + self.start),
             ),
             (
                 rows,
-                Dim.symbol(STOP) - start,
-                start,
+                self.stop - self.start,
+                self.start,
                 inner,
                 columns,
                 channels,
@@ -113,13 +107,12 @@ def _launch(
                 *node["low"],
             ),
             (node.out().dtype.name, (*known, int(near), *geometry)),
-        ),
-    )
-    if chunks != 1:
-        body = (For(loop(0), FIRST_CHUNK, LAST_CHUNK, body),)
-    flops = 2 * groups * rows * columns * inner
-    kernel = Kernel(node.op.name, tuple(operands.buffers), body, (node,), (), flops, (), chunks)
-    return Launch(kernel)
+        )
+
+    def over_chunks(self, after: Sequence[Stmt]) -> tuple[Stmt, ...]:
+        """The statements that make the result, each chunk with those that come `after` it."""
+        body = (self.end, self.tile, *after)
+        return (For(CHUNK, FIRST_CHUNK, LAST_CHUNK, body),) if self.chunks != 1 else body
 
 
 def _width(columns: Size, rows: Size, inner: Size, groups: Size, itemsize: int) -> int:
@@ -131,6 +124,6 @@ def _width(columns: Size, rows: Size, inner: Size, groups: Size, itemsize: int) 
     most = MOST_CHUNKS if rows * inner * itemsize < LARGE else FEW_CHUNKS
     if isinstance(groups, int):
         most = max(most // max(groups, 1), 1)
-    blocks = min(max(panels * work // CHUNK, 1), most, panels)
+    blocks = min(max(panels * work // WORK, 1), most, panels)
     blocks += blocks % 2 if 1 < blocks < min(FEW_CHUNKS, panels) else 0
     return -(-panels // blocks) * PANEL

@@ -9,7 +9,6 @@ import builtins
 import keyword
 import re
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 from graphc.errors import UnsupportedError
@@ -21,6 +20,7 @@ from graphc.indexing import contiguous_strides, trace, whole
 from graphc.ir import Node, Value
 from graphc.loops import Elementwise, Template
 from graphc.lower.attached import lower_attached
+from graphc.lower.convolved import lower_convolved
 from graphc.lower.group import GroupLowering
 from graphc.lower.launch import Launch, Step
 from graphc.lower.product import generated
@@ -130,7 +130,7 @@ def lower(fused: Fused) -> Lowered:
     for value in fused.outputs.values():
         context.demand(value)
     batches: list[list[Step]] = []
-    attached = attach(fused, partial(generated, fused))
+    attached = attach(fused, lambda node: node.op.name == "convolve" or generated(fused, node))
     for unit in reversed(attached.units):
         after = unit if isinstance(unit, Group) else None
         node = attached.after.get(unit) if isinstance(unit, Group) else unit
@@ -154,7 +154,11 @@ def _around(
 ) -> list[list[Step]]:
     """A product with the groups around it, last first: as few kernels as they can be."""
     batches: list[list[Step]] = []
-    kernel = lower_attached(context, before, node, after)
+    if node.op.name == "convolve":
+        assert after is not None
+        kernel = lower_convolved(context, node, after)
+    else:
+        kernel = lower_attached(context, before, node, after)
     if kernel is None and before is not None and after is not None:
         kernel = lower_attached(context, None, node, after)
         if kernel is None:

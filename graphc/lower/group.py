@@ -38,7 +38,7 @@ from graphc.lower.chunk import (
     over_range,
     picoseconds,
 )
-from graphc.lower.collapse import collapse, join_loops, pass_extents, prune
+from graphc.lower.collapse import collapse, flatten, join_loops, pass_extents, prune
 from graphc.lower.reduction import Accumulator
 from graphc.lower.search import stop_early
 from graphc.lower.split import split_branches, split_divided
@@ -99,7 +99,11 @@ class GroupLowering(AccumulationLowering):
         )
 
     def emit(self) -> tuple[Stmt, ...]:
-        """The body; again with what later phases turned out to need of earlier ones."""
+        """The body, its loops joined."""
+        return tuple(join_loops(split_divided(join_loops(self.emit_nest()), self.fresh)))
+
+    def emit_nest(self) -> list[Stmt]:
+        """The loops one by one; again with what later phases turned out to need of earlier ones."""
         while True:
             before = len(self.scratch)
             self.reset()
@@ -109,8 +113,7 @@ class GroupLowering(AccumulationLowering):
             else:
                 self.nest(0)
             if len(self.scratch) == before:
-                body = collapse(self.blocks[0].body)
-                return tuple(join_loops(split_divided(body, self.fresh)))
+                return flatten(self.blocks[0].body)
 
     # --- chunks ---
 

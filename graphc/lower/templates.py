@@ -21,7 +21,7 @@ from graphc.loops import (
     Tile,
 )
 from graphc.lower.attention import lower_attention, lower_gradients
-from graphc.lower.convolution import lower_convolution, lower_weights_gradient
+from graphc.lower.convolution import lower_convolution
 from graphc.lower.launch import Launch, Step
 from graphc.lower.operands import Operands, kernel_of, nest
 from graphc.lower.product import lower_product
@@ -48,7 +48,7 @@ def lower_template(context: Lowering, node: Node, kind: str) -> list[Step]:
         "attention": lower_attention,
         "attention_gradients": lower_gradients,
         "convolve": lower_convolution,
-        "convolve_weights": lower_weights_gradient,
+        "convolve_weights": lower_convolution,
         "scatter_add": _scatter,
         "scatter": _scatter,
         "scatter_reduce": _scatter,

@@ -357,13 +357,15 @@ class ValueLowering:
         key: Any = value
         if self.group.copy_to is not None and role != "read":
             key = self.group.copy_to
-        found = self.buffers.get(key)
-        if found is not None:
-            return found
-        name = self.buffer_name(self.context.buffer_name(value, key))
-        own = isinstance(key, Value)
-        strides = self.context.strides(value) if own else contiguous_strides(value.shape)
-        self.buffers[key] = Buffer(name, key, role, value.dtype, value.shape, strides)
+        return self.add(key, value, role)
+
+    def add(self, key: Any, value: Value, role: str) -> Buffer:
+        """The buffer with a `key`; the first who asks says what the kernel does with it."""
+        if key not in self.buffers:
+            name = self.buffer_name(self.context.buffer_name(value, key))
+            own = isinstance(key, Value)
+            strides = self.context.strides(value) if own else contiguous_strides(value.shape)
+            self.buffers[key] = Buffer(name, key, role, value.dtype, value.shape, strides)
         return self.buffers[key]
 
     def buffer_name(self, name: str) -> str:
