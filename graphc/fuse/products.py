@@ -80,6 +80,8 @@ def _epilogue(units: Units, number: int, taken: dict[Group, Node]) -> Group | No
         elif not walks(group, node.out().shape):
             what = "rows of the product" if walks is _walks_rows else "pixels of the images"
             reason = f"{readers[0].op.name} does not walk the {what}"
+        elif walks is _walks_pixels and any(m.kind != "point" for m in group.members.values()):
+            reason = f"{readers[0].op.name} is reduced where it is made"
         elif units.apart(number, other):
             reason = BETWEEN
         if reason:

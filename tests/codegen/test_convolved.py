@@ -114,7 +114,7 @@ APART = {
     "reads rows backwards": (lambda y: y[:, :, ::-1] * 2, "other pixels"),
     "pools": (lambda y: np.tanh(nn.max_pool2d(y, 2)), "does not walk the pixels of the images"),
     "a number for each row": (lambda y: y * np.arange(22.0)[:, None], "rows of an image"),
-    "reduces": (lambda y: (y * 2, (y * 2).sum(axis=(0, 2, 3))), ""),
+    "reduces": (lambda y: (y * 2, (y * 2).sum(axis=(0, 2, 3))), "reduced"),
 }
 
 
