@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import graphc
-from graphc.export.container import from_json, to_json
+from graphc.exporting.container import from_json, to_json
 from tests import helpers_module
 from tests.helpers_module import fill
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from graphc import ops
 from graphc.errors import ExportError, Location
-from graphc.export.container import from_json, to_json
+from graphc.exporting.container import from_json, to_json
 from graphc.interp import evaluate
 from graphc.ir import Graph, Note, close, fresh_input, make
 from graphc.types import DTYPES, Dim, TensorType, floordiv, mod

@@ -51,6 +51,7 @@ ROOMS = (
     "specialize",
     "transform",
     "report",
+    "exporting",
     "api",
     "control",
     "random",
@@ -58,7 +59,7 @@ ROOMS = (
     "nn",
     "optim",
     "training",
-    "export",
+    "loading",
     "cli",
 )
 LAZY = {"cupy", "llvmlite", "matplotlib", "networkx", "numba", "onnx", "rich", "scipy"}

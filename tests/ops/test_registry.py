@@ -7,7 +7,7 @@ import pytest
 from op_checks import check_derivatives, expression_value, graph_of, run, same
 from op_samples import NO_SAMPLE, POINTWISE, SAMPLES, pointwise
 
-from graphc.export.container import from_json, to_json
+from graphc.exporting.container import from_json, to_json
 from graphc.interp import evaluate
 from graphc.ir import INPUT, PARAMETER
 from graphc.loops import Const, Element, Elementwise, IndexMap, Load

@@ -1,0 +1,1 @@
+"""Graphs -> ONNX models."""

@@ -1,0 +1,1 @@
+"""ONNX models -> modules whose graph graphc compiles."""
