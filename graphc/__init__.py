@@ -16,6 +16,7 @@ other maps     `vmap`, `checkpoint`, `stop_gradient`, `custom_vjp`, `operation`
 control flow   `cond`, `scan`, `while_loop`, `fori_loop`, `debug_print`,
                `breakpoint_if`
 networks       `nn`: modules, layers, losses; `optim`: optimizers; `fit`, `training`: the loop
+files          `export`, `load`: portable files, C libraries, ONNX models
 modules        `random`: numbers that depend on a key; `testing`: `check_grads`
 errors         `GraphcError`, and under it `BackendError`, `CacheError`, `DTypeError`,
                `DivisionError`, `DomainError`, `ExportError`, `LinAlgError`, `MemoryLimitError`,
@@ -29,7 +30,7 @@ drawn by ``graphc.report.view.draw``. ``docs/api.md`` lists all of it with a sen
 
 from graphc import functions as functions
 from graphc import nn, optim, random, testing, training
-from graphc.api import compile, spec
+from graphc.api import compile, export, spec
 from graphc.control import breakpoint_if, cond, debug_print, fori_loop, scan, while_loop
 from graphc.errors import (
     BackendError,
@@ -49,6 +50,7 @@ from graphc.errors import (
     UnsupportedError,
     VerificationError,
 )
+from graphc.loading.load import load
 from graphc.specialize import eager
 from graphc.training import fit
 from graphc.transform import (

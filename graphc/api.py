@@ -230,6 +230,10 @@ class CompiledFunction(Generic[P, R]):
         )
         return report
 
+    def export(self, path: Any, *args: Any, **options: Any) -> None:
+        """Write the function, for arguments like these, to a file or a library; see `export`."""
+        export(self, *args, path=path, **options)
+
     def _form(
         self, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[Specialization, dict[str, int]]:
@@ -290,6 +294,10 @@ class BoundFunction:
         with USER_FRAMES:
             return self.__func__.profile(self.__self__, *args, repeats=repeats, **kwargs)
 
+    def export(self, path: Any, *args: Any, **options: Any) -> None:
+        """See `CompiledFunction.export`."""
+        export(self, *args, path=path, **options)
+
     @property
     def specializations(self) -> tuple[Specialization, ...]:
         """See `CompiledFunction.specializations`."""
@@ -300,6 +308,44 @@ class BoundFunction:
 
     def __graphc_rewrap__(self, capture: Any, source: str) -> Any:
         return capture.wrap(self.__wrapped__, f"{source}.__wrapped__")
+
+
+def export(function: Any, *args: Any, path: Any, **options: Any) -> None:
+    """Write a function, for arguments like these, so that it runs elsewhere.
+
+    The suffix of `path` says how: ``.graphc``, a portable file that `graphc.load` reads; ``.onnx``,
+    for ONNX Runtime and others; ``.so``, or a folder, a C library with a header.
+
+    Arrays that the function finds in modules, optimizers, closures and globals are its state: a
+    file holds them, a C library takes them as arguments. Numbers found there are constants, as are
+    ints, bools and strings that are arguments. Results are new arrays, also where they were views.
+
+    Args:
+        function: a function, compiled or not, or a module: then its ``forward``.
+        args: arrays, or a `spec` for one, with names for the axes whose size varies; pytrees of
+            them; modules and optimizers.
+        options: ``kwargs``, a dict of arguments by name; ``name``, what it is called there. Of a C
+            library see `graphc.exporting.c.library.write_library`; of ONNX ``opset``.
+
+    Raises:
+        ExportError: the function has something that the file can't; the one that was there is as
+            it was.
+
+    >>> import tempfile, numpy as np, graphc
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     graphc.export(lambda x: x * 2, np.ones(3), path=f"{folder}/twice.graphc")
+    ...     graphc.load(f"{folder}/twice.graphc")(np.arange(3.0))
+    array([0., 2., 4.])
+    """
+    inner = getattr(function, "__wrapped__", function)
+    inner = inner if isinstance(function, CompiledFunction | BoundFunction) else function
+    examples = _Examples()
+    given = tuple(tree_map(examples.of, item) for item in args)
+    named = {k: tree_map(examples.of, item) for k, item in options.pop("kwargs", {}).items()}
+    with USER_FRAMES:
+        load_rooms("graphc.exporting.export").export(
+            inner, given, named, examples.axes, path, **options
+        )
 
 
 class _Examples:

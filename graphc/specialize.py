@@ -231,10 +231,10 @@ class Specializations:
         """
         limit = self.options.memory_limit
         if limit is None:
-            return self._trace(fn, args, kwargs, names, axes)
+            return self.trace(fn, args, kwargs, names, axes)
         found: dict[int, int] = {}
         for segments in SEGMENTS:
-            program = self._trace(fn, args, kwargs, names, axes, segments)
+            program = self.trace(fn, args, kwargs, names, axes, segments)
             needed = pipeline.planned_bytes(program.graph, program.layouts, program.symbolic)
             if needed <= limit:
                 return program
@@ -247,7 +247,7 @@ class Specializations:
             "memory goes.",
         )
 
-    def _trace(
+    def trace(
         self,
         fn: Any,
         args: tuple[Any, ...],

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import ctypes
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from typing import Any, cast
 
@@ -32,11 +34,45 @@ def host() -> tuple[str, str]:
     return binding.get_host_cpu_name(), features
 
 
-@cache
+PROCESSORS = {
+    "generic": ("generic", ""),
+    "x86-64-v2": ("x86-64-v2", "+sse4.2"),
+    "x86-64-v3": ("x86-64-v3", "+avx,+avx2,+fma,+bmi,+bmi2,+f16c,+lzcnt,+movbe"),
+    "x86-64-v4": ("x86-64-v4", "+avx,+avx2,+fma,+avx512f,+avx512bw,+avx512dq,+avx512vl"),
+}
+"""Processors to compile for that are not this machine's: LLVM's name, and what code asks for."""
+
+_chosen: ContextVar[str] = ContextVar("processor", default="native")
+
+
+@contextmanager
+def compiling_for(processor: str) -> Iterator[None]:
+    """Code that is generated within is for a processor: ``native``, or one of `PROCESSORS`."""
+    token = _chosen.set(processor)
+    try:
+        yield
+    finally:
+        _chosen.reset(token)
+
+
+def processor() -> tuple[str, str]:
+    """The name and the features of the processor that code is generated for."""
+    return host() if _chosen.get() == "native" else PROCESSORS[_chosen.get()]
+
+
+def has_feature(feature: str) -> bool:
+    """Whether the processor that code is generated for has a feature, as LLVM calls it."""
+    return f"+{feature}" in processor()[1].split(",")
+
+
+def multiplies_and_adds() -> bool:
+    """Whether that processor has an instruction for ``a * b + c`` rounded once."""
+    return has_feature("fma") or not binding.get_process_triple().startswith(("x86", "i"))
+
+
 def vector_bytes() -> int:
-    """The size of this machine's vectors."""
-    features = host()[1].split(",")
-    return 64 if "+avx512f" in features else 32 if "+avx2" in features else 16
+    """The size of the vectors of the processor that code is generated for."""
+    return 64 if has_feature("avx512f") else 32 if has_feature("avx2") else 16
 
 
 def _machine(level: int) -> Any:
@@ -67,15 +103,28 @@ def _unlocked(name: str) -> Callable[..., Any]:
     return cast("Callable[..., Any]", getattr(locked, "_cfn", locked))
 
 
-def _optimised(text: str, symbol: str, level: int) -> tuple[Any, Any]:
+def _library_machine(level: int) -> Any:
+    """The machine that objects of libraries are for: their code may be put anywhere."""
+    _ready()
+    name, features = processor()
+    wide = ",-prefer-256-bit" if has_feature("avx512f") else ""
+    target = binding.Target.from_triple(binding.get_process_triple())
+    return target.create_target_machine(
+        cpu=name, features=f"{features}{wide}", opt=level, reloc="pic", codemodel="default"
+    )
+
+
+def _optimised(
+    text: str, symbols: Collection[str], level: int, machine: Any = None
+) -> tuple[Any, Any]:
     """The target machine and the optimised module, in a context of its own."""
-    machine = _machine(level)
+    machine = machine or _machine(level)
     module = binding.parse_assembly(text, binding.create_context())
     module.verify()
     module.triple = machine.triple
     module.data_layout = str(machine.target_data)
     for function in module.functions:
-        if not function.is_declaration and function.name != symbol:
+        if not function.is_declaration and function.name not in symbols:
             function.linkage = "internal"
     options = binding.create_pipeline_tuning_options(speed_level=level)
     options.loop_vectorization = options.slp_vectorization = level >= 2
@@ -107,18 +156,26 @@ def object_code(text: str, symbol: str, level: int = 3) -> tuple[bytes, list[str
         text: the module, not optimised.
         level: 0 to 3, as ``clang -O``; loops are vectorised from 2 on.
     """
-    machine, module = _optimised(text, symbol, level)
-    externals = sorted(
+    machine, module = _optimised(text, (symbol,), level)
+    return _emitted(machine, module), _externals(module)
+
+
+def _externals(module: Any) -> list[str]:
+    return sorted(
         function.name
         for function in module.functions
         if function.is_declaration and not function.name.startswith("llvm.")
     )
-    return _emitted(machine, module), externals
+
+
+def library_object(text: str, symbols: Collection[str], level: int = 3) -> bytes:
+    """The object of a library whose public functions are `symbols`, for `processor`."""
+    return _emitted(*_optimised(text, symbols, level, _library_machine(level)))
 
 
 def assembly(text: str, symbol: str, level: int = 3) -> str:
     """The machine code of an LLVM module, as text."""
-    machine, module = _optimised(text, symbol, level)
+    machine, module = _optimised(text, (symbol,), level)
     return str(machine.emit_assembly(module))
 
 

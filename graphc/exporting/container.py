@@ -100,15 +100,15 @@ def _write_graph(graph: Graph) -> dict[str, Any]:
         return [numbers[value.node], value.index]
 
     return {
-        "inputs": [_write_type(value.type) for value in graph.inputs],
+        "inputs": [write_type(value.type) for value in graph.inputs],
         "names": list(graph.names),
         "nodes": [
             {
                 "op": node.op.name,
                 "inputs": [reference(value) for value in node.inputs],
-                "attrs": {name: _write_attr(value) for name, value in node.attrs},
+                "attrs": {name: write_attr(value) for name, value in node.attrs},
                 "regions": [_write_graph(region) for region in node.regions],
-                "types": [_write_type(type_) for type_ in node.types],
+                "types": [write_type(type_) for type_ in node.types],
                 **_write_note(graph.notes.get(node)),
             }
             for node in nodes
@@ -118,13 +118,15 @@ def _write_graph(graph: Graph) -> dict[str, Any]:
     }
 
 
-def _write_type(type_: Type) -> Any:
+def write_type(type_: Type) -> Any:
+    """A type as JSON data."""
     if not isinstance(type_, TensorType):
         return "token"
-    return [type_.dtype.name, [_write_size(size) for size in type_.shape]]
+    return [type_.dtype.name, [write_size(size) for size in type_.shape]]
 
 
-def _write_size(size: Size) -> Any:
+def write_size(size: Size) -> Any:
+    """A size as JSON data."""
     if isinstance(size, int):
         return size
     return [
@@ -138,11 +140,12 @@ def _write_atom(atom: Any) -> Any:
         return atom
     if isinstance(atom, FloorDiv | Mod):
         name = "floordiv" if isinstance(atom, FloorDiv) else "mod"
-        return {name: [_write_size(atom.numerator), _write_size(atom.denominator)]}
+        return {name: [write_size(atom.numerator), write_size(atom.denominator)]}
     raise ExportError(f"a size with {atom!r} can't be written")
 
 
-def _write_attr(value: Attr) -> Any:
+def write_attr(value: Attr) -> Any:
+    """An attribute as JSON data."""
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, float):
@@ -152,9 +155,9 @@ def _write_attr(value: Attr) -> Any:
     if isinstance(value, np.dtype):
         return {"dtype": value.name}
     if isinstance(value, Dim):
-        return {"dim": _write_size(value)}
+        return {"dim": write_size(value)}
     if isinstance(value, tuple):
-        return {"tuple": [_write_attr(item) for item in value]}
+        return {"tuple": [write_attr(item) for item in value]}
     raise ExportError(f"an attribute of type {type(value).__name__} can't be written")
 
 
@@ -218,7 +221,7 @@ def _read_graph(data: Any, where: str, depth: int) -> Graph:
         raise ExportError(f"{where}: regions are nested deeper than {DEEPEST}")
     fields = _fields(data, where, ("inputs", "names", "nodes", "outputs", "written"))
     inputs = [
-        parameter(k, _read_type(type_, f"{where}.inputs[{k}]"))
+        parameter(k, read_type(type_, f"{where}.inputs[{k}]"))
         for k, type_ in enumerate(_list(fields["inputs"], f"{where}.inputs"))
     ]
     names = [_text(name, f"{where}.names") for name in _list(fields["names"], f"{where}.names")]
@@ -277,7 +280,7 @@ def _read_node(
         for item in _list(fields["inputs"], f"{where}.inputs")
     ]
     given = _fields(fields["attrs"], f"{where}.attrs", tuple(op.attributes))
-    attrs = {name: _read_attr(item, f"{where}.attrs.{name}", 0) for name, item in given.items()}
+    attrs = {name: read_attr(item, f"{where}.attrs.{name}", 0) for name, item in given.items()}
     for name, kind in op.attributes.items():
         if not _is_kind(attrs[name], kind):
             raise ExportError(f"{where}.attrs.{name}: {attrs[name]!r} is no {kind}")
@@ -292,7 +295,7 @@ def _read_node(
     except _REFUSALS as error:
         raise ExportError(f"{where}: {op.name} does not take these operands: {error}") from error
     types = tuple(
-        _read_type(item, f"{where}.types") for item in _list(fields["types"], f"{where}.types")
+        read_type(item, f"{where}.types") for item in _list(fields["types"], f"{where}.types")
     )
     if types != node.types:
         raise ExportError(f"{where}: {op.name} gives {node.types}, but the file says {types}")
@@ -300,20 +303,21 @@ def _read_node(
     return node, note
 
 
-def _read_type(data: Any, where: str) -> Type:
+def read_type(data: Any, where: str) -> Type:
+    """The type that `write_type` wrote."""
     if data == "token":
         return TOKEN
     name, sizes = _list(data, where, 2)
     dtype = DTYPES.get(_text(name, where))
     if dtype is None:
         raise ExportError(f"{where}: there is no dtype {name!r}")
-    shape = tuple(_read_size(size, where, 0) for size in _list(sizes, where))
+    shape = tuple(read_size(size, where, 0) for size in _list(sizes, where))
     if not _is_kind(shape, "shape"):
         raise ExportError(f"{where}: a size is negative")
     return TensorType(dtype, shape)
 
 
-def _read_size(data: Any, where: str, depth: int) -> Size:
+def read_size(data: Any, where: str, depth: int = 0) -> Size:
     """A size; built up again by arithmetic, so that it is in normal form whatever the file says."""
     if type(data) is int:
         return data
@@ -336,13 +340,14 @@ def _read_atom(data: Any, where: str, depth: int) -> Size:
     if len(fields) != 1:
         raise ExportError(f"{where}: an atom of a size is a name, a floordiv or a mod")
     ((name, operands),) = fields.items()
-    left, right = (_read_size(item, where, depth + 1) for item in _list(operands, where, 2))
+    left, right = (read_size(item, where, depth + 1) for item in _list(operands, where, 2))
     if right == 0:
         raise ExportError(f"{where}: a size is divided by 0")
     return floordiv(left, right) if name == "floordiv" else mod(left, right)
 
 
-def _read_attr(data: Any, where: str, depth: int) -> Attr:
+def read_attr(data: Any, where: str, depth: int = 0) -> Attr:
+    """The attribute that `write_attr` wrote."""
     if data is None or type(data) in (bool, int, str):
         return data
     if depth > DEEPEST:
@@ -352,9 +357,9 @@ def _read_attr(data: Any, where: str, depth: int) -> Attr:
         raise ExportError(f"{where}: expected one of float, bytes, dtype, tuple and dim")
     ((kind, content),) = fields.items()
     if kind == "tuple":
-        return tuple(_read_attr(item, where, depth + 1) for item in _list(content, where))
+        return tuple(read_attr(item, where, depth + 1) for item in _list(content, where))
     if kind == "dim":
-        return _read_size(content, where, 0)
+        return read_size(content, where, 0)
     text = _text(content, where)
     try:
         if kind == "float":

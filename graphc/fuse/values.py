@@ -114,6 +114,7 @@ class Fused:
     `reasons`: why a node is not in the kernel of one that it reads, as (producer, consumer), where
     the two might have shared one (`graphc.lower.apart` says which still matter).
     `library`: of products that were measured, whether BLAS is faster (`graphc.tune`).
+    `blas`: whether there is BLAS at all.
     """
 
     graph: Graph
@@ -123,6 +124,7 @@ class Fused:
     reasons: dict[tuple[Node, Node], str]
     materialised: frozenset[Value]
     library: Mapping[Node, bool] = field(default_factory=dict)
+    blas: bool = True
 
 
 def kind_of(value: Value) -> str:

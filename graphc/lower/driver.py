@@ -8,7 +8,7 @@ from __future__ import annotations
 import builtins
 import keyword
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from graphc.errors import UnsupportedError
@@ -210,5 +210,6 @@ def _template(context: Lowering, node: Node) -> list[Step]:
         )
     assert isinstance(template, Template)
     if template.kind in REGIONS:
-        return [lower_region(context, node, lambda region: lower(fuse(region)))]
+        blas = context.fused.blas
+        return [lower_region(context, node, lambda region: lower(replace(fuse(region), blas=blas)))]
     return lower_template(context, node, template.kind)

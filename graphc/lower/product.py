@@ -210,8 +210,8 @@ def generated(fused: Fused, node: Node) -> bool:
     The rule: all but one matrix with too few rows to split among threads. It was measured on an AMD
     Zen 5 with 512-bit vectors: see ``docs/performance.md``.
     """
-    if not can_generate(node):
-        return False
+    if not can_generate(node) or not fused.blas:
+        return can_generate(node)
     if node in fused.library:
         return not fused.library[node]
     a, b = node.inputs

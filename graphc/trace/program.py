@@ -45,12 +45,12 @@ class Program:
     Attributes:
         graph: closed; inputs in the order of `inputs`.
         inputs: the graph's inputs; a trailing token input has none.
-        layouts: for each input ``C``, ``F`` (Fortran), ``strided``, or ``packed`` (strides in no
-            whole items: copied for the call).
+        layouts: of each input: ``C``, ``F`` (Fortran), ``strided``, ``packed`` (copied for a call).
         constants: the objects that the call code names ``k[...]``.
         source: of the function ``call(fn, args, kwargs)``.
         passed: what the native caller is given.
         kinds: what each output becomes: ``array``, ``scalar`` (NumPy's), ``number`` (Python's).
+        stores: statements that put back what was assigned: entries, attributes, globals.
         sizes: the integers met (axes and Python ints), by source, which may become symbolic.
         symbolic: the names of symbolic sizes, with their values in the traced call.
         guards: relations between sizes.
@@ -78,6 +78,7 @@ class Program:
     labels: dict[str, str]
     passed: list[Passed]
     kinds: list[str]
+    stores: list[str]
 
     @property
     def written(self) -> tuple[int, ...]:
@@ -318,6 +319,7 @@ class _Builder:
             labels={name: self._readable(name) for name in self.capture.fetches},
             passed=passed,
             kinds=kinds,
+            stores=stores,
         )
 
     def _needed(self) -> list[int]:

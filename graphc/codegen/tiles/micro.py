@@ -10,12 +10,11 @@ LLVM lowers the vectors to what the processor has.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from llvmlite import ir
 
-from graphc.codegen.target import host
+from graphc.codegen.target import has_feature, multiplies_and_adds
 
 I1 = ir.IntType(1)
 I32 = ir.IntType(32)
@@ -31,15 +30,13 @@ class Registers:
     count: int
 
 
-@cache
 def registers() -> Registers:
-    """The vector registers of this machine."""
-    features = host()[1].split(",")
-    if "+avx512f" in features:
+    """The vector registers of the processor that code is generated for."""
+    if has_feature("avx512f"):
         return Registers(64, 32)
-    if "+avx" in features:
+    if has_feature("avx"):
         return Registers(32, 16)
-    return Registers(16, 32 if "+neon" in features else 16)
+    return Registers(16, 32 if has_feature("neon") else 16)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,9 +144,10 @@ class Vectors:
         builder.call(function, [value, place, ir.Constant(I32, self.form.itemsize), mask])
 
     def multiply_add(self, builder: Any, a: Any, b: Any, c: Any) -> Any:
-        """``a * b + c``, rounded once."""
+        """``a * b + c``, rounded once where the processor has an instruction for that."""
         type_ = ir.FunctionType(self.vector, [self.vector] * 3)
-        return builder.call(self.declared(f"llvm.fma.{self.name}", type_), [a, b, c])
+        name = "fma" if multiplies_and_adds() else "fmuladd"
+        return builder.call(self.declared(f"llvm.{name}.{self.name}", type_), [a, b, c])
 
 
 def columns_name(columns: int | None, form: Form) -> str:

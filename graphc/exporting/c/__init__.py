@@ -1,0 +1,1 @@
+"""Graphs -> C libraries, which need neither Python nor graphc."""

@@ -1,0 +1,234 @@
+"""The texts beside a library: its header, how to build with it, and a program that calls it."""
+
+from __future__ import annotations
+
+from graphc.exporting.c.entry import BAD_SIZE, NULL, UNFIT
+from graphc.exporting.c.interface import C_TYPES, Array, Interface, extents
+from graphc.types import FloorDiv, Mod, Size, product
+
+THREADS = """
+#ifndef GRAPHC_THREADS
+#define GRAPHC_THREADS
+/* Runs some of a kernel's chunks: those from first to last - 1. */
+typedef int32_t (*graphc_task)(void *job, int64_t first, int64_t last);
+/* Calls task(job, first, last) for ranges that make up [0, count), in any order, on any threads;
+   gives 0, or what a task gave that was not 0. */
+typedef int32_t (*graphc_parallel_for)(void *context, int64_t count, graphc_task task, void *job);
+#ifdef _OPENMP
+/* A graphc_parallel_for on OpenMP's threads; its context is not used. */
+static inline int32_t graphc_openmp(void *context, int64_t count, graphc_task task, void *job)
+{
+    int32_t failed = 0;
+    int64_t chunk;
+    (void)context;
+#pragma omp parallel for schedule(dynamic, 1) reduction(|| : failed)
+    for (chunk = 0; chunk < count; chunk++)
+        failed = failed || task(job, chunk, chunk + 1) != 0;
+    return failed;
+}
+#endif
+#endif
+"""
+
+
+def header(seen: Interface, offsets: dict[str, int], total: int) -> str:
+    """The header.
+
+    Args:
+        offsets: where each array of the state lies in the file of its first values.
+        total: the bytes of that file.
+    """
+    name, guard = seen.name, f"GRAPHC_{seen.name.upper()}_H"
+    lines = [
+        f"/* {name}: made by graphc. Do not edit.",
+        "",
+        "   Arrays are contiguous, the last axis fastest; numbers are passed by address, bools are",
+        "   bytes, complex numbers two parts. Nothing is allocated, nothing is kept between calls,",
+        "   and threads may call at once, each with a workspace of its own.",
+        "*/",
+        f"#ifndef {guard}",
+        f"#define {guard}",
+        "#include <stdint.h>",
+        "#ifdef __cplusplus",
+        'extern "C" {',
+        "#endif",
+        THREADS,
+        "/* Statuses; others name an operation: see " + f"{name}_message. */",
+        f"#define {name.upper()}_DONE 0",
+        f"#define {name.upper()}_OVERLAP 1 /* an array that is written overlaps another */",
+        f"#define {name.upper()}_BAD_SIZE ({BAD_SIZE}) /* a size is negative */",
+        f"#define {name.upper()}_NULL ({NULL}) /* an address is NULL */",
+        f"#define {name.upper()}_UNFIT ({UNFIT}) /* not made for these sizes */",
+        "",
+        *_state(seen, offsets, total),
+        *(_described(array) for array in seen.arrays),
+        f"int32_t {name}_run({_parameters(seen)});",
+        "",
+        "/* The same on the caller's threads; parallel may be graphc_openmp, or NULL. */",
+        f"int32_t {name}_run_parallel({_parameters(seen)},",
+        "    graphc_parallel_for parallel, void *context);",
+        "",
+        "/* The bytes of the workspace. */",
+        f"int64_t {name}_workspace_size({_sizes(seen)});",
+        "",
+        "/* What a status means; what made the library; what it takes, as JSON. */",
+        f"const char *{name}_message(int32_t status);",
+        f"const char *{name}_version(void);",
+        f"const char *{name}_signature(void);",
+        "#ifdef __cplusplus",
+        "}",
+        "#endif",
+        "#endif",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _state(seen: Interface, offsets: dict[str, int], total: int) -> list[str]:
+    if not offsets:
+        return []
+    upper = seen.name.upper()
+    return [
+        f"/* The first values of the state lie in {seen.name}.bin, each at an offset in bytes. */",
+        f"#define {upper}_STATE_BYTES {total}",
+        *(f"#define {upper}_OFFSET_{array.name} {offsets[array.name]}" for array in seen.state),
+        "",
+    ]
+
+
+def _described(array: Array) -> str:
+    how = {"input": "read", "state": "read", "output": "written"}[array.role]
+    if array.written and array.role != "output":
+        how = "read and written"
+    return f"/* {array.name}: {array.type.dtype.name}{extents(array.type.shape)}, {how} */"
+
+
+def _parameters(seen: Interface) -> str:
+    found = [f"int64_t {size}" for size in seen.sizes]
+    for array in seen.arrays:
+        kind = C_TYPES[array.type.dtype.name]
+        found.append(f"{'' if array.written else 'const '}{kind} *{array.name}")
+    return ",\n    ".join(["", *found, "void *workspace"]).lstrip(",")
+
+
+def _sizes(seen: Interface) -> str:
+    return ", ".join(f"int64_t {size}" for size in seen.sizes) or "void"
+
+
+CMAKE = """# {name}: made by graphc. Do not edit.
+cmake_minimum_required(VERSION 3.10)
+project({name} C)
+
+# What a program links to: target_link_libraries(program {name}).
+add_library({name} STATIC IMPORTED)
+set_target_properties({name} PROPERTIES
+    IMPORTED_LOCATION "${{CMAKE_CURRENT_SOURCE_DIR}}/lib{name}.a"
+    INTERFACE_INCLUDE_DIRECTORIES "${{CMAKE_CURRENT_SOURCE_DIR}}")
+target_link_libraries({name} INTERFACE m{link})
+
+add_executable({name}_example main.c)
+target_link_libraries({name}_example {name})
+find_package(OpenMP)
+if(OpenMP_C_FOUND)
+    target_link_libraries({name}_example OpenMP::OpenMP_C)
+endif()
+"""
+
+
+def cmake(name: str, link: str) -> str:
+    """The CMakeLists.txt of a folder."""
+    return CMAKE.format(name=name, link=" lapack blas" if link == "lapack" else "")
+
+
+def example(seen: Interface, has_state: bool) -> str:
+    """A program that calls the library once: inputs are zeros, the state is its first values."""
+    name, upper = seen.name, seen.name.upper()
+    lines = [
+        f"/* Calls {name} once, made by graphc as an example. Inputs are zeros. */",
+        f'#include "{name}.h"',
+        "#include <stdio.h>",
+        "#include <stdlib.h>",
+        "",
+        "static void *zeros(int64_t bytes)",
+        "{",
+        "    void *found = calloc(bytes > 0 ? (size_t)bytes : 1, 1);",
+        '    if (!found) { fprintf(stderr, "no memory\\n"); exit(1); }',
+        "    return found;",
+        "}",
+        "",
+        "int main(int count, char **words)",
+        "{",
+        *(f"    int64_t {size} = 1;" for size in seen.sizes),
+    ]
+    if has_state:
+        lines += [
+            f'    const char *path = count > 1 ? words[1] : "{name}.bin";',
+            f"    char *state = zeros({upper}_STATE_BYTES);",
+            '    FILE *file = fopen(path, "rb");',
+            f"    size_t wanted = {upper}_STATE_BYTES;",
+            "    if (!file || fread(state, 1, wanted, file) != wanted) {",
+            '        fprintf(stderr, "%s can\'t be read\\n", path);',
+            "        return 1;",
+            "    }",
+            "    fclose(file);",
+        ]
+    else:
+        lines += ["    (void)count;", "    (void)words;"]
+    for array in seen.arrays:
+        kind = C_TYPES[array.type.dtype.name]
+        if array.role == "state":
+            offset = f"{upper}_OFFSET_{array.name}"
+            lines.append(f"    {kind} *{array.name} = ({kind} *)(void *)(state + {offset});")
+        else:
+            lines.append(f"    {kind} *{array.name} = zeros({_bytes(array)});")
+    sizes = ", ".join(seen.sizes)
+    given = ", ".join([*seen.sizes, *(array.name for array in seen.arrays), "workspace"])
+    lines += [
+        f"    void *workspace = zeros({name}_workspace_size({sizes}));",
+        "#ifdef _OPENMP",
+        f"    int32_t status = {name}_run_parallel({given}, graphc_openmp, NULL);",
+        "#else",
+        f"    int32_t status = {name}_run({given});",
+        "#endif",
+        f'    printf("%s: %s\\n", {name}_version(), {name}_message(status));',
+        *(
+            f"    if ({_count(array)} > 0)\n"
+            f'        printf("{array.name}[0] = %g\\n", (double){array.name}[0]);'
+            for array in seen.arrays
+            if array.role == "output"
+        ),
+        "    free(workspace);",
+        *(f"    free({array.name});" for array in seen.arrays if array.role != "state"),
+        *(["    free(state);"] if has_state else []),
+        "    return status != 0;",
+        "}",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _count(array: Array) -> str:
+    parts = 2 if array.type.dtype.kind == "c" else 1
+    return c_size(product(array.type.shape) * parts)
+
+
+def _bytes(array: Array) -> str:
+    return c_size(product(array.type.shape) * array.type.dtype.itemsize)
+
+
+def c_size(size: Size) -> str:
+    """A size as an expression in C: sizes are not negative, so division is C's."""
+    if isinstance(size, int):
+        return str(size)
+    terms = []
+    for monomial, coefficient in size.terms:
+        parts = [str(coefficient)] if coefficient != 1 or not monomial else []
+        terms.append(" * ".join([*parts, *map(_atom, monomial)]))
+    return f"({' + '.join(terms)})"
+
+
+def _atom(atom: object) -> str:
+    if isinstance(atom, FloorDiv | Mod):
+        sign = "/" if isinstance(atom, FloorDiv) else "%"
+        return f"({c_size(atom.numerator)} {sign} {c_size(atom.denominator)})"
+    return str(atom)

@@ -1,0 +1,154 @@
+"""An object and its header -> a C library: shared, static, or both in a folder with an example."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from graphc.errors import ExportError
+from graphc.exporting.archive import whole_file
+from graphc.exporting.c.header import cmake, example, header
+from graphc.exporting.c.interface import Interface
+from graphc.exporting.c.object import Object, make_object
+from graphc.exporting.program import ExportedProgram
+
+COMPILERS = ("cc", "gcc", "clang")
+ALIGNMENT = 64
+
+
+def write_library(
+    program: ExportedProgram, path: Path, *, cpu: str = "native", link: str = ""
+) -> None:
+    """Write a program as a C library.
+
+    A path that ends in ``.so`` is a shared library, with its header beside it. Any other is a
+    folder: shared and static library, object, header, ``CMakeLists.txt``, ``main.c``; and, where
+    the program has state, its first values in ``NAME.bin``. NAME is the program's.
+
+    Args:
+        cpu: what the code is for: ``"native"``, this machine; ``"x86-64-v3"`` (AVX2 and FMA),
+            ``"x86-64-v2"``, ``"x86-64-v4"``; ``"generic"``, any, without an instruction that
+            multiplies and adds: slow.
+        link: ``"lapack"`` lets the library call LAPACK, which the program then links to.
+
+    Raises:
+        ExportError: the program can't be a library, or the linker fails: nothing is left behind.
+    """
+    made = make_object(program, program.name, cpu, link)
+    state = dict(_state(program, made.interface))
+    if path.suffix in (".so", ".dylib", ".dll") and not path.is_dir():
+        _write_shared(made, path, state, link)
+    else:
+        _write_folder(made, path, state, link)
+
+
+def _write_shared(made: Object, path: Path, state: dict[str, np.ndarray], link: str) -> None:
+    data, offsets = _packed(state)
+    with tempfile.TemporaryDirectory() as folder:
+        built = _linked(made, Path(folder), link)
+        files = {path.with_suffix(".h"): header(made.interface, offsets, len(data)).encode()}
+        if state:
+            files[path.with_suffix(".bin")] = data
+        if built is None:
+            files[path.with_suffix(".o")] = made.data
+        else:
+            files[path] = built.read_bytes()
+        for place, content in files.items():
+            with whole_file(place) as file:
+                file.write(content)
+    if built is None:
+        _warn(path.with_suffix(".o"), path.name, link)
+
+
+def _write_folder(made: Object, path: Path, state: dict[str, np.ndarray], link: str) -> None:
+    name = made.interface.name
+    data, offsets = _packed(state)
+    path.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".graphc-", dir=path) as part:
+        folder = Path(part)
+        (folder / f"{name}.o").write_bytes(made.data)
+        (folder / f"{name}.h").write_text(header(made.interface, offsets, len(data)))
+        (folder / "CMakeLists.txt").write_text(cmake(name, link))
+        (folder / "main.c").write_text(example(made.interface, bool(state)))
+        if state:
+            (folder / f"{name}.bin").write_bytes(data)
+        built = _linked(made, folder, link)
+        _archive(folder, name)
+        for file in sorted(folder.iterdir()):
+            os.replace(file, path / file.name)
+    if built is None:
+        _warn(path / f"{name}.o", f"lib{name}.so", link)
+
+
+def _state(program: ExportedProgram, seen: Interface) -> Iterator[tuple[str, np.ndarray]]:
+    by_path = {program.graph.names[k]: array for k, array in program.state.items()}
+    for array in seen.state:
+        yield array.name, by_path[array.path]
+
+
+def _packed(state: dict[str, np.ndarray]) -> tuple[bytes, dict[str, int]]:
+    """The arrays one after another, and where each is: at a multiple of 64 bytes."""
+    data = bytearray()
+    offsets: dict[str, int] = {}
+    for name, array in state.items():
+        data += bytes(-len(data) % ALIGNMENT)
+        offsets[name] = len(data)
+        data += np.ascontiguousarray(array).tobytes()
+    return bytes(data), offsets
+
+
+def compiler() -> str | None:
+    """A C compiler: that of the variable CC, or one of the usual ones; None where there is none."""
+    names = [os.environ["CC"]] if os.environ.get("CC") else COMPILERS
+    return next((found for name in names if (found := shutil.which(name))), None)
+
+
+def _linked(made: Object, folder: Path, link: str) -> Path | None:
+    """The shared library; None where there is no compiler.
+
+    Raises:
+        ExportError: the linker fails, as it does where a symbol is missing.
+    """
+    cc = compiler()
+    if cc is None:
+        return None
+    name = made.interface.name
+    source, target = folder / f"{name}.o", folder / f"lib{name}.so"
+    source.write_bytes(made.data)
+    command = [cc, "-shared", "-Wl,-z,defs", str(source), "-o", str(target), *_libraries(link)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ExportError(f"{' '.join(command)} failed:\n{done.stderr.strip()}")
+    return target
+
+
+def _archive(folder: Path, name: str) -> None:
+    """The static library, where there is a program that makes one."""
+    tool = shutil.which(os.environ.get("AR", "ar"))
+    if tool is not None:
+        command = [tool, "rcs", f"lib{name}.a", f"{name}.o"]
+        with contextlib.suppress(subprocess.CalledProcessError):
+            subprocess.run(command, cwd=folder, check=True, capture_output=True)
+
+
+def _libraries(link: str) -> list[str]:
+    return ["-llapack", "-lblas", "-lm"] if link == "lapack" else ["-lm"]
+
+
+def _warn(source: Path, target: str, link: str) -> None:
+    libraries = " ".join(_libraries(link))
+    warnings.warn(
+        f"there is no C compiler here (CC, {', '.join(COMPILERS)}), so nothing was linked. "
+        f"{source} and its header are written; where there is one, link with: "
+        f"cc -shared {source.name} -o {target} {libraries}",
+        RuntimeWarning,
+        stacklevel=2,
+    )

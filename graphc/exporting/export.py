@@ -1,0 +1,65 @@
+"""`graphc.export`: a program is traced once, and written in the form that the suffix says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from graphc.errors import ExportError
+from graphc.exporting import archive
+from graphc.exporting.c.library import write_library
+from graphc.exporting.onnx.model import write_onnx
+from graphc.exporting.program import ExportedProgram, export_program
+from graphc.trace.trees import Attributed
+
+LIBRARIES = (".so", ".dylib", ".dll", "")
+
+
+def export(
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    axes: Mapping[int, tuple[int | str, ...]],
+    path: Any,
+    *,
+    name: str = "",
+    **options: Any,
+) -> None:
+    """Write `function`; see `graphc.export`."""
+    place = Path(path)
+    suffix = "" if place.is_dir() else place.suffix
+    if suffix not in (".graphc", ".onnx", *LIBRARIES):
+        raise ExportError(
+            f"{place.name}: the suffix {suffix!r} is no form of export",
+            hint="Give .graphc, .onnx, .so, or a folder for a C library.",
+        )
+    called = name or _name(function, place)
+    if isinstance(function, Attributed) and hasattr(function, "forward"):
+        function = function.forward
+    program = export_program(function, args, kwargs, axes, name=called)
+    if suffix == ".graphc":
+        archive.write(program, place, **options)
+    elif suffix == ".onnx":
+        write_model(program, place, **options)
+    else:
+        write_library(program, place, **options)
+
+
+def write_model(program: ExportedProgram, place: Path, opset: int = 21) -> None:
+    """Write an ONNX model: arguments are inputs, the state is initialisers."""
+    write_onnx(
+        place,
+        graph=program.graph,
+        name=program.name,
+        input_names=program.graph.names,
+        output_names=program.output_names(),
+        constants=program.state,
+        opset=opset,
+    )
+
+
+def _name(function: Any, place: Path) -> str:
+    """What the function is called: of a lambda or a module, the file's name."""
+    found = getattr(function, "__name__", "")
+    return found if found.isidentifier() else place.stem.split(".")[0] or "function"

@@ -1,0 +1,5 @@
+from typing import Any
+
+
+def write_onnx(path: Any, **options: Any) -> None:
+    raise NotImplementedError

@@ -1,0 +1,356 @@
+"""A function as files and libraries hold it: a graph, what it takes and gives, and its state.
+
+What is an argument's leaf stays an input; arrays that the function finds elsewhere, in modules and
+optimizers that it is given, in closures and globals, are its *state*; numbers found there are
+constants.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from graphc import ops, pipeline
+from graphc.errors import ExportError
+from graphc.exporting.structure import Tree, describe, paths_of
+from graphc.ir import Graph, Value, close, rebuild
+from graphc.options import Options
+from graphc.specialize import Specializations
+from graphc.trace.context import SizeGuard
+from graphc.trace.marked import as_traced
+from graphc.trace.program import Program
+from graphc.trace.trees import Attributed, children, is_container, tree_map
+from graphc.trace.values import TracedArray, TracedNumber, TracedScalar, is_traced
+from graphc.transform.base import Transform
+from graphc.types import TensorType
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of the exported function.
+
+    Attributes:
+        kind: as `inspect.Parameter.kind`, by name.
+        tree: what is passed for it; its leaves are numbered through all parameters.
+    """
+
+    name: str
+    kind: str
+    tree: Tree
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedProgram:
+    """What is written.
+
+    Attributes:
+        graph: simplified, without a token input; its names are paths such as ``params.W1``.
+        parameters: without modules and optimizers, whose arrays are state.
+        leaves: the graph's input of each leaf of the parameters; None where it is not used.
+        leaf_types: the type of each leaf.
+        state: the arrays of the inputs that are state, by their numbers.
+        buffers: the inputs of the state that no derivative is taken by.
+        result: what is given back; its leaves are the outputs that are not written, in order.
+        guards: relations between sizes that must hold.
+    """
+
+    name: str
+    graph: Graph
+    parameters: tuple[Parameter, ...]
+    leaves: tuple[int | None, ...]
+    leaf_types: tuple[TensorType, ...]
+    state: Mapping[int, np.ndarray]
+    buffers: frozenset[int]
+    result: Tree
+    guards: tuple[SizeGuard, ...] = ()
+
+    @property
+    def outputs(self) -> list[int]:
+        """The graph's outputs that are results: no writes, no tokens."""
+        return [
+            k
+            for k, value in enumerate(self.graph.outputs)
+            if self.graph.written[k] is None and isinstance(value.type, TensorType)
+        ]
+
+    def output_names(self) -> list[str]:
+        """A name for each result, from its path: ``result``, ``loss``, ``logits.0``."""
+        names = [""] * len(self.outputs)
+        for number, path in paths_of(self.result):
+            names[number] = names[number] or path or "result"
+        return [name or f"result{k}" for k, name in enumerate(names)]
+
+
+class _Exporting(Transform):
+    """A function whose results are its leaves; what they make up is kept in `record`."""
+
+    def __init__(
+        self, function: Callable[..., Any], parameters: Sequence[tuple[str, str]], record: Any
+    ) -> None:
+        super().__init__(function, "export")
+        self.parameters = tuple(parameters)
+        self.record = record
+
+    def traced(self, *values: Any) -> Any:
+        positional: list[Any] = []
+        named: dict[str, Any] = {}
+        for (name, kind), value in zip(self.parameters, values, strict=True):
+            if kind == "VAR_POSITIONAL":
+                positional += value
+            elif kind == "VAR_KEYWORD":
+                named |= value
+            elif kind == "KEYWORD_ONLY":
+                named[name] = value
+            else:
+                positional.append(value)
+        result = self.__wrapped__(*positional, **named)
+        found: list[Any] = []
+
+        def leaf(value: Any, where: str) -> Tree | None:
+            traced = as_traced(value)
+            if not is_traced(traced):
+                return None
+            given = traced.copy() if type(traced) is TracedArray else traced
+            found.append(given)
+            return {"leaf": len(found) - 1, "kind": _kind(traced)}
+
+        tree = describe(result, leaf, "the result")
+        self.record[:] = [tree, [(item.value, _kind(item)) for item in found]]
+        return found
+
+    def _parameters(self) -> tuple[Any, ...]:
+        return (self.parameters, id(self.record))
+
+    def _with(self, function: Callable[..., Any]) -> Transform:
+        return _Exporting(function, self.parameters, self.record)
+
+
+def _kind(traced: Any) -> str:
+    kinds = {TracedArray: "array", TracedScalar: "scalar", TracedNumber: "number"}
+    return kinds[type(traced)]
+
+
+def export_program(
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    axes: Mapping[int, tuple[int | str, ...]] | None = None,
+    options: Options | None = None,
+    name: str = "",
+) -> ExportedProgram:
+    """Trace `function` for arguments like these.
+
+    Args:
+        axes: names of the axes of arrays that stand for a `spec`, by the arrays' ids.
+        name: what it is called; the function's own name where "".
+
+    Raises:
+        ExportError: it takes or gives something that files do not have, or has effects besides
+            writes to arrays.
+        GraphcError: what can't be traced.
+    """
+    named = name or getattr(function, "__name__", type(function).__name__)
+    given = _bound(function, args, kwargs)
+    axes = dict(axes or {})
+    values = [
+        value if _is_state(value) else tree_map(lambda leaf: _apart(leaf, axes), value)
+        for _, _, value in given
+    ]
+    record: list[Any] = []
+    exporting = _Exporting(function, [(name, kind) for name, kind, _ in given], record)
+    forms = Specializations(named, options or Options())
+    names = [name for name, _, _ in given]
+    program = forms.trace(exporting, tuple(values), {}, names, axes)
+    _refuse(program, named)
+    parameters = [
+        (name, kind, value)
+        for (name, kind, _), value in zip(given, values, strict=True)
+        if not _is_state(value)
+    ]
+    return _assembled(program, named, parameters, record)
+
+
+def _bound(
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> list[tuple[str, str, Any]]:
+    """The name, kind and value of each parameter, defaults included."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        if kwargs:
+            raise ExportError("a function without a signature takes no arguments by name") from None
+        return [(f"x{k}", "POSITIONAL_ONLY", value) for k, value in enumerate(args)]
+    bound = signature.bind(*args, **kwargs)
+    bound.apply_defaults()
+    return [
+        (name, signature.parameters[name].kind.name, value)
+        for name, value in bound.arguments.items()
+    ]
+
+
+def _is_state(value: Any) -> bool:
+    """Whether an argument is, or holds, a module or an optimizer."""
+    if isinstance(value, Attributed):
+        return True
+    return is_container(value) and any(_is_state(child) for _, child in children(value))
+
+
+def _apart(leaf: Any, axes: Mapping[int, Any]) -> Any:
+    """A copy of an array: arguments that share memory here need not do so later."""
+    if isinstance(leaf, np.ndarray) and id(leaf) not in axes:
+        return leaf.copy()
+    return leaf
+
+
+def _refuse(program: Program, name: str) -> None:
+    """Refuse effects that no file can hold.
+
+    Raises:
+        ExportError: the function assigns attributes, entries or globals, or writes to arrays of
+            its state that share memory.
+    """
+    if program.stores:
+        raise ExportError(
+            f"{name} assigns something besides elements of arrays: {program.stores[0]!r}",
+            hint="Write to an array in place: `self.count[...] = value`.",
+        )
+    if any(item.kind == "block" for item in program.inputs):
+        raise ExportError(
+            f"{name} writes to an array that shares memory with another of its state",
+            hint="Give each of them an array of its own.",
+        )
+
+
+def _assembled(
+    program: Program,
+    name: str,
+    given: Sequence[tuple[str, str, Any]],
+    record: Sequence[Any],
+) -> ExportedProgram:
+    paths: dict[str, int] = {}
+    types: list[np.ndarray] = []
+
+    def leaf(value: Any, where: str) -> Tree | None:
+        kind = _leaf_kind(value)
+        if not kind:
+            return None
+        paths[where] = len(types)
+        types.append(np.asarray(value))
+        return {"leaf": len(types) - 1, "kind": kind}
+
+    parameters = tuple(Parameter(n, kind, describe(value, leaf, n)) for n, kind, value in given)
+    arguments: dict[int, int] = {}
+    constants: dict[Value, Value] = {}
+    state: dict[int, np.ndarray] = {}
+    for number, (item, path) in enumerate(zip(program.inputs, program.graph.names, strict=True)):
+        if path in paths:
+            arguments[number] = paths[path]
+        elif item.kind == "array":
+            state[number] = item.original
+        else:
+            value = np.asarray(item.original, item.value.dtype)
+            constants[program.graph.inputs[number]] = ops.constant(value)
+    graph, places = _without(program.graph, constants)
+    graph = replace(graph, names=_distinct(graph.names))
+    buffers = _buffers(program)
+    leaves: list[int | None] = [None] * len(types)
+    for number, place in arguments.items():
+        leaves[place] = places[number]
+    tree, found = record
+    return ExportedProgram(
+        name,
+        pipeline.prepare(graph, {}),
+        parameters,
+        tuple(leaves),
+        tuple(
+            graph.inputs[k].tensor if k is not None else TensorType(array.dtype, array.shape)
+            for k, array in zip(leaves, types, strict=True)
+        ),
+        {places[k]: array for k, array in state.items()},
+        frozenset(
+            places[k]
+            for k, array in state.items()
+            if array.dtype.kind not in "fc" or id(array) in buffers
+        ),
+        _numbered(tree, _positions(program, found)),
+        tuple(program.guards),
+    )
+
+
+def _distinct(names: Sequence[str]) -> tuple[str, ...]:
+    """Names that are different, and begin with no digit: so captured arrays without one do."""
+    found: dict[str, None] = {}
+    for name in names:
+        first = base = f"captured_{name}" if name[:1].isdigit() else name
+        number = 1
+        while first in found:
+            number += 1
+            first = f"{base}_{number}"
+        found[first] = None
+    return tuple(found)
+
+
+def _leaf_kind(value: Any) -> str:
+    """The kind of a leaf; "" for what is static."""
+    if isinstance(value, np.ndarray):
+        return "array"
+    if isinstance(value, np.generic):
+        return "scalar"
+    return "number" if type(value) in (float, complex) else ""
+
+
+def _without(graph: Graph, constants: Mapping[Value, Value]) -> tuple[Graph, dict[int, int]]:
+    """`graph` with some inputs replaced; and the new numbers of the others."""
+    kept = [k for k, value in enumerate(graph.inputs) if value not in constants]
+    places = {old: new for new, old in enumerate(kept)}
+    notes = dict(graph.notes)
+    outputs = rebuild(graph.outputs, constants, graph.notes, notes)
+    written = [None if target is None else places[target] for target in graph.written]
+    names = [graph.names[k] for k in kept]
+    return close(
+        [graph.inputs[k] for k in kept], outputs, written=written, names=names, notes=notes
+    ), places
+
+
+def _positions(program: Program, found: Sequence[tuple[Value, str]]) -> list[int]:
+    """Which of the results each leaf is."""
+    results = [
+        (value, kind)
+        for value, kind, target in zip(
+            program.outputs, program.kinds, program.graph.written, strict=True
+        )
+        if target is None and isinstance(value.type, TensorType)
+    ]
+    return [results.index(leaf) for leaf in found]
+
+
+def _numbered(tree: Tree, positions: Sequence[int]) -> Tree:
+    """`tree` with other numbers for its leaves."""
+    if "leaf" in tree:
+        return {**tree, "leaf": positions[tree["leaf"]]}
+    if "list" in tree or "tuple" in tree:
+        return {
+            kind: [_numbered(item, positions) for item in items] for kind, items in tree.items()
+        }
+    for pairs in ("dict", "fields"):
+        if pairs in tree:
+            changed = [[key, _numbered(item, positions)] for key, item in tree[pairs]]
+            return {**tree, pairs: changed}
+    return tree
+
+
+def _buffers(program: Program) -> set[int]:
+    """The ids of arrays that modules call buffers, or that are frozen."""
+    found: set[int] = set()
+    for proxy in program.trace.capture.objects:
+        owner = proxy._graphc_object
+        if not isinstance(owner, Attributed):
+            continue
+        for key, child in children(owner):
+            if isinstance(child, np.ndarray) and (owner._frozen or key in owner._buffers):
+                found.add(id(child))
+    return found

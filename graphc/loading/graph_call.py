@@ -1,0 +1,202 @@
+"""A loaded program as a function: traced into whatever calls it, compiled when called alone."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from graphc.errors import DTypeError, ShapeError
+from graphc.exporting.program import ExportedProgram
+from graphc.exporting.structure import as_array, build, flatten
+from graphc.ir import Attr, Graph, Value, make, parameter, rebuild
+from graphc.trace.context import active
+from graphc.trace.convert import array_like
+from graphc.trace.dispatch import locates
+from graphc.trace.sizes import TracedSize
+from graphc.trace.values import fresh_array, is_traced, number, scalar
+from graphc.transform.base import Transform
+from graphc.types import Dim, Size, TensorType, substitute
+
+
+class ProgramCall(Transform):
+    """``call(state, args, kwargs)``: an exported program, run on the arrays of a module.
+
+    Args:
+        program: of it everything is known; nothing of a call is traced.
+    """
+
+    def __init__(self, program: ExportedProgram) -> None:
+        super().__init__(_named(program.name), "graph")
+        self.__name__ = self.__qualname__ = program.name
+        self.program = program
+        self.signature = signature_of(program)
+
+    def traced(self, state: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return _traced(self, state, args, kwargs)
+
+    def _parameters(self) -> tuple[Any, ...]:
+        program = self.program
+        return (program.graph, program.guards, tuple(p.name for p in program.parameters))
+
+    def __graphc_rewrap__(self, capture: Any, source: str) -> Any:
+        """Itself: a graph is not traced."""
+        capture.require(f"{source} is {capture.constant(self)}")
+        return self
+
+
+class Record:
+    """What stands for an object of a class that a file does not hold: its fields are attributes."""
+
+    def __init__(self, kind: str, fields: dict[str, Any]) -> None:
+        self.__dict__.update(fields)
+        self._kind = kind
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{k}={v!r}" for k, v in vars(self).items() if k != "_kind")
+        return f"{self._kind}({shown})"
+
+
+def signature_of(program: ExportedProgram) -> inspect.Signature:
+    """What a program takes."""
+    return inspect.Signature(
+        [inspect.Parameter(p.name, _KINDS[p.kind]) for p in program.parameters]
+    )
+
+
+_KINDS = {kind.name: kind for kind in inspect._ParameterKind}
+
+
+def _named(name: str) -> Any:
+    def graph(state: Any, args: Any, kwargs: Any) -> Any:
+        """A loaded program."""
+
+    graph.__name__ = graph.__qualname__ = name
+    return graph
+
+
+def reach(module: Any, name: str) -> Any:
+    """The array with a dotted name below a module."""
+    for part in name.split("."):
+        module = getattr(module, part)
+    return module
+
+
+@locates
+def _traced(call: ProgramCall, state: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    program, trace = call.program, active()
+    graph = program.graph
+    bound = call.signature.bind(*args, **kwargs).arguments
+    empty: dict[str, Any] = {"VAR_POSITIONAL": (), "VAR_KEYWORD": {}}
+    given: dict[int, Any] = {k: reach(state, graph.names[k]) for k in program.state}
+    sizes: dict[str, Size] = {}
+    for one in program.parameters:
+        value = bound.get(one.name, empty.get(one.kind))
+        for leaf, path, item in flatten(one.tree, value, one.name):
+            type_ = program.leaf_types[leaf]
+            array = item if is_traced(item) else as_array(item, type_.dtype, path)
+            _match(path, type_, array_like(array).value, sizes, trace)
+            number_ = program.leaves[leaf]
+            if number_ is not None:
+                given[number_] = array
+    for guard in program.guards:
+        left, right = (_sized(size, sizes) for size in (guard.left, guard.right))
+        if trace.holds(guard.relation, left, right) != guard.outcome:
+            wanted = f"{'' if guard.outcome else 'not '}{guard.left} {guard.relation} {guard.right}"
+            raise ShapeError(f"{program.name} was exported for sizes where {wanted}")
+    operands = [array_like(given[k]).value for k in range(len(graph.inputs))]
+    found = instantiate(graph, operands, sizes, trace.effect())
+    trace.note(*found)
+    for value, target in zip(found, graph.written, strict=True):
+        if target is not None:
+            given[target][...] = fresh_array(value)
+        elif not isinstance(value.type, TensorType):
+            trace.token = value
+    return _delivered(program, found, sizes, trace)
+
+
+def _delivered(
+    program: ExportedProgram, found: Sequence[Value], sizes: Mapping[str, Size], trace: Any
+) -> Any:
+    """The results, in the containers that they were in."""
+    places = program.outputs
+
+    def leaf(position: int, kind: str) -> Any:
+        value = found[places[position]]
+        if kind == "number":
+            kinds = {"f": float, "c": complex, "b": bool, "i": int}
+            return number(value, kinds[value.dtype.kind])
+        return scalar(value) if kind == "scalar" else fresh_array(value)
+
+    def size(one: Size) -> Any:
+        known = _sized(one, sizes)
+        return TracedSize(known, trace) if isinstance(known, Dim) else known
+
+    return build(program.result, leaf, size, Record)
+
+
+def _match(name: str, wanted: TensorType, given: Value, sizes: dict[str, Size], trace: Any) -> None:
+    """Refuse an operand of another type; symbolic sizes get their values."""
+    if given.dtype != wanted.dtype:
+        raise DTypeError(f"{name} has dtype {given.dtype}, wanted {wanted.dtype}")
+    fits = given.ndim == len(wanted.shape)
+    for size, axis in zip(given.shape, wanted.shape, strict=False):
+        known = _sized(axis, sizes)
+        symbol = str(axis) if isinstance(axis, Dim) and str(axis).isidentifier() else ""
+        if symbol and symbol not in sizes:
+            sizes[symbol] = size
+        else:
+            fits = fits and trace.same(size, known)
+    if not fits:
+        raise ShapeError(f"{name} is {given.type}, wanted {wanted}")
+
+
+def _sized(size: Size, sizes: Mapping[str, Size]) -> Size:
+    return substitute(size, lambda atom: sizes.get(atom) if isinstance(atom, str) else None)
+
+
+def instantiate(
+    graph: Graph, operands: Sequence[Value], sizes: Mapping[str, Size], token: Value | None = None
+) -> list[Value]:
+    """The outputs of `graph` for these operands, with its symbolic sizes replaced.
+
+    Args:
+        token: what the first effect takes.
+    """
+    if not sizes and token is None:
+        return rebuild(graph.outputs, dict(zip(graph.inputs, operands, strict=True)))
+    made: dict[Value, Value] = dict(zip(graph.inputs, operands, strict=True))
+    for node in graph.nodes:
+        if node.outputs[0] in made:
+            continue
+        if token is not None and node.op.name == "token":
+            made[node.out()] = token
+            continue
+        attrs = {name: _sized_attr(attr, sizes) for name, attr in node.attrs}
+        regions = [_sized_region(region, sizes) for region in node.regions]
+        new = make(node.op, [made[v] for v in node.inputs], attrs, regions)
+        made.update(zip(node.outputs, new.outputs, strict=True))
+    return [made[value] for value in graph.outputs]
+
+
+def _sized_attr(attr: Attr, sizes: Mapping[str, Size]) -> Attr:
+    if isinstance(attr, tuple):
+        return tuple(_sized_attr(item, sizes) for item in attr)
+    return _sized(attr, sizes) if isinstance(attr, Dim) else attr
+
+
+def _sized_region(region: Graph, sizes: Mapping[str, Size]) -> Graph:
+    """`region` with its symbolic sizes replaced."""
+    if not sizes:
+        return region
+    inputs = [_sized_type(value, sizes) for value in region.inputs]
+    outputs = instantiate(region, inputs, sizes)
+    return Graph(tuple(inputs), tuple(outputs), region.written, region.names, region.notes)
+
+
+def _sized_type(value: Value, sizes: Mapping[str, Size]) -> Value:
+    type_ = value.type
+    if isinstance(type_, TensorType):
+        shape = tuple(_sized(size, sizes) for size in type_.shape)
+        type_ = TensorType(type_.dtype, shape)
+    return parameter(value.node["number"], type_)

@@ -1,0 +1,59 @@
+"""A loaded program as a module: its state are its arrays, calling it runs the graph."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from graphc.exporting.program import ExportedProgram
+from graphc.loading.graph_call import ProgramCall, signature_of
+from graphc.nn.module import Module
+
+
+class Part(Module):
+    """What stands between a loaded module and its arrays: a step of their names."""
+
+
+class Loaded(Module):
+    """A function that was exported; see `graphc.load`.
+
+    It takes what the exported function took, but for modules and optimizers: their arrays are its
+    own, under the names that they had there, and are written in place as they were there. It is a
+    module as any other: derivatives are taken by it, optimizers train it, compiled functions call
+    it, and it can be exported again.
+
+    Attributes:
+        name: what the function was called.
+        graph: the Graph IR; prints as text.
+    """
+
+    def __init__(self, program: ExportedProgram) -> None:
+        self.name = program.name
+        self.graph = program.graph
+        self._call = ProgramCall(program)
+        self.__signature__ = signature_of(program)
+        for number, array in program.state.items():
+            _put(self, program.graph.names[number], array, number in program.buffers)
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """The results of the exported function, in the same containers.
+
+        Raises:
+            TypeError: arguments that it does not take.
+            ShapeError, DTypeError: arrays of other shapes or dtypes than it was exported for.
+        """
+        return self._call(self, args, kwargs)
+
+
+def _put(module: Module, name: str, array: np.ndarray, is_buffer: bool) -> None:
+    """Make `array` reachable by its dotted name."""
+    *parts, last = name.split(".")
+    for part in parts:
+        if not isinstance(getattr(module, part, None), Module):
+            setattr(module, part, Part())
+        module = getattr(module, part)
+    if is_buffer:
+        module.register_buffer(last, array)
+    else:
+        setattr(module, last, array)
