@@ -29,13 +29,15 @@ from safetensors.numpy import save as to_safetensors
 from graphc.errors import ExportError, GraphcError
 from graphc.exporting.container import (
     from_json,
+    read_attr,
     read_size,
     read_type,
     to_json,
+    write_attr,
     write_size,
     write_type,
 )
-from graphc.exporting.program import ExportedProgram, Parameter
+from graphc.exporting.program import PARAMETER_KINDS, ExportedProgram, Parameter
 from graphc.exporting.structure import check
 from graphc.ir import Graph, Note
 from graphc.trace.context import SizeGuard
@@ -46,15 +48,7 @@ MAJOR, MINOR = 1, 0
 """A file can be read by every later version of the same major number."""
 
 HEADER, GRAPH, STATE = "graphc.json", "graph.json", "state.safetensors"
-MOST_LEAVES = 1 << 20
 RELATIONS = ("==", "<", "<=", ">", ">=")
-KINDS = (
-    "POSITIONAL_ONLY",
-    "POSITIONAL_OR_KEYWORD",
-    "VAR_POSITIONAL",
-    "KEYWORD_ONLY",
-    "VAR_KEYWORD",
-)
 LEAF_KINDS = ("array", "scalar", "number")
 
 
@@ -107,7 +101,13 @@ def to_bytes(program: ExportedProgram) -> bytes:
         "name": program.name,
         "ops": sorted(_ops(program.graph)),
         "parameters": [
-            {"name": one.name, "kind": one.kind, "tree": one.tree} for one in program.parameters
+            {
+                "name": one.name,
+                "kind": one.kind,
+                "tree": one.tree,
+                "default": [write_attr(value) for value in one.default],
+            }
+            for one in program.parameters
         ],
         "leaves": [
             {"input": number, "type": write_type(type_)}
@@ -121,6 +121,7 @@ def to_bytes(program: ExportedProgram) -> bytes:
             [guard.relation, write_size(guard.left), write_size(guard.right), guard.outcome]
             for guard in program.guards
         ],
+        "sizes": dict(program.sizes),
         "digests": {GRAPH: _digest(graph), STATE: _digest(state)},
     }
     head = json.dumps(header, separators=(",", ":"), allow_nan=False).encode()
@@ -283,7 +284,10 @@ def _program(
         frozenset(buffers),
         header["result"],
         tuple(_guard(item) for item in _list(header["guards"], "guards")),
+        _sizes(header["sizes"]),
     )
+    _ = program.signature  # raises ValueError where the parameters are none
+    _check_names(program)
     check(program.result, len(program.outputs), LEAF_KINDS, "result")
     return program
 
@@ -292,10 +296,13 @@ def _parameters(data: Any, leaves: int) -> tuple[Parameter, ...]:
     found = []
     for item in _list(data, "parameters"):
         name = _text(_object(item, "parameters")["name"], "parameters")
-        if item["kind"] not in KINDS or not name.isidentifier():
+        if item["kind"] not in PARAMETER_KINDS or not name.isidentifier():
             raise ExportError(f"parameters: {name!r} of kind {item['kind']!r} is none")
         check(item["tree"], leaves, LEAF_KINDS, name)
-        found.append(Parameter(name, item["kind"], item["tree"]))
+        default = tuple(read_attr(one, name) for one in _list(item["default"], name))
+        if len(default) > 1:
+            raise ExportError(f"parameters: {name!r} has {len(default)} defaults")
+        found.append(Parameter(name, item["kind"], item["tree"], default))
     return tuple(found)
 
 
@@ -319,6 +326,23 @@ def _guard(data: Any) -> SizeGuard:
     if relation not in RELATIONS or not isinstance(outcome, bool):
         raise ExportError(f"guards: {relation!r} is no relation")
     return SizeGuard(relation, read_size(left, "guards"), read_size(right, "guards"), outcome)
+
+
+def _check_names(program: ExportedProgram) -> None:
+    """Refuse arrays of the state of which one would be an attribute of another."""
+    names = {program.graph.names[k] for k in program.state}
+    for name in names:
+        parts = name.split(".")
+        above = {".".join(parts[:count]) for count in range(1, len(parts))}
+        if "" in parts or above & names:
+            raise ExportError(f"state: {name!r} is no name of an array")
+
+
+def _sizes(data: Any) -> dict[str, int]:
+    for name, size in _object(data, "sizes").items():
+        if not name.isidentifier() or type(size) is not int or size < 0:
+            raise ExportError(f"sizes: {name!r} is {size!r}")
+    return dict(data)
 
 
 def _input(data: Any, graph: Graph, where: str, or_none: bool = False) -> int | None:

@@ -8,8 +8,9 @@ constants.
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,17 @@ from graphc.trace.values import TracedArray, TracedNumber, TracedScalar, is_trac
 from graphc.transform.base import Transform
 from graphc.types import TensorType
 
+PARAMETER_KINDS = {
+    kind.name: kind
+    for kind in (
+        inspect.Parameter.POSITIONAL_ONLY,
+        inspect.Parameter.POSITIONAL_OR_KEYWORD,
+        inspect.Parameter.VAR_POSITIONAL,
+        inspect.Parameter.KEYWORD_ONLY,
+        inspect.Parameter.VAR_KEYWORD,
+    )
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
@@ -36,11 +48,13 @@ class Parameter:
     Attributes:
         kind: as `inspect.Parameter.kind`, by name.
         tree: what is passed for it; its leaves are numbered through all parameters.
+        default: its default value, in a tuple, where that is a number, a bool, a str or None.
     """
 
     name: str
     kind: str
     tree: Tree
+    default: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +70,7 @@ class ExportedProgram:
         buffers: the inputs of the state that no derivative is taken by.
         result: what is given back; its leaves are the outputs that are not written, in order.
         guards: relations between sizes that must hold.
+        sizes: of the symbolic sizes, those that it was traced with.
     """
 
     name: str
@@ -67,6 +82,18 @@ class ExportedProgram:
     buffers: frozenset[int]
     result: Tree
     guards: tuple[SizeGuard, ...] = ()
+    sizes: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def signature(self) -> inspect.Signature:
+        """What is passed to it, but for its state."""
+        return inspect.Signature(
+            [
+                inspect.Parameter(one.name, PARAMETER_KINDS[one.kind], default=default)
+                for one in self.parameters
+                for default in one.default or (inspect.Parameter.empty,)
+            ]
+        )
 
     @property
     def outputs(self) -> list[int]:
@@ -75,6 +102,13 @@ class ExportedProgram:
             k
             for k, value in enumerate(self.graph.outputs)
             if self.graph.written[k] is None and isinstance(value.type, TensorType)
+        ]
+
+    def guard_texts(self) -> list[str]:
+        """The relations that sizes must have, as text."""
+        return [
+            f"{'' if one.outcome else 'not '}{one.left} {one.relation} {one.right}"
+            for one in self.guards
         ]
 
     def output_names(self) -> list[str]:
@@ -156,40 +190,50 @@ def export_program(
     named = name or getattr(function, "__name__", type(function).__name__)
     given = _bound(function, args, kwargs)
     axes = dict(axes or {})
-    values = [
-        value if _is_state(value) else tree_map(lambda leaf: _apart(leaf, axes), value)
-        for _, _, value in given
+    given = [
+        one
+        if _is_state(one.value)
+        else replace(one, value=tree_map(lambda leaf: _apart(leaf, axes), one.value))
+        for one in given
     ]
     record: list[Any] = []
-    exporting = _Exporting(function, [(name, kind) for name, kind, _ in given], record)
+    exporting = _Exporting(function, [(one.name, one.kind) for one in given], record)
     forms = Specializations(named, options or Options())
-    names = [name for name, _, _ in given]
-    program = forms.trace(exporting, tuple(values), {}, names, axes)
+    values = tuple(one.value for one in given)
+    program = forms.trace(exporting, values, {}, [one.name for one in given], axes)
     _refuse(program, named)
-    parameters = [
-        (name, kind, value)
-        for (name, kind, _), value in zip(given, values, strict=True)
-        if not _is_state(value)
-    ]
-    return _assembled(program, named, parameters, record)
+    arguments = [one for one in given if not _is_state(one.value)]
+    return _assembled(program, named, arguments, record)
+
+
+@dataclass(frozen=True, slots=True)
+class _Argument:
+    """What is passed for a parameter."""
+
+    name: str
+    kind: str
+    value: Any
+    default: tuple[Any, ...] = ()
 
 
 def _bound(
     function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
-) -> list[tuple[str, str, Any]]:
+) -> list[_Argument]:
     """The name, kind and value of each parameter, defaults included."""
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):
         if kwargs:
             raise ExportError("a function without a signature takes no arguments by name") from None
-        return [(f"x{k}", "POSITIONAL_ONLY", value) for k, value in enumerate(args)]
+        return [_Argument(f"x{k}", "POSITIONAL_ONLY", value) for k, value in enumerate(args)]
     bound = signature.bind(*args, **kwargs)
     bound.apply_defaults()
-    return [
-        (name, signature.parameters[name].kind.name, value)
-        for name, value in bound.arguments.items()
-    ]
+    found = []
+    for name, value in bound.arguments.items():
+        one = signature.parameters[name]
+        plain = type(one.default) in (bool, int, float, str, type(None))
+        found.append(_Argument(name, one.kind.name, value, (one.default,) if plain else ()))
+    return found
 
 
 def _is_state(value: Any) -> bool:
@@ -214,8 +258,10 @@ def _refuse(program: Program, name: str) -> None:
             its state that share memory.
     """
     if program.stores:
+        target = program.stores[0].split(" = ")[0]
+        target = re.sub(r"\bv\d+\b", lambda one: _label(program, one[0]), target)
         raise ExportError(
-            f"{name} assigns something besides elements of arrays: {program.stores[0]!r}",
+            f"{name} assigns {target}, which is no element of an array",
             hint="Write to an array in place: `self.count[...] = value`.",
         )
     if any(item.kind == "block" for item in program.inputs):
@@ -225,10 +271,16 @@ def _refuse(program: Program, name: str) -> None:
         )
 
 
+def _label(program: Program, source: str) -> str:
+    """What the user calls what the call code calls `source`; a method's object has no name."""
+    label = program.labels.get(source, source)
+    return "self" if label == source else label
+
+
 def _assembled(
     program: Program,
     name: str,
-    given: Sequence[tuple[str, str, Any]],
+    given: Sequence[_Argument],
     record: Sequence[Any],
 ) -> ExportedProgram:
     paths: dict[str, int] = {}
@@ -242,7 +294,10 @@ def _assembled(
         types.append(np.asarray(value))
         return {"leaf": len(types) - 1, "kind": kind}
 
-    parameters = tuple(Parameter(n, kind, describe(value, leaf, n)) for n, kind, value in given)
+    parameters = tuple(
+        Parameter(one.name, one.kind, describe(one.value, leaf, one.name), one.default)
+        for one in given
+    )
     arguments: dict[int, int] = {}
     constants: dict[Value, Value] = {}
     state: dict[int, np.ndarray] = {}
@@ -277,8 +332,15 @@ def _assembled(
             if array.dtype.kind not in "fc" or id(array) in buffers
         ),
         _numbered(tree, _positions(program, found)),
-        tuple(program.guards),
+        tuple(guard for guard in program.guards if not _is_certain(guard)),
+        dict(program.symbolic),
     )
+
+
+def _is_certain(guard: SizeGuard) -> bool:
+    """Whether it only says that a size fits 64 bits."""
+    sides = (guard.left, guard.right)
+    return any(isinstance(side, int) and abs(side) >= 1 << 62 for side in sides)
 
 
 def _distinct(names: Sequence[str]) -> tuple[str, ...]:

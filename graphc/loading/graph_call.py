@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ from graphc.errors import DTypeError, ShapeError
 from graphc.exporting.program import ExportedProgram
 from graphc.exporting.structure import as_array, build, flatten
 from graphc.ir import Attr, Graph, Value, make, parameter, rebuild
+from graphc.nn.module import Module
 from graphc.trace.context import active
 from graphc.trace.convert import array_like
 from graphc.trace.dispatch import locates
@@ -30,7 +30,7 @@ class ProgramCall(Transform):
         super().__init__(_named(program.name), "graph")
         self.__name__ = self.__qualname__ = program.name
         self.program = program
-        self.signature = signature_of(program)
+        self.signature = program.signature
 
     def traced(self, state: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return _traced(self, state, args, kwargs)
@@ -57,16 +57,6 @@ class Record:
         return f"{self._kind}({shown})"
 
 
-def signature_of(program: ExportedProgram) -> inspect.Signature:
-    """What a program takes."""
-    return inspect.Signature(
-        [inspect.Parameter(p.name, _KINDS[p.kind]) for p in program.parameters]
-    )
-
-
-_KINDS = {kind.name: kind for kind in inspect._ParameterKind}
-
-
 def _named(name: str) -> Any:
     def graph(state: Any, args: Any, kwargs: Any) -> Any:
         """A loaded program."""
@@ -78,20 +68,25 @@ def _named(name: str) -> Any:
 def reach(module: Any, name: str) -> Any:
     """The array with a dotted name below a module."""
     for part in name.split("."):
-        module = getattr(module, part)
+        module = getattr(module, attribute(part))
     return module
+
+
+def attribute(part: str) -> str:
+    """The attribute for a part of a name: another where every module has one of that name."""
+    return f"{part}_" if hasattr(Module, part) or part in ("graph", "name") else part
 
 
 @locates
 def _traced(call: ProgramCall, state: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     program, trace = call.program, active()
     graph = program.graph
-    bound = call.signature.bind(*args, **kwargs).arguments
-    empty: dict[str, Any] = {"VAR_POSITIONAL": (), "VAR_KEYWORD": {}}
+    bound = call.signature.bind(*args, **kwargs)
+    bound.apply_defaults()
     given: dict[int, Any] = {k: reach(state, graph.names[k]) for k in program.state}
     sizes: dict[str, Size] = {}
     for one in program.parameters:
-        value = bound.get(one.name, empty.get(one.kind))
+        value = bound.arguments[one.name]
         for leaf, path, item in flatten(one.tree, value, one.name):
             type_ = program.leaf_types[leaf]
             array = item if is_traced(item) else as_array(item, type_.dtype, path)
@@ -99,11 +94,10 @@ def _traced(call: ProgramCall, state: Any, args: tuple[Any, ...], kwargs: dict[s
             number_ = program.leaves[leaf]
             if number_ is not None:
                 given[number_] = array
-    for guard in program.guards:
+    for guard, text in zip(program.guards, program.guard_texts(), strict=True):
         left, right = (_sized(size, sizes) for size in (guard.left, guard.right))
         if trace.holds(guard.relation, left, right) != guard.outcome:
-            wanted = f"{'' if guard.outcome else 'not '}{guard.left} {guard.relation} {guard.right}"
-            raise ShapeError(f"{program.name} was exported for sizes where {wanted}")
+            raise ShapeError(f"{program.name} was exported for sizes where {text}")
     operands = [array_like(given[k]).value for k in range(len(graph.inputs))]
     found = instantiate(graph, operands, sizes, trace.effect())
     trace.note(*found)
@@ -148,7 +142,8 @@ def _match(name: str, wanted: TensorType, given: Value, sizes: dict[str, Size], 
         else:
             fits = fits and trace.same(size, known)
     if not fits:
-        raise ShapeError(f"{name} is {given.type}, wanted {wanted}")
+        shape = ", ".join(str(trace.hint(size)) for size in given.shape)
+        raise ShapeError(f"{name} is {given.dtype}[{shape}], wanted {wanted}")
 
 
 def _sized(size: Size, sizes: Mapping[str, Size]) -> Size:

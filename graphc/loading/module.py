@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import numpy as np
 
 from graphc.exporting.program import ExportedProgram
-from graphc.loading.graph_call import ProgramCall, signature_of
+from graphc.ir import Graph
+from graphc.loading.graph_call import ProgramCall, attribute
 from graphc.nn.module import Module
 
 
@@ -25,16 +27,22 @@ class Loaded(Module):
 
     Attributes:
         name: what the function was called.
-        graph: the Graph IR; prints as text.
     """
 
     def __init__(self, program: ExportedProgram) -> None:
         self.name = program.name
-        self.graph = program.graph
         self._call = ProgramCall(program)
-        self.__signature__ = signature_of(program)
         for number, array in program.state.items():
             _put(self, program.graph.names[number], array, number in program.buffers)
+
+    @property
+    def graph(self) -> Graph:
+        """The Graph IR; prints as text."""
+        return self._call.program.graph
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        return self._call.signature
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """The results of the exported function, in the same containers.
@@ -48,7 +56,7 @@ class Loaded(Module):
 
 def _put(module: Module, name: str, array: np.ndarray, is_buffer: bool) -> None:
     """Make `array` reachable by its dotted name."""
-    *parts, last = name.split(".")
+    *parts, last = map(attribute, name.split("."))
     for part in parts:
         if not isinstance(getattr(module, part, None), Module):
             setattr(module, part, Part())

@@ -41,6 +41,7 @@ class Parts:
         places: for each array of the interface, its place among them.
         functions: the symbols of the table of constants' functions, in its order.
         arrays: the constants' bytes.
+        relations: the guards, as text.
         named: the symbols of native functions, by the names that the module has for them.
     """
 
@@ -53,6 +54,7 @@ class Parts:
     named: Mapping[str, str]
     arena: Size
     guards: Sequence[SizeGuard]
+    relations: Sequence[str]
     messages: Mapping[int, str]
     version: str
 
@@ -184,7 +186,7 @@ def _texts(interface: Interface, parts: Parts) -> list[str]:
         OVERLAP: "an array that is written overlaps another; nothing was done",
         BAD_SIZE: "a size is negative; nothing was done",
         NULL: "the address of an array, or of the workspace, is NULL; nothing was done",
-        UNFIT: "the library was not made for these sizes; nothing was done",
+        UNFIT: f"the sizes must fulfil {', '.join(parts.relations)}; nothing was done",
         **parts.messages,
     }
     texts = [*known.values(), "no status of this library", parts.version, interface.signature()]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from graphc.exporting.c.entry import BAD_SIZE, NULL, UNFIT
 from graphc.exporting.c.interface import C_TYPES, Array, Interface, extents
 from graphc.types import FloorDiv, Mod, Size, product
@@ -31,10 +33,13 @@ static inline int32_t graphc_openmp(void *context, int64_t count, graphc_task ta
 """
 
 
-def header(seen: Interface, offsets: dict[str, int], total: int) -> str:
+def header(
+    seen: Interface, offsets: Mapping[str, int], total: int, relations: Sequence[str]
+) -> str:
     """The header.
 
     Args:
+        relations: what sizes must fulfil.
         offsets: where each array of the state lies in the file of its first values.
         total: the bytes of that file.
     """
@@ -61,6 +66,7 @@ def header(seen: Interface, offsets: dict[str, int], total: int) -> str:
         f"#define {name.upper()}_UNFIT ({UNFIT}) /* not made for these sizes */",
         "",
         *_state(seen, offsets, total),
+        *(f"/* sizes must fulfil {relation} */" for relation in relations),
         *(_described(array) for array in seen.arrays),
         f"int32_t {name}_run({_parameters(seen)});",
         "",
@@ -84,7 +90,7 @@ def header(seen: Interface, offsets: dict[str, int], total: int) -> str:
     return "\n".join(lines)
 
 
-def _state(seen: Interface, offsets: dict[str, int], total: int) -> list[str]:
+def _state(seen: Interface, offsets: Mapping[str, int], total: int) -> list[str]:
     if not offsets:
         return []
     upper = seen.name.upper()
@@ -140,7 +146,7 @@ def cmake(name: str, link: str) -> str:
     return CMAKE.format(name=name, link=" lapack blas" if link == "lapack" else "")
 
 
-def example(seen: Interface, has_state: bool) -> str:
+def example(seen: Interface, has_state: bool, sizes: Mapping[str, int]) -> str:
     """A program that calls the library once: inputs are zeros, the state is its first values."""
     name, upper = seen.name, seen.name.upper()
     lines = [
@@ -158,12 +164,12 @@ def example(seen: Interface, has_state: bool) -> str:
         "",
         "int main(int count, char **words)",
         "{",
-        *(f"    int64_t {size} = 1;" for size in seen.sizes),
+        *(f"    int64_t {size} = {sizes.get(size, 1)};" for size in seen.sizes),
     ]
     if has_state:
         lines += [
             f'    const char *path = count > 1 ? words[1] : "{name}.bin";',
-            f"    char *state = zeros({upper}_STATE_BYTES);",
+            f"    char *state = (char *)zeros({upper}_STATE_BYTES);",
             '    FILE *file = fopen(path, "rb");',
             f"    size_t wanted = {upper}_STATE_BYTES;",
             "    if (!file || fread(state, 1, wanted, file) != wanted) {",
@@ -180,11 +186,11 @@ def example(seen: Interface, has_state: bool) -> str:
             offset = f"{upper}_OFFSET_{array.name}"
             lines.append(f"    {kind} *{array.name} = ({kind} *)(void *)(state + {offset});")
         else:
-            lines.append(f"    {kind} *{array.name} = zeros({_bytes(array)});")
-    sizes = ", ".join(seen.sizes)
+            lines.append(f"    {kind} *{array.name} = ({kind} *)zeros({_bytes(array)});")
+    passed = ", ".join(seen.sizes)
     given = ", ".join([*seen.sizes, *(array.name for array in seen.arrays), "workspace"])
     lines += [
-        f"    void *workspace = zeros({name}_workspace_size({sizes}));",
+        f"    void *workspace = zeros({name}_workspace_size({passed}));",
         "#ifdef _OPENMP",
         f"    int32_t status = {name}_run_parallel({given}, graphc_openmp, NULL);",
         "#else",

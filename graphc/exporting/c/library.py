@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import tempfile
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -43,19 +42,18 @@ def write_library(
         ExportError: the program can't be a library, or the linker fails: nothing is left behind.
     """
     made = make_object(program, program.name, cpu, link)
-    state = dict(_state(program, made.interface))
     if path.suffix in (".so", ".dylib", ".dll") and not path.is_dir():
-        _write_shared(made, path, state, link)
+        _write_shared(made, path, program, link)
     else:
-        _write_folder(made, path, state, link)
+        _write_folder(made, path, program, link)
 
 
-def _write_shared(made: Object, path: Path, state: dict[str, np.ndarray], link: str) -> None:
-    data, offsets = _packed(state)
+def _write_shared(made: Object, path: Path, program: ExportedProgram, link: str) -> None:
+    data, text = _state_and_header(made.interface, program)
     with tempfile.TemporaryDirectory() as folder:
         built = _linked(made, Path(folder), link)
-        files = {path.with_suffix(".h"): header(made.interface, offsets, len(data)).encode()}
-        if state:
+        files = {path.with_suffix(".h"): text.encode()}
+        if data:
             files[path.with_suffix(".bin")] = data
         if built is None:
             files[path.with_suffix(".o")] = made.data
@@ -68,17 +66,17 @@ def _write_shared(made: Object, path: Path, state: dict[str, np.ndarray], link: 
         _warn(path.with_suffix(".o"), path.name, link)
 
 
-def _write_folder(made: Object, path: Path, state: dict[str, np.ndarray], link: str) -> None:
+def _write_folder(made: Object, path: Path, program: ExportedProgram, link: str) -> None:
     name = made.interface.name
-    data, offsets = _packed(state)
+    data, text = _state_and_header(made.interface, program)
     path.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".graphc-", dir=path) as part:
         folder = Path(part)
         (folder / f"{name}.o").write_bytes(made.data)
-        (folder / f"{name}.h").write_text(header(made.interface, offsets, len(data)))
+        (folder / f"{name}.h").write_text(text)
         (folder / "CMakeLists.txt").write_text(cmake(name, link))
-        (folder / "main.c").write_text(example(made.interface, bool(state)))
-        if state:
+        (folder / "main.c").write_text(example(made.interface, bool(data), program.sizes))
+        if data:
             (folder / f"{name}.bin").write_bytes(data)
         built = _linked(made, folder, link)
         _archive(folder, name)
@@ -88,21 +86,16 @@ def _write_folder(made: Object, path: Path, state: dict[str, np.ndarray], link: 
         _warn(path / f"{name}.o", f"lib{name}.so", link)
 
 
-def _state(program: ExportedProgram, seen: Interface) -> Iterator[tuple[str, np.ndarray]]:
+def _state_and_header(seen: Interface, program: ExportedProgram) -> tuple[bytes, str]:
+    """The state's first values, one array after another at multiples of 64 bytes; the header."""
     by_path = {program.graph.names[k]: array for k, array in program.state.items()}
-    for array in seen.state:
-        yield array.name, by_path[array.path]
-
-
-def _packed(state: dict[str, np.ndarray]) -> tuple[bytes, dict[str, int]]:
-    """The arrays one after another, and where each is: at a multiple of 64 bytes."""
     data = bytearray()
     offsets: dict[str, int] = {}
-    for name, array in state.items():
+    for array in seen.state:
         data += bytes(-len(data) % ALIGNMENT)
-        offsets[name] = len(data)
-        data += np.ascontiguousarray(array).tobytes()
-    return bytes(data), offsets
+        offsets[array.name] = len(data)
+        data += np.ascontiguousarray(by_path[array.path]).tobytes()
+    return bytes(data), header(seen, offsets, len(data), program.guard_texts())
 
 
 def compiler() -> str | None:

@@ -157,6 +157,7 @@ def _linked(
         named,
         plan.arena,
         program.guards,
+        program.guard_texts(),
         dict(_messages(module)),
         f"{seen.name}, made by graphc {version('graphc')}",
     )
