@@ -288,7 +288,7 @@ class _Builder:
             [inputs[k].value for k in keep],
             self.outputs,
             written=[None if w is None else keep.index(w) for w in self.written],
-            names=[self._name(inputs[k]) for k in keep],
+            names=[self._readable(inputs[k].source) for k in keep],
             notes=self.trace.notes,
         )
         kept = [inputs[k] for k in keep]
@@ -331,11 +331,9 @@ class _Builder:
             if item.value.node in used or k in self.written
         ]
 
-    def _name(self, item: Input) -> str:
-        return self._readable(item.source)
-
     def _readable(self, source: str) -> str:
-        return readable(source, self.capture.fetches, self.names)
+        cells = {cell.expression: cell.name for cell in self.capture.cells.values()}
+        return readable(source, self.capture.fetches, self.names, cells)
 
     # --- results ---
 

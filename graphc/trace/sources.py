@@ -25,11 +25,19 @@ def argument_name(source: str, fetches: Mapping[str, str], names: Sequence[str])
         source = head[0]
 
 
-def readable(source: str, fetches: Mapping[str, str], names: Sequence[str]) -> str:
-    """A name for an input from the chain of fetches that leads to it."""
+def readable(
+    source: str, fetches: Mapping[str, str], names: Sequence[str], cells: Mapping[str, str]
+) -> str:
+    """A name for an input from the chain of fetches that leads to it.
+
+    `cells`: the names of a function's closure, by the expressions that fetch their values.
+    """
     text, parts = source, []
     while text in fetches:
         expression = fetches[text]
+        if expression in cells:
+            parts.append(cells[expression])
+            break
         head, dot, attribute = expression.rpartition(".")
         if expression.endswith("]"):
             head, _, key = expression.rpartition("[")
