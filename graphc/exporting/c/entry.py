@@ -39,6 +39,7 @@ class Parts:
     Attributes:
         slots: the step's inputs and outputs.
         places: for each array of the interface, its place among them.
+        embedded: the bytes of inputs that the library holds, by their places.
         functions: the symbols of the table of constants' functions, in its order.
         arrays: the constants' bytes.
         relations: the guards, as text.
@@ -49,6 +50,7 @@ class Parts:
     step: str
     slots: int
     places: Sequence[int]
+    embedded: Mapping[int, bytes]
     functions: Sequence[str]
     arrays: Sequence[Value]
     named: Mapping[str, str]
@@ -66,10 +68,8 @@ def entry_text(interface: Interface, parts: Parts) -> str:
     lines += [f"declare i32 @{name}(ptr, ptr, i64, i64)" for name in declared]
     lines += [f"declare i64 @{symbol}()" for symbol in dict.fromkeys(parts.named.values())]
     lines.append(f"declare i64 @{TASK}(i64, i64, i64)")
-    lines += [
-        f"@array_{k} = internal constant [{len(data)} x i8] c{_quoted(data)}, align {ALIGNMENT}"
-        for k, data in enumerate(value.node["data"] or b"\0" for value in parts.arrays)
-    ]
+    lines += [_constant(f"array_{k}", value.node["data"]) for k, value in enumerate(parts.arrays)]
+    lines += [_constant(f"embedded_{k}", data) for k, data in parts.embedded.items()]
     lines += [
         _run(interface, parts),
         _serial(interface),
@@ -98,6 +98,8 @@ def _run(interface: Interface, parts: Parts) -> str:
     words_ = [write.value(f"add i64 {start}, {HEADER}"), start, *(["0"] * given)]
     for number, place in enumerate(parts.places):
         words_[TABLE_FIRST + place] = write.value(f"ptrtoint ptr %array_{number} to i64")
+    for place in parts.embedded:
+        words_[TABLE_FIRST + place] = f"ptrtoint (ptr @embedded_{place} to i64)"
     _fill(write, table, words_)
     pool = write.value(f"alloca [{words.WORDS} x i64], align 64")
     callers = [write.value(f"ptrtoint ptr {name} to i64") for name in ("%parallel", "%context")]
@@ -205,6 +207,13 @@ def _texts(interface: Interface, parts: Parts) -> list[str]:
         f"define ptr @{name}_signature() {{\n  ret ptr @text_{len(known) + 2}\n}}",
     ]
     return lines
+
+
+def _constant(name: str, data: bytes) -> str:
+    """A constant array, of one byte at least."""
+    data = data or b"\0"
+    kind = f"internal constant [{len(data)} x i8]"
+    return f"@{name} = {kind} c{_quoted(data)}, align {ALIGNMENT}"
 
 
 def _quoted(data: bytes) -> str:

@@ -24,7 +24,12 @@ ALIGNMENT = 64
 
 
 def write_library(
-    program: ExportedProgram, path: Path, *, cpu: str = "native", link: str = ""
+    program: ExportedProgram,
+    path: Path,
+    *,
+    cpu: str = "native",
+    link: str = "",
+    embed: bool = False,
 ) -> None:
     """Write a program as a C library.
 
@@ -36,12 +41,13 @@ def write_library(
         cpu: what the code is for: ``"native"``, this machine; ``"x86-64-v3"`` (AVX2 and FMA),
             ``"x86-64-v2"``, ``"x86-64-v4"``; ``"generic"``, any, without an instruction that
             multiplies and adds: slow.
+        embed: the library holds the state itself, where it is only read; else it is passed.
         link: ``"lapack"`` lets the library call LAPACK, which the program then links to.
 
     Raises:
         ExportError: the program can't be a library, or the linker fails: nothing is left behind.
     """
-    made = make_object(program, program.name, cpu, link)
+    made = make_object(program, program.name, cpu, link, embed)
     if path.suffix in (".so", ".dylib", ".dll") and not path.is_dir():
         _write_shared(made, path, program, link)
     else:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any
 
+import numpy as np
+
 from graphc import ops
 from graphc.codegen import linked, target
 from graphc.codegen.cpu import llvm_text as kernel_text
@@ -45,22 +47,25 @@ def make_object(
     name: str,
     processor: str = "native",
     link: str = "",
-    fast: bool = False,
+    embed: bool = False,
 ) -> Object:
     """Compile a program for a processor.
 
     Args:
         processor: ``native``, or one of `graphc.codegen.target.PROCESSORS`.
         link: ``"lapack"`` where its routines may be called.
+        embed: hold the state, which must not be written, in the object.
 
     Raises:
-        ExportError: it prints, or needs LAPACK, which `link` does not name.
+        ExportError: it prints, writes to what is embedded, or needs LAPACK, which `link` does not
+            name.
         UnsupportedError: an op can't be compiled.
     """
     if processor != "native" and processor not in target.PROCESSORS:
         known = ", ".join(["native", *target.PROCESSORS])
         raise ExportError(f"cpu={processor!r} is not known", hint=f"Give one of {known}.")
-    order = _order(program)
+    embedded = _embedded(program) if embed else {}
+    order = [number for number in _order(program) if number not in embedded]
     seen = interface(program, name, order)
     with target.compiling_for(processor):
         graph = rewrite(program.graph, _COMPLEX)
@@ -68,7 +73,7 @@ def make_object(
         plan = plan_memory(lower(fused))
         module = write_module(plan, name)
         _refuse(module, link)
-        text = _linked(module, plan, seen, order, program)
+        text = _linked(module, plan, seen, order, program, embedded)
         public = [f"{name}_{one}" for one in PUBLIC]
         return Object(target.library_object(text, public, LEVEL), seen, module.source)
 
@@ -80,6 +85,22 @@ def _order(program: ExportedProgram) -> list[int]:
     """The graph's inputs as they are passed: the arguments' leaves, then the state."""
     leaves = [number for number in program.leaves if number is not None]
     return [*leaves, *program.state]
+
+
+def _embedded(program: ExportedProgram) -> dict[int, bytes]:
+    """The bytes of the state's arrays, by the numbers of the inputs.
+
+    Raises:
+        ExportError: one is written.
+    """
+    names = program.graph.names
+    written = [names[k] for k in program.graph.written if k is not None and k in program.state]
+    if written:
+        raise ExportError(
+            f"{program.name} writes to {written[0]} of its state, which can't be embedded",
+            hint="Leave embed=True out: the state is then passed by the program.",
+        )
+    return {k: np.ascontiguousarray(array).tobytes() for k, array in program.state.items()}
 
 
 def _refuse(module: Module, link: str) -> None:
@@ -120,7 +141,12 @@ def _nodes(module: Module) -> Iterator[tuple[Node, Graph]]:
 
 
 def _linked(
-    module: Module, plan: MemoryPlan, seen: Interface, order: list[int], program: ExportedProgram
+    module: Module,
+    plan: MemoryPlan,
+    seen: Interface,
+    order: list[int],
+    program: ExportedProgram,
+    embedded: Mapping[int, bytes],
 ) -> str:
     """LLVM's text of the whole library."""
     namespace = module_namespace(module.source, write_source(module.source, seen.name))
@@ -152,6 +178,7 @@ def _linked(
         step,
         len(graph.inputs) + len(graph.outputs),
         [*order, *outputs],
+        embedded,
         functions,
         module.arrays,
         named,
