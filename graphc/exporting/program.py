@@ -344,10 +344,10 @@ def _is_certain(guard: SizeGuard) -> bool:
 
 
 def _distinct(names: Sequence[str]) -> tuple[str, ...]:
-    """Names that are different, and begin with no digit: so captured arrays without one do."""
+    """Names that are different; of arrays that have none, ``captured``."""
     found: dict[str, None] = {}
     for name in names:
-        first = base = f"captured_{name}" if name[:1].isdigit() else name
+        first = base = re.sub(r"^v\d+(?=\.|$)", "captured", name)
         number = 1
         while first in found:
             number += 1

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from graphc.exporting.program import ExportedProgram
+from graphc.exporting.structure import build
 from graphc.ir import Graph
-from graphc.loading.graph_call import ProgramCall, attribute
+from graphc.loading.graph_call import ProgramCall, Record, attribute
 from graphc.nn.module import Module
+from graphc.types import Size
 
 
 class Part(Module):
@@ -52,6 +55,33 @@ class Loaded(Module):
             ShapeError, DTypeError: arrays of other shapes or dtypes than it was exported for.
         """
         return self._call(self, args, kwargs)
+
+
+def arguments_from(
+    program: ExportedProgram, leaves: Sequence[np.ndarray]
+) -> tuple[list[Any], dict[str, Any]]:
+    """What is passed to a program whose arguments have these leaves: by position, and by name."""
+
+    def leaf(number: int, kind: str) -> Any:
+        array = leaves[number]
+        return array if kind == "array" else array[()] if kind == "scalar" else array.item()
+
+    def size(one: Size) -> Any:
+        raise TypeError(f"{one} can't be passed")
+
+    args: list[Any] = []
+    named: dict[str, Any] = {}
+    for one in program.parameters:
+        value = build(one.tree, leaf, size, Record)
+        if one.kind == "VAR_POSITIONAL":
+            args += value
+        elif one.kind == "VAR_KEYWORD":
+            named |= value
+        elif one.kind == "KEYWORD_ONLY":
+            named[one.name] = value
+        else:
+            args.append(value)
+    return args, named
 
 
 def _put(module: Module, name: str, array: np.ndarray, is_buffer: bool) -> None:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 _ARGUMENT = re.compile(r"(args|kwargs)\[(.+?)\]")
+_NAMED = re.compile(r"getattr\((\w+), '([^']+)'\)")
 _FIRST = re.compile(r"\w+")
 
 
@@ -39,8 +40,14 @@ def readable(
             parts.append(cells[expression])
             break
         head, dot, attribute = expression.rpartition(".")
-        if expression.endswith("]"):
+        named = _NAMED.fullmatch(expression)
+        if named is not None:
+            head = named[1]
+            parts.append(named[2])
+        elif expression.endswith("]"):
             head, _, key = expression.rpartition("[")
+            if head == "k":
+                break  # a constant of the call code: its number says nothing
             parts.append(key[:-1].strip("'\""))
         elif dot:
             parts.append(attribute)

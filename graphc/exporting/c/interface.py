@@ -39,6 +39,10 @@ KEYWORDS = frozenset(
 """Words of C and C++, and names that the header has."""
 
 
+SYSTEM = frozenset(["c", "m", "dl", "rt", "pthread", "util"])
+"""Libraries of the system: another ``libm.a`` would be taken for it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Array:
     """An array that is passed: `role` is ``input``, ``state`` or ``output``."""
@@ -83,7 +87,7 @@ def interface(program: ExportedProgram, name: str, order: Sequence[int]) -> Inte
     Raises:
         ExportError: `name` is no name in C.
     """
-    if not re.fullmatch(r"[A-Za-z]\w*", name) or name in KEYWORDS:
+    if not re.fullmatch(r"[A-Za-z]\w*", name) or name in KEYWORDS | SYSTEM:
         raise ExportError(f"{name!r} is no name for functions in C", hint="Give another name=.")
     graph = program.graph
     sizes = sorted({s for v in graph.inputs for size in v.shape for s in symbols(size)})

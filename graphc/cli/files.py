@@ -1,0 +1,279 @@
+"""The commands that read a file: ``inspect``, ``view``, ``build``, ``run``, ``bench``."""
+
+from __future__ import annotations
+
+import html
+import io
+import json
+import re
+import tempfile
+import time
+from argparse import Namespace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from graphc.api import compile, export, spec
+from graphc.errors import ExportError
+from graphc.exporting import archive
+from graphc.exporting.program import ExportedProgram
+from graphc.exporting.structure import flatten, paths_of
+from graphc.loading.load import load
+from graphc.loading.module import Loaded, arguments_from
+from graphc.report import view as pictures
+from graphc.threads import load_rooms
+from graphc.types import TensorType, evaluate_size, symbols
+
+
+def program_in(path: str) -> ExportedProgram:
+    """The program in a file; of an ONNX model, that of its module.
+
+    Raises:
+        ExportError: it is no such file.
+    """
+    if Path(path).suffix == ".graphc":
+        return archive.read(path)
+    if Path(path).suffix != ".onnx":
+        raise ExportError(f"{path}: give a .graphc or an .onnx file")
+    model = load(path)
+    specs = [spec(one.shape, one.dtype) for one in model.inputs]
+    with tempfile.TemporaryDirectory() as folder:
+        name = re.sub(r"\W+", "_", Path(path).stem)
+        export(model, *specs, path=f"{folder}/{name}.graphc")
+        return archive.read(f"{folder}/{name}.graphc")
+
+
+# --- inspect --------------------------------------------------------------------------------------
+
+
+def inspect(given: Namespace) -> int:
+    """Print what a file takes, gives and holds."""
+    program = program_in(given.file)
+    found = described(program)
+    if given.json:
+        print(json.dumps(found))
+        return 0
+    print(f"{found['name']}: {found['operations']} operations, {found['parameters']} parameters")
+    for title in ("arguments", "state", "results"):
+        print(f"{title}:" if found[title] else f"{title}: none")
+        for line in found[title]:
+            marks = ", written" if line.get("written") else ""
+            print(f"  {line['name']}: {line['type']}{marks}")
+    if found["sizes"]:
+        print(f"sizes: {', '.join(found['sizes'])}")
+    for relation in found["guards"]:
+        print(f"  must fulfil {relation}")
+    counts = sorted(found["ops"].items(), key=lambda item: -item[1])
+    print(f"ops: {', '.join(f'{name} {count}' for name, count in counts)}")
+    if given.graph:
+        print(program.graph)
+    return 0
+
+
+def described(program: ExportedProgram) -> dict[str, Any]:
+    """What a program takes, gives and holds, as data."""
+    graph = program.graph
+    written = {target for target in graph.written if target is not None}
+    ops: dict[str, int] = {}
+    for node in graph.nodes:
+        if node.op.name != "parameter":
+            ops[node.op.name] = ops.get(node.op.name, 0) + 1
+    results = zip(program.output_names(), program.outputs, strict=True)
+    return {
+        "name": program.name,
+        "operations": sum(ops.values()),
+        "parameters": sum(
+            array.size for k, array in program.state.items() if k not in program.buffers
+        ),
+        "arguments": [
+            {"name": path, "type": str(type_), "written": number in written}
+            for path, type_, number in arguments_of(program)
+        ],
+        "state": [
+            {"name": graph.names[k], "type": str(graph.inputs[k].type), "written": k in written}
+            for k in program.state
+        ],
+        "results": [{"name": n, "type": str(graph.outputs[k].type)} for n, k in results],
+        "sizes": sorted(program.sizes),
+        "guards": program.guard_texts(),
+        "ops": ops,
+    }
+
+
+def arguments_of(program: ExportedProgram) -> Iterator[tuple[str, TensorType, int | None]]:
+    """Each leaf of the arguments: its path, its type, and the input that it is."""
+    for one in program.parameters:
+        for leaf, path in paths_of(one.tree, one.name):
+            yield path, program.leaf_types[leaf], program.leaves[leaf]
+
+
+# --- view and build -------------------------------------------------------------------------------
+
+
+def view(given: Namespace) -> int:
+    """Write a page with the graph's picture, what it takes and gives, and its text."""
+    program = program_in(given.file)
+    found = described(program)
+    picture = io.StringIO()
+    place = Path(given.output)
+    drawn = place.with_suffix(".part.svg")
+    try:
+        pictures.draw(program.graph, drawn, results=program.output_names(), title=program.name)
+        picture.write(drawn.read_text().partition("<svg")[2])
+    finally:
+        drawn.unlink(missing_ok=True)
+    rows = "".join(
+        f"<tr><td>{title}</td><td>{html.escape(line['name'])}</td>"
+        f"<td><code>{html.escape(line['type'])}</code></td></tr>"
+        for title in ("arguments", "state", "results")
+        for line in found[title]
+    )
+    page = PAGE.format(
+        name=html.escape(program.name),
+        picture=f"<svg{picture.getvalue()}",
+        rows=rows,
+        graph=html.escape(str(program.graph)),
+    )
+    with archive.whole_file(place) as file:
+        file.write(page.encode())
+    print(place)
+    return 0
+
+
+PAGE = """<!DOCTYPE html>
+<meta charset="utf-8">
+<title>{name}</title>
+<style>
+body {{ font: 15px/1.5 sans-serif; margin: 2em auto; max-width: 70em; color: #222; }}
+svg {{ max-width: 100%; height: auto; }}
+td {{ padding: 0.1em 1.5em 0.1em 0; vertical-align: top; }}
+pre {{ background: #f6f7f9; padding: 1em; overflow-x: auto; }}
+</style>
+<h1>{name}</h1>
+{picture}
+<table>{rows}</table>
+<pre>{graph}</pre>
+"""
+
+
+def build(given: Namespace) -> int:
+    """Build a C library."""
+    program = program_in(given.file)
+    if given.name:
+        program = replace(program, name=given.name)
+    library = load_rooms("graphc.exporting.c.library")
+    place = Path(given.output)
+    library.write_library(program, place, cpu=given.cpu, link=given.link, embed=given.embed)
+    print(place)
+    return 0
+
+
+# --- run and bench --------------------------------------------------------------------------------
+
+
+def run(given: Namespace) -> int:
+    """Run a file on arrays that are in files."""
+    program = program_in(given.file)
+    names = [path for path, _, _ in arguments_of(program)]
+    arrays = _inputs(given.inputs, names)
+    args, named = arguments_from(program, arrays)
+    result = Loaded(program)(*args, **named)
+    leaves = {number: leaf for number, _, leaf in flatten(program.result, result, "result")}
+    found = {name: leaves[number] for number, name in enumerate(program.output_names())}
+    if given.output:
+        _save(Path(given.output), found)
+    elif given.json:
+        print(json.dumps({name: np.asarray(array).tolist() for name, array in found.items()}))
+    else:
+        for name, array in found.items():
+            print(f"{name} = {np.asarray(array)}")
+    return 0
+
+
+def _inputs(given: Sequence[str], names: Sequence[str]) -> list[np.ndarray]:
+    """The arrays for `names`: those given by name, then the others in order."""
+    found: dict[str, np.ndarray] = {}
+    rest: list[str] = []
+    for text in given:
+        name, equals, path = text.partition("=")
+        if equals and name in names:
+            found[name] = np.load(path, allow_pickle=False)
+        else:
+            rest.append(text)
+    for name in names:
+        if name not in found and rest:
+            found[name] = np.load(rest.pop(0), allow_pickle=False)
+    missing = [name for name in names if name not in found]
+    if missing or rest:
+        raise ValueError(f"inputs: missing {missing}, not used {rest}; it takes {list(names)}")
+    return [found[name] for name in names]
+
+
+def _save(place: Path, results: Mapping[str, Any]) -> None:
+    if place.suffix == ".npy" and len(results) != 1:
+        raise ValueError(f"{place}: there are {len(results)} results: give a .npz file")
+    with archive.whole_file(place) as file:
+        if place.suffix == ".npy":
+            np.save(file, next(iter(results.values())))
+        else:
+            np.savez(file, **results)
+
+
+def bench(given: Namespace) -> int:
+    """Time calls on random arrays."""
+    program = program_in(given.file)
+    module = Loaded(program)
+    sizes = dict(program.sizes)
+    for text in given.size:
+        name, _, number = text.partition("=")
+        if name not in sizes or not number.isdigit():
+            raise ValueError(f"--size {text}: give NAME=N for one of {sorted(sizes)}")
+        sizes[name] = int(number)
+    args, named = arguments_from(program, _random_arrays(program, sizes))
+    call = compile(Loaded.forward, threads=given.threads)
+    started = time.perf_counter()
+    call(module, *args, **named)
+    first = time.perf_counter() - started
+    times: list[float] = []
+    while sum(times) < given.seconds or len(times) < 3:
+        started = time.perf_counter()
+        call(module, *args, **named)
+        times.append(time.perf_counter() - started)
+    report = call.explain(module, *args, **named)
+    found = {
+        "best_seconds": min(times),
+        "median_seconds": float(np.median(times)),
+        "calls": len(times),
+        "first_seconds": first,
+        "sizes": sizes,
+        "flops": report.flops,
+        "peak_bytes": report.peak_bytes,
+    }
+    if given.json:
+        print(json.dumps(found))
+    else:
+        print(
+            f"best {1e6 * min(times):.1f} µs, median {1e6 * float(np.median(times)):.1f} µs of "
+            f"{len(times)} calls; the first, compiling, {first:.2f} s"
+        )
+        print(f"{report.flops / min(times) / 1e9:.1f} GFLOP/s, {len(report.kernels)} kernels")
+    return 0
+
+
+def _random_arrays(program: ExportedProgram, sizes: Mapping[str, int]) -> list[np.ndarray]:
+    """Arrays of the types that a program takes; integers are zeros, which are labels and places."""
+    random = np.random.default_rng(0)
+    arrays = []
+    for path, type_, _ in arguments_of(program):
+        unknown = {name for size in type_.shape for name in symbols(size)} - sizes.keys()
+        if unknown:
+            raise ValueError(f"{path}: give --size for {sorted(unknown)}")
+        shape = [evaluate_size(size, sizes) for size in type_.shape]
+        if type_.dtype.kind in "fc":
+            arrays.append(random.standard_normal(shape).astype(type_.dtype))
+        else:
+            arrays.append(np.zeros(shape, type_.dtype))
+    return arrays
