@@ -20,7 +20,7 @@ from graphc.api import compile, export, spec
 from graphc.errors import ExportError
 from graphc.exporting import archive
 from graphc.exporting.program import ExportedProgram
-from graphc.exporting.structure import flatten, paths_of
+from graphc.exporting.structure import leaves_in, paths_of
 from graphc.loading.load import load
 from graphc.loading.module import Loaded, arguments_from
 from graphc.report import view as pictures
@@ -175,14 +175,18 @@ def build(given: Namespace) -> int:
 
 
 def run(given: Namespace) -> int:
-    """Run a file on arrays that are in files."""
+    """Run a file on arrays that are in files: its results, and the arguments that it writes."""
     program = program_in(given.file)
     names = [path for path, _, _ in arguments_of(program)]
     arrays = _inputs(given.inputs, names)
     args, named = arguments_from(program, arrays)
     result = Loaded(program)(*args, **named)
-    leaves = {number: leaf for number, _, leaf in flatten(program.result, result, "result")}
+    leaves = dict(leaves_in(program.result, result))
     found = {name: leaves[number] for number, name in enumerate(program.output_names())}
+    written = {target for target in program.graph.written if target is not None}
+    for array, (name, _, number) in zip(arrays, arguments_of(program), strict=True):
+        if number in written:
+            found[name] = array
     if given.output:
         _save(Path(given.output), found)
     elif given.json:

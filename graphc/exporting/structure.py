@@ -110,6 +110,15 @@ def build(
     return record(tree["record"], fields)
 
 
+def leaves_in(tree: Tree, value: Any) -> Iterator[tuple[int, Any]]:
+    """The leaves of a value that `build` has made: number and leaf."""
+    if "leaf" in tree:
+        yield tree["leaf"], value
+    kind, items = form(tree)
+    for key, item in items:
+        yield from leaves_in(item, getattr(value, key) if kind == "record" else value[key])
+
+
 def flatten(tree: Tree, value: Any, where: str) -> Iterator[tuple[int, str, Any]]:
     """The leaves of a value that has the form of a tree: number, path and leaf.
 
