@@ -35,7 +35,7 @@ demo: setup  ## train the digits network, compiled, and show what it came to
 	$(BIN)/python examples/mlp_digits.py
 
 examples: setup  ## run every example; pictures go to out/
-	@set -e; for example in examples/*.py; do echo; echo "== $$example"; $(BIN)/python $$example; done
+	@set -e; for example in examples/*.py examples/*/export.py; do echo; echo "== $$example"; $(BIN)/python $$example; done
 
 test: lint types unit  ## lint, types, all tests
 

@@ -19,6 +19,7 @@ KINDS = {
         "operation",
     ],
     "Training": ["fit"],
+    "Files": ["export", "load"],
     "Control flow": [
         "cond",
         "scan",
@@ -61,7 +62,7 @@ MODULES = {
     "optim": graphc.optim.__all__,
     "training": [name for name in graphc.training.__all__ if name != "fit"],
 }
-METHODS = ["lower", "profile", "explain", "specializations", "clear_cache", "keep_sizes"]
+METHODS = ["lower", "profile", "explain", "specializations", "clear_cache", "keep_sizes", "export"]
 DRAWING = ["draw", "dot", "evaluations"]
 ERRORS = [name for name in graphc.__all__ if name.endswith("Error")]
 

@@ -48,6 +48,7 @@ def test_all_examples_are_tested():
         "resnet",
         "rnn",
         "scalar_regression",
+        "serve_onnx",
         "transformer",
         "worked_example",
     ]
@@ -189,7 +190,7 @@ def test_pinn(example, tmp_path):
     assert all(is_picture(path) for path in found["pictures"])
 
 
-@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize("number", [1, 2, 3])
 def test_the_examples_in_the_readme_print_what_they_say(tmp_path, number):
     before, output = (
         (EXAMPLES.parent / "README.md").read_text().split("```text\n")[number - 1 :][:2]
@@ -209,6 +210,14 @@ def test_the_picture_in_the_readme(tmp_path):
     script.write_text(example + drawing)
     subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, check=True)
     assert is_picture(tmp_path / "out" / "step.png")
+
+
+def test_serve_onnx(example, tmp_path, capsys):
+    found = example("serve_onnx").main(tmp_path, epochs=2)
+    assert found["apart"] < 1e-4
+    assert found["accuracy"] > 0.9
+    assert found["answers"] == found["labels"]
+    assert (tmp_path / "digits.onnx").exists()
 
 
 @pytest.fixture

@@ -2,11 +2,13 @@
 
 import io
 import json
+import re
 import resource
 import time
 import zipfile
 from collections import namedtuple
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -382,3 +384,16 @@ def test_a_thousand_mutated_files(data):
     assert refused > 800
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert after - before < 200 * 1024
+
+
+def test_other_programs_read_the_format(tmp_path, monkeypatch, capsys):
+    page = (Path(__file__).parents[2] / "docs" / "format.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert "graphc." not in code.replace("graphc.json", "").replace(".graphc", "")
+    monkeypatch.chdir(tmp_path)
+    graphc.export(nn.Linear(3, 2), graphc.spec(("n", 3), F32), path="model.graphc")
+    exec(compile(code, "format.md", "exec"), {})
+    printed = capsys.readouterr().out
+    assert "takes ['float32', [[[1, ['n']]], 3]]" in printed
+    assert "matmul" in printed
+    assert "holds weight F32 [2, 3]" in printed
