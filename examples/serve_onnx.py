@@ -1,8 +1,8 @@
 """A model trained here is served by ONNX Runtime, which knows nothing of graphc.
 
 A small residual network learns the digits; it is exported with a named batch axis as
-``digits.onnx``, and a server of a few lines answers requests (images as JSON, POST /) with a session
-of ONNX Runtime. The logits agree with graphc's, and the requests' answers with the labels.
+``digits.onnx``, and a server of a few lines answers requests (images as JSON, POST /) with a
+session of ONNX Runtime. The logits agree with graphc's, and the answers with the labels.
 
 Run it: ``python examples/serve_onnx.py`` (the model goes to ``out/``); ``--serve 8000`` goes on
 serving.
@@ -39,6 +39,8 @@ class Block(nn.Module):
 
 
 class Network(nn.Module):
+    """A convolution, a residual block, pooling, and a linear layer."""
+
     def __init__(self, channels=16):
         self.stem = nn.Conv2d(1, channels, 3, padding=1)
         self.block = Block(channels)
@@ -126,13 +128,11 @@ def main(out="out", epochs=12, serve=None):
         print("serving; Ctrl-C ends it")
         threading.Event().wait()
     answering.shutdown()
-    wrong = [k for k, answer in enumerate(answers) if answer != labels[k]]
     return {
         "apart": apart,
         "accuracy": accuracy,
         "answers": answers,
         "labels": theirs.argmax(axis=1)[:20].tolist(),
-        "wrong": wrong,
     }
 
 

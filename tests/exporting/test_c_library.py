@@ -5,13 +5,14 @@ import ctypes
 import shutil
 import subprocess
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import graphc
 from graphc import nn
-from tests.exporting.c_library import TASK, built
+from tests.exporting.c_library import TASK, Library, built
 
 F32, F64, I64 = np.float32, np.float64, np.int64
 
@@ -262,12 +263,34 @@ def test_what_no_library_can_do_is_refused(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+SHIM = """
+void scipy_dgesv_64_(void *, void *, void *, void *, void *, void *, void *, void *);
+void dgesv_(void *a, void *b, void *c, void *d, void *e, void *f, void *g, void *h)
+{ scipy_dgesv_64_(a, b, c, d, e, f, g, h); }
+"""
+
+
 def test_lapack_where_it_is_asked_for(tmp_path, monkeypatch):
-    monkeypatch.setenv("PATH", "")
-    monkeypatch.delenv("CC", raising=False)
-    with pytest.warns(RuntimeWarning, match="-llapack"):
-        graphc.export(inverse, np.eye(3), path=tmp_path / "x.so", link="lapack")
-    assert b"dgesv_" in (tmp_path / "x.o").read_bytes()
+    with monkeypatch.context() as without_compiler:
+        without_compiler.setenv("PATH", "")
+        without_compiler.delenv("CC", raising=False)
+        with pytest.warns(RuntimeWarning, match="-llapack"):
+            graphc.export(inverse, np.eye(3), path=tmp_path / "f.so", link="lapack", name="f")
+    wheel = next(Path(np.__file__).parent.parent.glob("numpy.libs/libscipy_openblas64_*"), None)
+    if wheel is None:
+        assert b"dgesv_" in (tmp_path / "f.o").read_bytes()
+        return
+    # NumPy's own LAPACK, under the names that other builds have.
+    (tmp_path / "shim.c").write_text(SHIM)
+    run("cc", "-shared", "-fPIC", "f.o", "shim.c", wheel, f"-Wl,-rpath,{wheel.parent}", "-lm",
+        "-o", "f.so", cwd=tmp_path)  # fmt: skip
+    library = Library(tmp_path / "f.so", "f")
+    x = np.random.default_rng(0).standard_normal((3, 3))
+    status, results = library.run(x=x)
+    assert status == 0
+    np.testing.assert_allclose(results["result"], np.linalg.inv(x), 1e-10)
+    status, _ = library.run(x=np.zeros((3, 3)))
+    assert "ingular" in library.message(status)
 
 
 def test_without_a_compiler_object_and_header_are_written(tmp_path, monkeypatch):
