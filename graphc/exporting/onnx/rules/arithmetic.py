@@ -151,9 +151,7 @@ def _limited(walker: Walker, node: Node) -> Tensor:
 
 RULES: Mapping[str, Rule] = {
     "add": _or_bool("Add", "Or"),
-    "subtract": alike("Sub"),
     "multiply": _or_bool("Mul", "And"),
-    "divide": alike("Div"),
     "negative": pointwise(lambda x: -x),
     "reciprocal": pointwise(_reciprocal),
     "square": pointwise(lambda x: x * x),

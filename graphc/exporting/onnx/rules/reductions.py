@@ -237,10 +237,7 @@ def _search(walker: Walker, node: Node) -> Tensor:
     row, values = walker.values(node)
     rank = node.inputs[1].ndim
     wide = walker.builder.unsqueezed(values, [rank])
-    if node["after"]:
-        before = ~_precedes(wide, row)
-    else:
-        before = _precedes(row, wide)
+    before = ~_precedes(wide, row) if node["after"] else _precedes(row, wide)
     return walker.builder.reduced("ReduceSum", before.cast(INT64), (rank,))
 
 

@@ -14,6 +14,7 @@ from graphc.exporting.onnx.rules import (
     reductions,
     refused,
     rounding,
+    softmax,
     special,
     transcendental,
 )
@@ -23,6 +24,7 @@ RULES: Mapping[str, Rule] = {
     **arrays.RULES,
     **arithmetic.RULES,
     **rounding.RULES,
+    **softmax.RULES,
     **transcendental.RULES,
     **special.RULES,
     **integers.RULES,
