@@ -17,6 +17,9 @@ from graphc.types import TensorType
 OPSETS = range(13, 24)
 """The versions of ONNX's operator set that models can be written for."""
 
+SMALL = 4096
+"""Bytes of a constant, up to which it is compared with the others."""
+
 
 @dataclass(slots=True)
 class Step:
@@ -97,9 +100,10 @@ class Builder:
     # --- tensors ----------------------------------------------------------------------------------
 
     def constant(self, array: Any, dtype: np.dtype | None = None) -> Tensor:
-        """An initialiser, shared by all that need the same array."""
+        """An initialiser, shared by all that need the same array, if it is small."""
         data = np.asarray(array, dtype)
-        key = (data.dtype.name, data.shape, data.tobytes())
+        small = data.nbytes <= SMALL
+        key = (data.dtype.name, data.shape, data.tobytes() if small else id(data))
         if key not in self._constants:
             self._constants[key] = self.unique("constant")
             self.initialisers[self._constants[key]] = data

@@ -158,7 +158,11 @@ def _check(
         if not isinstance(value.type, TensorType):
             raise ExportError(f"input {label} is a token: ONNX has no effects")
         if value.dtype.name not in DTYPE_CODES:
-            raise ExportError(f"input {label} is {value.type}: ONNX's ops take no complex numbers")
+            readers = (graph.location(node) for node in graph.nodes if value in node.inputs)
+            raise ExportError(
+                f"input {label} is {value.type}: ONNX's ops take no complex numbers",
+                location=next(filter(None, readers), None),
+            )
     for number, array in constants.items():
         type_ = graph.inputs[number].tensor
         sizes = zip(type_.shape, array.shape, strict=False)

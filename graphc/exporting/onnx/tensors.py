@@ -40,6 +40,9 @@ PADDED = EXTREMES | {"bool"}
 """The dtypes that ONNX Runtime 1.31 has CPU kernels of ``Where``, ``Max`` and so on for: others are
 cast to a wider one and back, which integers come through unchanged, modulo 2**bits."""
 
+ARITHMETIC = {"Add", "Sub", "Mul", "Div"}
+"""What takes integers of fewer than 32 bits from opset 14 on."""
+
 Operand: TypeAlias = "Tensor | bool | int | float"
 
 
@@ -56,6 +59,9 @@ class Tensor:
     ) -> Tensor:
         """One ONNX op of this tensor and others; the result's dtype is this one's or `dtype`."""
         operands = (self, *(self.like(other) for other in others))
+        if kind in ARITHMETIC and self.builder.opset < 14 and self.dtype.itemsize < 4:
+            wide = [operand.cast(INT32) for operand in operands]
+            return self.builder.op(kind, wide, INT32, **attrs).cast(self.dtype)
         return self.builder.op(kind, operands, dtype or self.dtype, **attrs)
 
     def like(self, other: Operand) -> Tensor:

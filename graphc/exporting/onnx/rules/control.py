@@ -59,7 +59,7 @@ def _scan(walker: Walker, node: Node) -> list[Tensor]:
 
 
 def _counted(walker: Walker, node: Node) -> list[Tensor]:
-    """A scan over nothing is a ``Loop`` of so many turns; its results come in order of the turns."""
+    """A scan over nothing: a ``Loop`` of so many turns, whose results come in their order."""
     (region,) = node.regions
     n_carry, builder = node["n_carry"], walker.builder
     types = _types(node, node.outputs)
