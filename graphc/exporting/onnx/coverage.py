@@ -28,7 +28,7 @@ Made by `python -m graphc.exporting.onnx.coverage > docs/onnx-export.md`; a test
 The weights of a model are its initialisers, its other arguments are inputs, and symbolic sizes are
 named axes, computed where they are needed from the shapes of the inputs. An argument that is
 written to is a further output, `<input>_out`: a training step is exported with its gradients and
-updates, and whoever runs it feeds its outputs back. Models are written for opset {first} to {last} of ONNX.
+updates, and whoever runs it feeds its outputs back. Models are for opset {first} to {last} of ONNX.
 
 What ONNX leaves open is settled as NumPy has it: NaN in maxima, the first of equal elements in
 `argmax` and `sort`, integer division and powers, shifts by too many places, the last of several
@@ -40,6 +40,8 @@ and back, which changes nothing.
 * The sign of a NaN can't be seen in ONNX: `signbit` and `copysign` take it for positive.
 * ONNX Runtime's CPU has no `Conv` of float64, and no `Scan` over a symbolic axis that is empty when
   it runs. Such models are valid, and other runtimes may run them.
+* ONNX Runtime's `Sigmoid` is exact to some 1e-7 (float32) or 1e-16, not to the last digits of a
+  small result.
 * A Python int that became symbolic is no axis of an input: the export says so.
 * One file holds 2 GiB, weights included.
 

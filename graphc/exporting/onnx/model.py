@@ -91,7 +91,7 @@ def onnx_model(
     builder = Builder(opset)
     sizes = Sizes(builder)
     given, inputs = _given(builder, sizes, graph, input_names, constants)
-    wanted = _output_names(graph, input_names, output_names)
+    wanted = _output_names(graph, [tensor.name for tensor in given], output_names)
     reserved = [builder.unique(label) for label in wanted]
     results = builder.own(Walker(builder, sizes, RULES, graph, given).run())
     types = [value.tensor for value in graph.outputs]

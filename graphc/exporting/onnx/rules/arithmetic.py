@@ -114,6 +114,15 @@ def _number_extreme(kind: str) -> Rule:
     return pointwise(rule)
 
 
+def _maximum(walker: Walker, node: Node) -> Tensor:
+    """``Max``; ``Relu`` where one operand is 0."""
+    x, y = node.inputs
+    if x.dtype.kind == "f" and (is_zero(x) or is_zero(y)):
+        return walker.value(x if is_zero(y) else y).op("Relu")
+    first, second = walker.operands(node)
+    return larger(first, second)
+
+
 # --- choices and conversions ----------------------------------------------------------------------
 
 
@@ -173,7 +182,7 @@ RULES: Mapping[str, Rule] = {
     "isnan": pointwise(lambda x: x.is_nan() if x.dtype.kind == "f" else ~x.equals(x)),
     "isinf": pointwise(_is_inf),
     "isfinite": pointwise(_is_finite),
-    "maximum": pointwise(larger),
+    "maximum": _maximum,
     "minimum": pointwise(lambda x, y: larger(x, y, "Min")),
     "fmax": _number_extreme("Max"),
     "fmin": _number_extreme("Min"),

@@ -46,15 +46,17 @@ def _scan(walker: Walker, node: Node) -> list[Tensor]:
         lambda: walker.inlined(region, [*inner, *constants]),
         _types(node, region.outputs),
     )
-    direction = int(node["reverse"])
+    directions = {}
+    if node["reverse"]:
+        ones = {"scan_input_directions": n_xs, "scan_output_directions": len(types) - n_carry}
+        directions = {name: [1] * count for name, count in ones.items() if count}
     return walker.builder.ops(
         "Scan",
         operands[: n_carry + n_xs],
         [type_.dtype for type_ in types],
         body=body,
         num_scan_inputs=n_xs,
-        scan_input_directions=[direction] * n_xs,
-        scan_output_directions=[direction] * (len(types) - n_carry),
+        **directions,
     )
 
 
