@@ -284,6 +284,11 @@ def test_names_and_constants_must_fit():
         checked(graph, constants={1: W.T})
 
 
+def test_a_function_that_computes_nothing_is_refused():
+    with pytest.raises(ExportError, match="computes nothing"):
+        checked(lowered(lambda x: x.T, X))
+
+
 # --- files ----------------------------------------------------------------------------------------
 
 NAMES = {"name": "layer", "input_names": ["x", "w"], "output_names": ["y"]}

@@ -4,10 +4,13 @@ Runs where ONNX Runtime is installed (``make parity``).
 """
 
 import importlib.util
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from op_checks import graph_of, same
 from op_samples import NO_SAMPLE, POINTWISE, SAMPLES, pointwise
 
@@ -20,6 +23,9 @@ from graphc.interp import evaluate
 from graphc.ir import close, fresh_input, make
 from graphc.ops import OPS
 from graphc.types import DTYPES, Dim
+from graphc.verify import verify
+from tests.codegen.random_graphs import Maker, arrays_for
+from tests.functions.test_generated import ALL, function_of, outcome, programs
 from tests.onnx.models import agree, checked, feeds, reference, tensor
 
 runtime = pytest.importorskip("onnxruntime")
@@ -197,6 +203,66 @@ def test_every_opset_of_what_it_has(opset):
         agree(run(model, *arrays), evaluate(graph, arrays), rtol=1e-12, atol=1e-14)
 
 
+# --- graphs of many ops ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_random_graphs(seed):
+    graph = verify(Maker(seed, (3, 4, 5), exact=False).graph(12))
+    arrays = arrays_for(graph, np.random.default_rng(seed), {})
+    agree(run(model_of(graph), *arrays), evaluate(graph, arrays), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(100, 130))
+def test_random_graphs_of_symbolic_sizes(seed):
+    dims = (Dim.symbol("n"), 3, Dim.symbol("m"))
+    graph = verify(Maker(seed, dims, exact=False).graph(9))
+    model = model_of(graph)
+    for sizes in ({"n": 2, "m": 5}, {"n": 1, "m": 1}, {"n": 4, "m": 3}):
+        arrays = arrays_for(graph, np.random.default_rng(seed), sizes)
+        expected = evaluate(graph, arrays, sizes)
+        agree(run(model, *arrays), expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize(("name", "call"), ALL)
+def test_functions_of_numpy(name, call):
+    """A call of each function of NumPy that graphc has, on generated arrays."""
+
+    @settings(max_examples=2, deadline=None, database=None, derandomize=True)
+    @given(st.data())
+    def compare(data):
+        text, arguments = data.draw(programs(name, call))
+        plain = {key: np.array(array, order="C") for key, array in arguments.items()}
+        function = function_of(text, plain)
+        if (
+            outcome(function, plain)[1] is None
+            and outcome(graphc.compile(function), plain)[1] is None
+        ):
+            same_in_onnx(function, list(plain.values()))
+
+    compare()
+
+
+UNSAID = "no complex numbers|computes nothing|no axis of an input|bits of a float|linear algebra"
+
+
+def same_in_onnx(function, arrays):
+    """The model of a call agrees with the evaluator; or it is refused for a known reason."""
+    compiled = graphc.compile(function)
+    graph = compiled.lower(*arrays).graph
+    try:
+        model = model_of(graph)
+    except ExportError as error:
+        if not re.search(UNSAID, error.message):
+            raise
+        return
+    given_arrays = [np.array(array) for array in compiled._inputs(tuple(arrays), {})[1][0]]
+    for actual, expected in zip(
+        run(model, *given_arrays), evaluate(graph, given_arrays), strict=True
+    ):
+        same(actual, expected, ulps=64)
+
+
 # --- networks -------------------------------------------------------------------------------------
 
 RNG = np.random.default_rng(3)
@@ -213,12 +279,13 @@ def network(module, x, *, others=(), spec=None, rtol=1e-4, atol=1e-5):
     arrays = forward._inputs((module, x), {})[1][0]
     number = graph.names.index("x")
     weights = {k: np.array(array) for k, array in enumerate(arrays) if k != number}
+    forward.clear_cache()  # The code of the lambda is one for all networks.
     model = checked(graph, constants=weights)
     assert [port.name for port in model.graph.input] == ["x"]
-    for given in (x, *others):
-        expected = forward(module, given)
+    for images in (x, *others):
+        expected = forward(module, images)
         agree(
-            run(model, given), expected if isinstance(expected, tuple) else [expected], rtol, atol
+            run(model, images), expected if isinstance(expected, tuple) else [expected], rtol, atol
         )
     return model
 

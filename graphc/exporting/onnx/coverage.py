@@ -42,7 +42,8 @@ and back, which changes nothing.
   it runs. Such models are valid, and other runtimes may run them.
 * ONNX Runtime's `Sigmoid` is exact to some 1e-7 (float32) or 1e-16, not to the last digits of a
   small result.
-* A Python int that became symbolic is no axis of an input: the export says so.
+* A size must be an axis of an input. A Python int that became symbolic is none, nor is the size of
+  an array whose values nothing reads: the export says so.
 * One file holds 2 GiB, weights included.
 
 ## What each op is written with

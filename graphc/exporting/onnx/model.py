@@ -154,6 +154,10 @@ def _check(
     results = sum(target is None for target in graph.written)
     if len(output_names) != results:
         raise ExportError(f"{len(output_names)} names for the {results} results of a graph")
+    if not graph.outputs:
+        raise ExportError(
+            "the function computes nothing: a view of an argument is what the caller has already"
+        )
     for value, label in zip(graph.inputs, input_names, strict=True):
         if not isinstance(value.type, TensorType):
             raise ExportError(f"input {label} is a token: ONNX has no effects")

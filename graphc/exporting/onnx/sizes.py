@@ -68,8 +68,8 @@ class Sizes:
         if str(atom) not in self._axes:
             raise ExportError(
                 f"the size {atom} is no axis of an input of the model, so it can't be known there",
-                hint="A Python int that a call passes is such a size once it has changed: export a "
-                "function that was called with one value of it, or pass a 0-d array.",
+                hint="Such a size is a Python int that calls passed several values of (pass a 0-d "
+                "array), or of an array whose shape alone is read (give it a known shape).",
             )
         tensor, axis = self._axes[str(atom)]
         shape = tensor.op("Shape", dtype=np.dtype(np.int64))
