@@ -299,7 +299,9 @@ def test_a_written_model_is_the_model(tmp_path):
     path = tmp_path / "layer.onnx"
     write_onnx(path, graph, constants={1: W}, **NAMES)
     assert onnx.load(path) == onnx_model(graph, constants={1: W}, **NAMES)
-    assert [item.name for item in tmp_path.iterdir()] == ["layer.onnx"]
+    (tmp_path / "plain").touch()
+    assert path.stat().st_mode == (tmp_path / "plain").stat().st_mode
+    assert {item.name for item in tmp_path.iterdir()} == {"layer.onnx", "plain"}
     write_onnx(str(path), graph, constants={}, **NAMES)
     assert len(onnx.load(path).graph.input) == 2
 

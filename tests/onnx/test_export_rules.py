@@ -217,3 +217,14 @@ def test_a_transpose_with_an_axis_of_one_is_one_node():
     x = fresh_input(tensor("float32", 2, 1, 3))
     model = checked(close([x], [ops.transpose(x, (2, 1, 0))]), inputs=["x"])
     assert [node.op_type for node in model.graph.node] == ["Transpose"]
+
+
+def test_chains_of_thousands_are_walked_without_recursion():
+    x = value = fresh_input(tensor("float64", 3))
+    for _ in range(1000):
+        row = ops.reshape(value, (3, 1))
+        value = ops.reshape(ops.transpose(row, (1, 0)), (3,))
+    for _ in range(3000):
+        value = ops.sin(value)
+    model = checked(close([x], [value]), inputs=["x"])
+    assert [node.op_type for node in model.graph.node] == ["Sin"] * 3000

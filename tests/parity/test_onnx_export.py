@@ -425,6 +425,30 @@ def test_training_a_convolutional_network_with_dropout():
     train(module, optim.SGD(module, 0.1), normal(5, 1, 12, 12), LABELS)
 
 
+def test_training_with_any_batch():
+    """One model of a step, with sizes of the batch of its own."""
+    module = LastState()
+    optimizer = optim.SGD(module, 0.1)
+
+    @graphc.compile
+    def step(model, optimizer, x, y):
+        loss, gradients = graphc.value_and_grad(lambda m: nn.cross_entropy(m(x), y))(model)
+        optimizer.step(model, gradients)
+        return loss
+
+    x = graphc.spec(("time", "batch", 4), np.float32)
+    y = graphc.spec(("batch",), np.int64)
+    graph = step.lower(module, optimizer, x, y).graph
+    model = checked(graph, outputs=["loss"])
+    for time, batch in ((7, 5), (3, 2), (1, 1)):
+        example = (module, optimizer, normal(time, batch, 4), RNG.integers(0, 3, batch))
+        state = feeds(model, [np.array(a) for a in step._inputs(example, {})[1][0]])
+        loss = dict(
+            zip([p.name for p in model.graph.output], session(model).run(None, state), strict=True)
+        )
+        np.testing.assert_allclose(loss["loss"], step(*example), 1e-4)
+
+
 class LastState(nn.Module):
     def __init__(self):
         self.layer, self.head = nn.LSTM(4, 8), nn.Linear(8, 3)
@@ -512,6 +536,20 @@ def test_running_results_along_a_symbolic_axis():
         array = RNG.normal(size=(count, 3))
         for actual, expected in zip(run(model, array), evaluate(graph, [array]), strict=True):
             same(actual, expected, ulps=8)
+
+
+def test_symbolic_sizes_that_are_zero():
+    n = Dim.symbol("n")
+    x = fresh_input(tensor("float64", n, 4))
+    flat = ops.reshape(x, (n * 4,))
+    found = [flat, ops.reshape(x, (n * 2, 2)), ops.flip(x, (0,)), ops.sum_(x, (0,)), ops.sort(x)]
+    graph = close(
+        [x], [*found, ops.concatenate([x, x], 0), ops.matmul(x, ops.transpose(x, (1, 0)))]
+    )
+    model = model_of(graph)
+    for count in (0, 3):
+        array = RNG.normal(size=(count, 4))
+        agree(run(model, array), evaluate(graph, [array]), rtol=1e-12)
 
 
 def test_a_convolution_with_symbolic_and_negative_padding():

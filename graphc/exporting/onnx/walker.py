@@ -45,12 +45,14 @@ class Walker:
         self.builder, self.sizes, self.graph = builder, sizes, graph
         self._rules = rules
         self._values: dict[Value, Tensor] = dict(zip(graph.inputs, given, strict=True))
-        self._viewed: dict[Value, tuple[Tensor, View]] = {}
+        self._viewed: dict[Value, tuple[Value | Tensor, View]] = {}
 
     def run(self) -> list[Tensor]:
         """Write all nodes; the tensors of the graph's outputs."""
         for node in self.graph.nodes:
-            if node.op is not PARAMETER and node.op.name not in LAZY:
+            if node.op.name in ("reshape", "transpose"):
+                self._note_view(node)
+            elif node.op is not PARAMETER and node.op.name not in LAZY:
                 self._write(node)
         return [self.value(value) for value in self.graph.outputs]
 
@@ -102,15 +104,18 @@ class Walker:
 
     def view(self, value: Value) -> tuple[Tensor, View]:
         """A tensor, and how `value` is arranged from it."""
-        if value in self._viewed:
-            return self._viewed[value]
-        node = value.node
-        if node.op.name not in ("reshape", "transpose"):
-            return self.value(value), View(value.shape)
-        tensor, view = self.view(node.inputs[0])
+        source, view = self._viewed.get(value, (value, View(value.shape)))
+        return (source if isinstance(source, Tensor) else self.value(source)), view
+
+    def _note_view(self, node: Node) -> None:
+        """How a reshape or transpose is arranged from what is neither."""
+        operand = node.inputs[0]
+        source, view = self._viewed.get(operand, (operand, View(operand.shape)))
         if node.op.name == "reshape":
-            return tensor, view.reshaped(node["shape"])
-        return tensor, view.transposed(node["axes"])
+            view = view.reshaped(node["shape"])
+        else:
+            view = view.transposed(node["axes"])
+        self._viewed[node.out()] = (source, view)
 
     def arranged(self, tensor: Tensor, view: View) -> Tensor:
         """`tensor`, reshaped and transposed as `view` says."""
