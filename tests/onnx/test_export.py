@@ -139,6 +139,19 @@ def test_a_layer_is_matmul_and_add_without_expand():
     assert kinds(checked(graph)) == ["Transpose", "MatMul", "Add"]
 
 
+def test_the_windows_of_a_pooling_are_joined_by_max():
+    x = RNG.normal(size=(2, 3, 8, 8)).astype(np.float32)
+    x[0, 0, 3, 3] = np.nan
+    model = checked(lowered(lambda x: nn.max_pool2d(x, 2), x))
+    assert kinds(model) == ["Slice", "Slice", "Max", "Slice", "Slice", "Max"]
+    agree(reference(model, x), [nn.max_pool2d(x, 2)])
+
+
+def test_what_only_looks_like_max_is_none():
+    graph = lowered(lambda x, y: np.where((x > y) | np.isnan(y), x, y), X, X[::-1].copy())
+    assert "Max" not in kinds(checked(graph))
+
+
 def test_softmax_over_any_axis():
     for axis in (0, 1, -1):
         graph = lowered(lambda x, axis=axis: nn.softmax(x, axis), X)

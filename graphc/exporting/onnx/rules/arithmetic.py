@@ -17,7 +17,7 @@ from graphc.exporting.onnx.rules.forms import (
 )
 from graphc.exporting.onnx.tensors import BOOL, INT64, Tensor, larger, where
 from graphc.exporting.onnx.walker import Results, Rule, Walker
-from graphc.ir import Node
+from graphc.ir import Node, Value
 from graphc.ops.query import is_zero, uniform
 
 
@@ -127,18 +127,29 @@ def _maximum(walker: Walker, node: Node) -> Tensor:
 
 
 def _select(walker: Walker, node: Node) -> Results:
-    """``Where``; ``Relu`` for 0 where x is below it, which is what `maximum(x, 0)` becomes."""
+    """``Where``; ``Relu`` or ``Max`` where that is what is chosen."""
     condition, then, otherwise = node.inputs
-    test = condition.node
-    if (
-        test.op.name in ("less", "less_equal")
-        and otherwise.dtype.kind == "f"
-        and is_zero(then)
-        and is_zero(test.inputs[1])
-        and test.inputs[0] == otherwise
-    ):
+    if otherwise.dtype.kind == "f" and is_zero(then) and _is_below_zero(condition, otherwise):
         return walker.value(otherwise).op("Relu")
-    return where(*walker.operands(node))
+    x, first, second = walker.operands(node)
+    if _is_larger(condition, then, otherwise):
+        return larger(first, second)
+    return where(x, first, second)
+
+
+def _is_below_zero(condition: Value, x: Value) -> bool:
+    test = condition.node
+    kinds = ("less", "less_equal")
+    return test.op.name in kinds and test.inputs[0] == x and is_zero(test.inputs[1])
+
+
+def _is_larger(condition: Value, x: Value, y: Value) -> bool:
+    """Whether the condition is ``(x > y) | isnan(x)``, as in the windows of a pooling."""
+    tests = [value.node for value in condition.node.inputs]
+    if condition.node.op.name not in ("bitwise_or", "logical_or"):
+        return False
+    kinds = {test.op.name: test.inputs for test in tests}
+    return kinds == {"greater": (x, y), "isnan": (x,)}
 
 
 def _cast(walker: Walker, node: Node) -> Tensor:
