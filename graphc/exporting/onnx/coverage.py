@@ -35,6 +35,11 @@ What ONNX leaves open is settled as NumPy has it: NaN in maxima, the first of eq
 writes to one place. Integers and bool that ONNX Runtime has no kernel for go through a wider dtype
 and back, which changes nothing.
 
+Networks read as such: convolutions are `Conv` without the axes that graphc's own op has, linear
+layers `MatMul` and `Add` without `Expand`, and `Softmax`, `LogSoftmax`, `Relu` and `Max` are found
+in what they were written as. Loops are `Scan` and `Loop`, branches `If`. Each node has the user's
+line as its doc string.
+
 * An index out of bounds is left to ONNX's own op, which ONNX Runtime checks on a CPU; so is the
   condition of a check that graphc makes itself: one that fails reads an index out of bounds.
 * The sign of a NaN can't be seen in ONNX: `signbit` and `copysign` take it for positive.

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from graphc.exporting.onnx.builder import Port
+from graphc.exporting.onnx.rules.arrays import FIRST
 from graphc.exporting.onnx.tensors import BOOL, INT64, Tensor
 from graphc.exporting.onnx.walker import Rule, Walker, refusal
 from graphc.ir import Graph, Node, Value
@@ -82,12 +83,9 @@ def _counted(walker: Walker, node: Node) -> list[Tensor]:
     )
     if not node["reverse"]:
         return found
-    turned = (builder.integers([k]) for k in (-1, _FIRST, 0, -1))
+    turned = (builder.integers([k]) for k in (-1, FIRST, 0, -1))
     start, end, axis, step = turned
     return [*found[:n_carry], *(y.op("Slice", start, end, axis, step) for y in found[n_carry:])]
-
-
-_FIRST = -(2**63)
 
 
 def _while(walker: Walker, node: Node) -> list[Tensor]:
