@@ -13,6 +13,7 @@ from graphc.exporting.onnx.tensors import BOOL, INT32, PRODUCTS, Tensor, where, 
 from graphc.exporting.onnx.views import View
 from graphc.exporting.onnx.walker import Rule, Walker, refusal
 from graphc.ir import Node
+from graphc.ops.convolution.convolve import output_size
 from graphc.types import Shape, Size
 
 # --- matrices -------------------------------------------------------------------------------------
@@ -144,9 +145,19 @@ def _convolve_weights(walker: Walker, node: Node) -> Tensor:
     y = _convolved(walker, node, images, kernels, node["dilation"], node["stride"])
     groups, out, channels, *kernel = node.out().shape
     wanted = (channels, groups * out, *kernel)
-    axes = walker.builder.integers([2, 3])
-    begin, end = walker.builder.integers([0, 0]), walker.sizes.row(kernel)
-    y = y.op("Slice", begin, end, axes)
+    places = [
+        output_size(*sizes)
+        for sizes in zip(
+            images[1][2:],
+            kernels[1][2:],
+            node["dilation"],
+            node["low"],
+            node["high"],
+            node["stride"],
+            strict=True,
+        )
+    ]
+    y = sliced(walker, y, (0,) * 4, wanted, (1,) * 4, (*wanted[:2], *places))
     view = View(wanted).reshaped((channels, groups, out, *kernel))
     return walker.set_view(node.out(), y, view.transposed((1, 2, 0, 3, 4)))
 
