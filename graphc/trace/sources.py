@@ -7,12 +7,14 @@ from collections.abc import Mapping, Sequence
 
 _ARGUMENT = re.compile(r"(args|kwargs)\[(.+?)\]")
 _FIRST = re.compile(r"\w+")
+_GETATTR = re.compile(r"getattr\((\w+), '([^']*)'\)")
+"""An attribute whose name is no identifier: a module of a `Sequential`."""
 
 
 def argument_name(source: str, fetches: Mapping[str, str], names: Sequence[str]) -> str | None:
     """The argument that the expression `source` of the call code reads; None: a captured object."""
     while True:
-        text = fetches.get(source, source)
+        text = _dotted(fetches.get(source, source))
         found = _ARGUMENT.match(text)
         if found is not None:
             if found[1] == "kwargs":
@@ -25,11 +27,15 @@ def argument_name(source: str, fetches: Mapping[str, str], names: Sequence[str])
         source = head[0]
 
 
+def _dotted(expression: str) -> str:
+    return _GETATTR.sub(r"\1.\2", expression)
+
+
 def readable(source: str, fetches: Mapping[str, str], names: Sequence[str]) -> str:
     """A name for an input from the chain of fetches that leads to it."""
     text, parts = source, []
     while text in fetches:
-        expression = fetches[text]
+        expression = _dotted(fetches[text])
         head, dot, attribute = expression.rpartition(".")
         if expression.endswith("]"):
             head, _, key = expression.rpartition("[")
