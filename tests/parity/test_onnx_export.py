@@ -141,6 +141,7 @@ def test_a_check_stops_the_model(name):
     x, holds = fresh_input(tensor("float64", 3)), fresh_input(tensor("bool", 3))
     graph = close([x, holds], [make(OPS[name], (x, holds), {"problem": "not so"}).out()])
     model = model_of(graph)
+    assert model.graph.node[-1].doc_string.endswith("# not so")
     rows = np.arange(3.0)
     agree(run(model, rows, np.ones(3, bool)), [rows])
     with pytest.raises(Exception, match="out of data bounds"):

@@ -41,7 +41,8 @@ in what they were written as. Loops are `Scan` and `Loop`, branches `If`. Each n
 line as its doc string.
 
 * An index out of bounds is left to ONNX's own op, which ONNX Runtime checks on a CPU; so is the
-  condition of a check that graphc makes itself: one that fails reads an index out of bounds.
+  condition of a check that graphc makes itself: one that fails reads an index out of bounds, in a
+  node whose doc string says what is wrong.
 * The sign of a NaN can't be seen in ONNX: `signbit` and `copysign` take it for positive.
 * ONNX Runtime's CPU has no `Conv` of float64, and no `Scan` over a symbolic axis that is empty when
   it runs. Such models are valid, and other runtimes may run them.

@@ -161,11 +161,13 @@ def _cast(walker: Walker, node: Node) -> Tensor:
 
 def _checked(walker: Walker, node: Node) -> Tensor:
     value, condition = walker.value(node.inputs[0]), walker.operands(node)[1]
+    walker.builder.line += f"  # {node['problem']}"
     return walker.checked(value, holds_everywhere(condition))
 
 
 def _limited(walker: Walker, node: Node) -> Tensor:
     x = walker.value(node.inputs[0])
+    walker.builder.line += f"  # {node['problem']}"
     return walker.checked(x, holds_everywhere(x <= node["most"]))
 
 
