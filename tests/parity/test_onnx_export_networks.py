@@ -126,6 +126,17 @@ def test_an_embedding_checks_its_tokens():
         run(model, np.full((3, 5), 11))
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_softmax_of_what_is_not_finite(axis, dtype):
+    inf, nan = np.inf, np.nan
+    rows = [[1, 2, -inf], [-inf] * 3, [inf, 1, 2], [nan, 1, 2], [1e38, -1e38, 0], [inf, inf, 1]]
+    x = np.array(rows, dtype)
+    for function in (nn.softmax, nn.log_softmax):
+        graph = graphc.compile(lambda x, f=function: f(x, axis)).lower(x).graph
+        agree(run(checked(graph), x), evaluate(graph, [x]), rtol=1e-6)
+
+
 # --- training steps -------------------------------------------------------------------------------
 
 

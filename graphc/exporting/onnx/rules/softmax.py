@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from graphc.exporting.onnx.tensors import Tensor
 from graphc.exporting.onnx.walker import Rule, Walker
 from graphc.ir import Node, Value
@@ -71,7 +73,8 @@ def _divide(walker: Walker, node: Node) -> Tensor:
 
 
 def _subtract(walker: Walker, node: Node) -> Tensor:
-    found = _log_softmax(node)
+    """ONNX Runtime's ``LogSoftmax`` of float64 overlooks NaN and infinity: not that one."""
+    found = _log_softmax(node) if node.out().dtype == np.float32 else None
     if found is None:
         x, y = walker.operands(node)
         return x - y
