@@ -81,7 +81,7 @@ MODULES = {module_name(path): path for path in FILES}
 def room(module):
     """The number of a module's room; the package itself stands above all."""
     parts = module.split(".")
-    if len(parts) == 1:
+    if len(parts) == 1 or parts[1] == "__main__":
         return len(ROOMS)
     name = parts[1]
     name = name if name in ROOMS else name.split("_")[0]

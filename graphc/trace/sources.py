@@ -6,14 +6,15 @@ import re
 from collections.abc import Mapping, Sequence
 
 _ARGUMENT = re.compile(r"(args|kwargs)\[(.+?)\]")
-_NAMED = re.compile(r"getattr\((\w+), '([^']+)'\)")
 _FIRST = re.compile(r"\w+")
+_GETATTR = re.compile(r"getattr\((\w+), '([^']*)'\)")
+"""An attribute whose name is no identifier: a module of a `Sequential`."""
 
 
 def argument_name(source: str, fetches: Mapping[str, str], names: Sequence[str]) -> str | None:
     """The argument that the expression `source` of the call code reads; None: a captured object."""
     while True:
-        text = fetches.get(source, source)
+        text = _dotted(fetches.get(source, source))
         found = _ARGUMENT.match(text)
         if found is not None:
             if found[1] == "kwargs":
@@ -26,6 +27,10 @@ def argument_name(source: str, fetches: Mapping[str, str], names: Sequence[str])
         source = head[0]
 
 
+def _dotted(expression: str) -> str:
+    return _GETATTR.sub(r"\1.\2", expression)
+
+
 def readable(
     source: str, fetches: Mapping[str, str], names: Sequence[str], cells: Mapping[str, str]
 ) -> str:
@@ -35,16 +40,12 @@ def readable(
     """
     text, parts = source, []
     while text in fetches:
-        expression = fetches[text]
+        expression = _dotted(fetches[text])
         if expression in cells:
             parts.append(cells[expression])
             break
         head, dot, attribute = expression.rpartition(".")
-        named = _NAMED.fullmatch(expression)
-        if named is not None:
-            head = named[1]
-            parts.append(named[2])
-        elif expression.endswith("]"):
+        if expression.endswith("]"):
             head, _, key = expression.rpartition("[")
             if head == "k":
                 break  # a constant of the call code: its number says nothing

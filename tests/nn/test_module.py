@@ -75,6 +75,20 @@ def test_names():
     assert sum(array.size for array in net.parameters()) == 32
 
 
+def test_the_inputs_of_a_graph_have_the_names_of_the_state_dict():
+    inner = nn.Sequential(nn.Linear(3, 3), nn.Tanh(), nn.Linear(3, 2))
+    model = nn.Sequential(nn.Linear(2, 3), inner)
+    graph = graphc.compile(lambda model, x: model(x)).lower(model, np.ones((4, 2))).graph
+    assert set(graph.names) == {"x", *(f"model.{name}" for name, _ in model.named_parameters())}
+
+
+def test_the_modules_of_a_sequential_can_be_donated():
+    model = nn.Sequential(nn.Linear(2, 3))
+    weight = model[0].weight
+    grown = graphc.compile(lambda model: model[0].weight * 2, donate="model")(model)
+    assert grown is weight
+
+
 def test_repr():
     assert repr(Net()) == (
         "Net(\n"
