@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import update_wrapper
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
@@ -324,8 +324,9 @@ def export(function: Any, *args: Any, path: Any, **options: Any) -> None:
         function: a function, compiled or not, or a module: then its ``forward``.
         args: arrays, or a `spec` for one, with names for the axes whose size varies; pytrees of
             them; modules and optimizers.
-        options: ``kwargs``, a dict of arguments by name; ``name``, what it is called there. Of a C
-            library see `graphc.exporting.c.library.write_library`; of ONNX ``opset``.
+        options: ``kwargs``, a dict of arguments by name; ``name``, what it is called there;
+            ``sizes``, a dict of sizes for named axes, with which the function is traced: branches
+            on them are decided so, and other sizes refused. Of a C library see `graphc.exporting.c.library.write_library`; of ONNX ``opset``.
 
     Raises:
         ExportError: the function has something that the file can't; the one that was there is as
@@ -339,7 +340,7 @@ def export(function: Any, *args: Any, path: Any, **options: Any) -> None:
     """
     inner = getattr(function, "__wrapped__", function)
     inner = inner if isinstance(function, CompiledFunction | BoundFunction) else function
-    examples = _Examples()
+    examples = _Examples(options.pop("sizes", {}))
     given = tuple(tree_map(examples.of, item) for item in args)
     named = {k: tree_map(examples.of, item) for k, item in options.pop("kwargs", {}).items()}
     with USER_FRAMES:
@@ -353,9 +354,9 @@ class _Examples:
 
     _PRIMES = (61, 67, 71, 73, 79, 83, 89, 97, 101, 103, 107, 109, 113, 127, 131, 137, 139, 149)
 
-    def __init__(self) -> None:
+    def __init__(self, sizes: Mapping[str, int] | None = None) -> None:
         self.axes: dict[int, tuple[int | str, ...]] = {}
-        self._sizes: dict[str, int] = {}
+        self._sizes: dict[str, int] = dict(sizes or {})
         self._held: list[np.ndarray] = []
 
     def of(self, leaf: Any) -> Any:

@@ -104,8 +104,8 @@ def _blas() -> str | None:
 
 def _compiler() -> str | None:
     library: Any = importlib.import_module("graphc.exporting.c.library")
-    found: str | None = library.compiler()
-    return found
+    found: list[str] | None = library.compiler()
+    return None if found is None else " ".join(found)
 
 
 def _cuda() -> str:

@@ -10,6 +10,7 @@ Nothing in a file is run when it is read. Everything is checked before anything 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import io
 import json
@@ -47,6 +48,9 @@ FORMAT = "graphc"
 MAJOR, MINOR = 1, 0
 """A file can be read by every later version of the same major number."""
 
+MESSAGE = 2000
+"""Characters of a message that tells what is in a file."""
+
 HEADER, GRAPH, STATE = "graphc.json", "graph.json", "state.safetensors"
 RELATIONS = ("==", "<", "<=", ">", ">=")
 LEAF_KINDS = ("array", "scalar", "number")
@@ -69,7 +73,13 @@ def write(program: ExportedProgram, path: str | os.PathLike[str]) -> None:
 @contextlib.contextmanager
 def whole_file(path: str | os.PathLike[str]) -> Iterator[Any]:
     """A binary file that takes the place of `path` once all is written."""
-    place = Path(path)
+    place = Path(path).resolve()
+    if not place.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "there is no such folder", str(place.parent))
+    if place.exists() and not place.is_file():
+        with open(place, "wb") as file:
+            yield file
+        return
     descriptor, part = tempfile.mkstemp(prefix=f".{place.name}.", suffix=".part", dir=place.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -90,6 +100,7 @@ def to_bytes(program: ExportedProgram) -> bytes:
     """The bytes of the file of a program."""
     graph = to_json(_portable(program.graph)).encode()
     names = program.graph.names
+    _check_names(program)
     arrays = {names[k]: _real(array) for k, array in program.state.items()}
     if len(arrays) != len(program.state):
         raise ExportError("two arrays of the state have the same name")
@@ -189,7 +200,7 @@ def from_bytes(data: bytes) -> ExportedProgram:
         for name in (GRAPH, STATE):
             if _object(header.get("digests"), "digests").get(name) != _digest(parts[name]):
                 raise ExportError(f"{name} is damaged: its digest is another")
-        graph = from_json(parts[GRAPH].decode())
+        graph = _elsewhere(from_json(parts[GRAPH].decode()))
         return _program(header, graph, _arrays(parts[STATE]))
     except ExportError:
         raise
@@ -205,7 +216,19 @@ def from_bytes(data: bytes) -> ExportedProgram:
         EOFError,
         safetensors.SafetensorError,
     ) as error:
-        raise ExportError(f"not a .graphc file, or a damaged one: {error}") from error
+        text = str(error)[:MESSAGE]
+        raise ExportError(f"not a .graphc file, or a damaged one: {text}") from error
+
+
+def _elsewhere(graph: Graph) -> Graph:
+    """`graph` whose lines are of files that are not looked for on this machine."""
+    notes = {}
+    for node, note in graph.notes.items():
+        place = note.location
+        if place is not None and not place.file.startswith("<"):
+            place = replace(place, file=f"<{place.file}>")
+        notes[node] = Note(place, note.name)
+    return replace(graph, notes=notes)
 
 
 def _parts(data: bytes) -> dict[str, bytes]:

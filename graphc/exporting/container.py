@@ -43,6 +43,9 @@ from graphc.verify import verify
 
 FORMAT = "graphc-graph"
 VERSION = 1
+MOST_TERMS = 50
+"""Terms of a size."""
+
 DEEPEST = 50
 """Regions within regions, and tuples within tuples, up to so many levels."""
 
@@ -329,12 +332,22 @@ def read_size(data: Any, where: str, depth: int = 0) -> Size:
         product: Size = _integer(coefficient, where)
         for atom in _list(atoms, where):
             product = product * _read_atom(atom, where, depth)
+            _check_terms(product, where)
         total = total + product
+        _check_terms(total, where)
     return total
+
+
+def _check_terms(size: Size, where: str) -> None:
+    """Refuse a size that grows as its products are multiplied out."""
+    if isinstance(size, Dim) and len(size.terms) > MOST_TERMS:
+        raise ExportError(f"{where}: a size has more than {MOST_TERMS} terms")
 
 
 def _read_atom(data: Any, where: str, depth: int) -> Size:
     if isinstance(data, str):
+        if not data.isidentifier() or not data.isascii():
+            raise ExportError(f"{where}: {data[:40]!r} is no name of a size")
         return Dim.symbol(data)
     fields = _fields(data, where, (), ("floordiv", "mod"))
     if len(fields) != 1:
@@ -392,6 +405,9 @@ def _read_note(data: Any, where: str) -> Note:
     if place is None:
         return Note(None, _text(name, where))
     file, line, column, end_column, function = _list(place, where, len(_LOCATION_FIELDS))
+    for text in (name, file, function):
+        if not _text(text, where).isprintable():
+            raise ExportError(f"{where}: {text[:40]!r} has characters that are not printed")
     location = Location(
         _text(file, where),
         _integer(line, where),

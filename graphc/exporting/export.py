@@ -35,15 +35,28 @@ def export(
             hint="Give .graphc, .onnx, .so, or a folder for a C library.",
         )
     called = name or _name(function, place)
+    _check_options(suffix, options)
+    signature = None
     if isinstance(function, Attributed) and hasattr(function, "forward"):
+        signature = getattr(function, "__signature__", None)
         function = function.forward
-    program = export_program(function, args, kwargs, axes, name=called)
+    program = export_program(function, args, kwargs, axes, name=called, signature=signature)
     if suffix == ".graphc":
         archive.write(program, place, **options)
     elif suffix == ".onnx":
         write_model(program, place, **options)
     else:
         write_library(program, place, **options)
+
+
+def _check_options(suffix: str, options: Mapping[str, Any]) -> None:
+    known = {".graphc": (), ".onnx": ("opset",)}.get(suffix, ("cpu", "link", "embed"))
+    unknown = [name for name in options if name not in known]
+    if unknown:
+        raise TypeError(
+            f"export to {suffix or 'a folder'} takes no option {unknown[0]!r}; "
+            f"it takes {', '.join(('name', 'kwargs', 'sizes', *known))}"
+        )
 
 
 def write_model(program: ExportedProgram, place: Path, opset: int = 21) -> None:

@@ -24,10 +24,12 @@ from graphc.specialize import Specializations
 from graphc.trace.context import SizeGuard
 from graphc.trace.marked import as_traced
 from graphc.trace.program import Program
+from graphc.trace.sources import argument_name
 from graphc.trace.trees import Attributed, children, is_container, tree_map
+from graphc.trace.trees import leaves as leaves_of
 from graphc.trace.values import TracedArray, TracedNumber, TracedScalar, is_traced
 from graphc.transform.base import Transform
-from graphc.types import TensorType
+from graphc.types import Dim, TensorType
 
 PARAMETER_KINDS = {
     kind.name: kind
@@ -175,12 +177,14 @@ def export_program(
     axes: Mapping[int, tuple[int | str, ...]] | None = None,
     options: Options | None = None,
     name: str = "",
+    signature: inspect.Signature | None = None,
 ) -> ExportedProgram:
     """Trace `function` for arguments like these.
 
     Args:
         axes: names of the axes of arrays that stand for a `spec`, by the arrays' ids.
         name: what it is called; the function's own name where "".
+        signature: of what it takes; the function's own where None.
 
     Raises:
         ExportError: it takes or gives something that files do not have, or has effects besides
@@ -188,7 +192,9 @@ def export_program(
         GraphcError: what can't be traced.
     """
     named = name or getattr(function, "__name__", type(function).__name__)
-    given = _bound(function, args, kwargs)
+    given = _bound(function, args, kwargs, signature)
+    for one in given:
+        _refuse_mixed(one.name, one.value)
     axes = dict(axes or {})
     given = [
         one
@@ -200,10 +206,11 @@ def export_program(
     exporting = _Exporting(function, [(one.name, one.kind) for one in given], record)
     forms = Specializations(named, options or Options())
     values = tuple(one.value for one in given)
-    program = forms.trace(exporting, values, {}, [one.name for one in given], axes)
+    names = [one.name for one in given]
+    program = forms.trace(exporting, values, {}, names, axes)
     _refuse(program, named)
     arguments = [one for one in given if not _is_state(one.value)]
-    return _assembled(program, named, arguments, record)
+    return _assembled(program, named, arguments, names, axes, record)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,11 +224,16 @@ class _Argument:
 
 
 def _bound(
-    function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    signature: inspect.Signature | None,
 ) -> list[_Argument]:
     """The name, kind and value of each parameter, defaults included."""
     try:
-        signature = inspect.signature(function)
+        if isinstance(function, np.ufunc):
+            raise ValueError("its parameters by name are NumPy's own")
+        signature = signature or inspect.signature(function)
     except (TypeError, ValueError):
         if kwargs:
             raise ExportError("a function without a signature takes no arguments by name") from None
@@ -231,9 +243,33 @@ def _bound(
     found = []
     for name, value in bound.arguments.items():
         one = signature.parameters[name]
-        plain = type(one.default) in (bool, int, float, str, type(None))
-        found.append(_Argument(name, one.kind.name, value, (one.default,) if plain else ()))
+        default = (one.default,) if _is_plain(one.default) else ()
+        found.append(_Argument(name, one.kind.name, value, default))
     return found
+
+
+def _is_plain(default: Any) -> bool:
+    """Whether a file can hold a default."""
+    if type(default) is tuple:
+        return all(map(_is_plain, default))
+    return type(default) in (bool, int, float, str, type(None))
+
+
+def _refuse_mixed(where: str, value: Any) -> None:
+    """Refuse a container of modules and of arrays: the ones are state, the others arguments.
+
+    Raises:
+        ExportError: says which.
+    """
+    if isinstance(value, Attributed) or not is_container(value) or not _is_state(value):
+        return
+    for key, child in children(value):
+        if not _is_state(child) and any(map(_leaf_kind, leaves_of(child))):
+            raise ExportError(
+                f"{where}.{key} is an array beside a module or an optimizer",
+                hint="Pass modules and arrays as arguments of their own.",
+            )
+        _refuse_mixed(f"{where}.{key}", child)
 
 
 def _is_state(value: Any) -> bool:
@@ -281,17 +317,22 @@ def _assembled(
     program: Program,
     name: str,
     given: Sequence[_Argument],
+    all_names: Sequence[str],
+    axes: Mapping[int, tuple[int | str, ...]],
     record: Sequence[Any],
 ) -> ExportedProgram:
     paths: dict[str, int] = {}
-    types: list[np.ndarray] = []
+    places_of: dict[int, int] = {}
+    types: list[TensorType] = []
 
     def leaf(value: Any, where: str) -> Tree | None:
         kind = _leaf_kind(value)
         if not kind:
             return None
-        paths[where] = len(types)
-        types.append(np.asarray(value))
+        if kind != "array" and where in paths:
+            raise ExportError(f"{name} has two arguments that are called {where}")
+        paths[where] = places_of[id(value)] = len(types)
+        types.append(_leaf_type(value, axes.get(id(value))))
         return {"leaf": len(types) - 1, "kind": kind}
 
     parameters = tuple(
@@ -301,8 +342,12 @@ def _assembled(
     arguments: dict[int, int] = {}
     constants: dict[Value, Value] = {}
     state: dict[int, np.ndarray] = {}
+    capture, names = program.trace.capture, [one.name for one in given]
     for number, (item, path) in enumerate(zip(program.inputs, program.graph.names, strict=True)):
-        if path in paths:
+        is_argument = argument_name(item.source, capture.fetches, all_names) in names
+        if item.kind == "array" and id(item.original) in places_of:
+            arguments[number] = places_of[id(item.original)]
+        elif item.kind != "array" and is_argument and path in paths:
             arguments[number] = paths[path]
         elif item.kind == "array":
             state[number] = item.original
@@ -321,10 +366,7 @@ def _assembled(
         pipeline.prepare(graph, {}),
         parameters,
         tuple(leaves),
-        tuple(
-            graph.inputs[k].tensor if k is not None else TensorType(array.dtype, array.shape)
-            for k, array in zip(leaves, types, strict=True)
-        ),
+        tuple(types),
         {places[k]: array for k, array in state.items()},
         frozenset(
             places[k]
@@ -354,6 +396,15 @@ def _distinct(names: Sequence[str]) -> tuple[str, ...]:
             first = f"{base}_{number}"
         found[first] = None
     return tuple(found)
+
+
+def _leaf_type(value: Any, axes: tuple[int | str, ...] | None) -> TensorType:
+    """The type of a leaf; `axes`: of an array that stands for a spec, its sizes and their names."""
+    array = np.asarray(value)
+    if axes is None:
+        return TensorType(array.dtype, array.shape)
+    shape = tuple(Dim.symbol(axis) if isinstance(axis, str) else axis for axis in axes)
+    return TensorType(array.dtype, shape)
 
 
 def _leaf_kind(value: Any) -> str:

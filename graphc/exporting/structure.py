@@ -29,6 +29,23 @@ Tree = dict[str, Any]
 DEEPEST = 50
 
 
+class Record:
+    """What stands for an object of a class that a file does not hold: its fields are attributes."""
+
+    def __init__(self, kind: str, fields: dict[str, Any]) -> None:
+        self.__dict__.update(fields)
+        self._kind = kind
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{k}={v!r}" for k, v in fields_of(self).items())
+        return f"{self._kind}({shown})"
+
+
+def fields_of(record: Record) -> dict[str, Any]:
+    """The fields of a record by name."""
+    return {name: value for name, value in vars(record).items() if name != "_kind"}
+
+
 def describe(value: Any, leaf: Callable[[Any, str], Tree | None], where: str) -> Tree:
     """The tree of a value.
 
@@ -41,6 +58,12 @@ def describe(value: Any, leaf: Callable[[Any, str], Tree | None], where: str) ->
     """
     if type(value) is TracedSize:
         return {"size": write_size(value.dim)}
+    if issubclass(type(value), Record):
+        fields = [
+            [name, describe(child, leaf, f"{where}.{name}" if where else name)]
+            for name, child in fields_of(value).items()
+        ]
+        return {"record": value._kind, "fields": fields}
     if not is_container(value):
         found = leaf(value, where)
         if found is not None:
@@ -245,6 +268,8 @@ def as_array(leaf: Any, dtype: np.dtype, where: str) -> Any:
         if not np.can_cast(np.result_type(type(leaf)), dtype, "same_kind"):
             raise DTypeError(f"{where} is a {type(leaf).__name__}, wanted {dtype}")
         return np.asarray(leaf, dtype)
+    if not hasattr(leaf, "dtype"):
+        raise TypeError(f"{where} is a {type(leaf).__name__}, wanted an array of {dtype}")
     if leaf.dtype != dtype:
         raise DTypeError(f"{where} has dtype {leaf.dtype}, wanted {dtype}")
     return leaf

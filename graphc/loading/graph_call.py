@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from graphc.errors import DTypeError, ShapeError
+from graphc.exporting.bounds import windows
 from graphc.exporting.program import ExportedProgram
-from graphc.exporting.structure import as_array, build, flatten
+from graphc.exporting.structure import Record, as_array, build, flatten
 from graphc.ir import Attr, Graph, Value, make, parameter, rebuild
 from graphc.nn.module import Module
 from graphc.trace.context import active
@@ -45,18 +46,6 @@ class ProgramCall(Transform):
         return self
 
 
-class Record:
-    """What stands for an object of a class that a file does not hold: its fields are attributes."""
-
-    def __init__(self, kind: str, fields: dict[str, Any]) -> None:
-        self.__dict__.update(fields)
-        self._kind = kind
-
-    def __repr__(self) -> str:
-        shown = ", ".join(f"{k}={v!r}" for k, v in vars(self).items() if k != "_kind")
-        return f"{self._kind}({shown})"
-
-
 def _named(name: str) -> Any:
     def graph(state: Any, args: Any, kwargs: Any) -> Any:
         """A loaded program."""
@@ -73,8 +62,16 @@ def reach(module: Any, name: str) -> Any:
 
 
 def attribute(part: str) -> str:
-    """The attribute for a part of a name: another where every module has one of that name."""
-    return f"{part}_" if hasattr(Module, part) or part in ("graph", "name") else part
+    """The attribute for a part of a name: another where every module has one of that name.
+
+    No two parts have the same: those that end in ``_`` already gain one, too.
+    """
+    own = part.rstrip("_") or part
+    return f"{part}_" if hasattr(Module, own) or own in _OWN else part
+
+
+_OWN = ("graph", "name", "_call", "__signature__")
+"""What a loaded module has."""
 
 
 @locates
@@ -98,6 +95,7 @@ def _traced(call: ProgramCall, state: Any, args: tuple[Any, ...], kwargs: dict[s
         left, right = (_sized(size, sizes) for size in (guard.left, guard.right))
         if trace.holds(guard.relation, left, right) != guard.outcome:
             raise ShapeError(f"{program.name} was exported for sizes where {text}")
+    _check_windows(graph, sizes, trace)
     operands = [array_like(given[k]).value for k in range(len(graph.inputs))]
     found = instantiate(graph, operands, sizes, trace.effect())
     trace.note(*found)
@@ -107,6 +105,20 @@ def _traced(call: ProgramCall, state: Any, args: tuple[Any, ...], kwargs: dict[s
         elif not isinstance(value.type, TensorType):
             trace.token = value
     return _delivered(program, found, sizes, trace)
+
+
+def _check_windows(graph: Graph, sizes: Mapping[str, Size], trace: Any) -> None:
+    """Refuse sizes for which a window would reach outside its array."""
+    for window in windows(graph):
+        size, extent = _sized(window.size, sizes), _sized(window.extent, sizes)
+        least, greatest = (_sized(end, sizes) for end in window.ends)
+        if trace.holds("==", size, 0):
+            continue
+        if not (trace.holds(">=", least, 0) and trace.holds("<", greatest, extent)):
+            raise ShapeError(
+                f"positions {least} to {greatest} are outside an axis of size {extent}: the "
+                "function was not exported for these sizes"
+            )
 
 
 def _delivered(

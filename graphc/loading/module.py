@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from graphc.errors import ExportError
 from graphc.exporting.program import ExportedProgram
-from graphc.exporting.structure import build
+from graphc.exporting.structure import Record, build
 from graphc.ir import Graph
-from graphc.loading.graph_call import ProgramCall, Record, attribute
+from graphc.loading.graph_call import ProgramCall, attribute
 from graphc.nn.module import Module
 from graphc.types import Size
 
@@ -91,6 +92,8 @@ def _put(module: Module, name: str, array: np.ndarray, is_buffer: bool) -> None:
         if not isinstance(getattr(module, part, None), Module):
             setattr(module, part, Part())
         module = getattr(module, part)
+    if last in vars(module):
+        raise ExportError(f"state: {name!r} and another array have the same name")
     if is_buffer:
         module.register_buffer(last, array)
     else:

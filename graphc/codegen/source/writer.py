@@ -433,7 +433,8 @@ def describe(graph: Graph, kernel: Kernel) -> list[str]:
         location = graph.location(node)
         if location is not None:
             file = location.file.replace("\\", "/").rsplit("/", 1)[-1]
-            seen[f"#   {file}:{location.line}: {location.text.strip()}"] = None
+            text = f"#   {file}:{location.line}: {location.text.strip()}"
+            seen[" ".join(text.splitlines())] = None  # a name may hold a line's end
     return lines + list(seen)
 
 

@@ -16,14 +16,19 @@ from dataclasses import dataclass
 from graphc.codegen.source.module import Module
 from graphc.codegen.words import library as words
 from graphc.codegen.words.step_layout import LAUNCH, OVERLAP, RECORD_WORDS, TABLE_FIRST
+from graphc.exporting.bounds import Window
 from graphc.exporting.c.interface import Interface
 from graphc.exporting.c.sizes import DIVISION, Lines
 from graphc.ir import Value
 from graphc.trace.context import SizeGuard
 from graphc.types import Size, product
 
-BAD_SIZE, NULL, UNFIT = -1, -2, -3
-"""A size is negative; an address is 0; the sizes are not those that the library was made for."""
+BAD_SIZE, NULL, UNFIT, PARALLEL_FAILED = -1, -2, -3, -4
+"""A size is negative; an address is 0; the sizes are not those that the library was made for; the
+caller's `parallel` did not run all that it was given."""
+
+CHECK = "graphc_library_results_overlap"
+"""The function that compares results with the other arrays."""
 
 TASK = "graphc_library_task"
 """The function that runs some chunks of a kernel, for the caller's threads."""
@@ -56,6 +61,7 @@ class Parts:
     named: Mapping[str, str]
     arena: Size
     guards: Sequence[SizeGuard]
+    windows: Sequence[Window]
     relations: Sequence[str]
     messages: Mapping[int, str]
     version: str
@@ -67,7 +73,7 @@ def entry_text(interface: Interface, parts: Parts) -> str:
     lines = [DIVISION, f"declare i64 @{parts.step}(i64, i64, i64)"]
     lines += [f"declare i32 @{name}(ptr, ptr, i64, i64)" for name in declared]
     lines += [f"declare i64 @{symbol}()" for symbol in dict.fromkeys(parts.named.values())]
-    lines.append(f"declare i64 @{TASK}(i64, i64, i64)")
+    lines += [f"declare i64 @{name}(i64, i64, i64)" for name in (TASK, CHECK)]
     lines += [_constant(f"array_{k}", value.node["data"]) for k, value in enumerate(parts.arrays)]
     lines += [_constant(f"embedded_{k}", data) for k, data in parts.embedded.items()]
     lines += [
@@ -103,19 +109,27 @@ def _run(interface: Interface, parts: Parts) -> str:
     _fill(write, table, words_)
     pool = write.value(f"alloca [{words.WORDS} x i64], align 64")
     callers = [write.value(f"ptrtoint ptr {name} to i64") for name in ("%parallel", "%context")]
-    _fill(write, pool, [*callers, f"ptrtoint (ptr @{TASK} to i64)"])
+    _fill(write, pool, [*callers, f"ptrtoint (ptr @{TASK} to i64)", "0"])
     constants = _constants(write, parts, pool)
     sizes = write.value(f"alloca [{max(len(parts.module.sizes), 1)} x i64], align 64")
     _fill(write, sizes, [write.size(size) for size in parts.module.sizes])
     addresses = [write.value(f"ptrtoint ptr {x} to i64") for x in (table, constants, sizes)]
     status = write.value(f"call i64 @{parts.step}({', '.join(f'i64 {x}' for x in addresses)})")
+    failed = write.value(f"getelementptr i64, ptr {pool}, i64 {words.FAILED}")
+    _unless(write, f"icmp eq i64 {write.value(f'load i64, ptr {failed}')}, 0", "parallel_failed")
     write.add(f"ret i32 {write.value(f'trunc i64 {status} to i32')}")
     head = f"define i32 @{interface.name}_run_parallel({', '.join(taken)}) {{"
     ends = [f"{name}:\n  ret i32 {code}" for name, code in _REFUSALS.items()]
     return "\n".join([head, *write.lines, *ends, "}"])
 
 
-_REFUSALS = {"bad_size": BAD_SIZE, "null": NULL, "unfit": UNFIT}
+_REFUSALS = {
+    "bad_size": BAD_SIZE,
+    "null": NULL,
+    "unfit": UNFIT,
+    "overlap": OVERLAP,
+    "parallel_failed": PARALLEL_FAILED,
+}
 
 
 def _check(write: Lines, interface: Interface, parts: Parts) -> None:
@@ -127,10 +141,49 @@ def _check(write: Lines, interface: Interface, parts: Parts) -> None:
         left, right = write.size(guard.left), write.size(guard.right)
         holds = write.value(f"icmp {relation} i64 {left}, {right}")
         _unless(write, f"icmp eq i1 {holds}, {'true' if guard.outcome else 'false'}", "unfit")
+    _check_windows(write, parts)
     for number, array in enumerate(interface.arrays):
-        if product(array.type.shape) != 0:
-            _unless(write, f"icmp ne ptr %array_{number}, null", "null")
+        count = product(array.type.shape)
+        if count == 0:
+            continue
+        there = write.value(f"icmp ne ptr %array_{number}, null")
+        if not isinstance(count, int):
+            empty = write.value(f"icmp eq i64 {write.size(count)}, 0")
+            there = write.value(f"or i1 {there}, {empty}")
+        _unless(write, f"icmp eq i1 {there}, true", "null")
     _unless(write, "icmp ne ptr %workspace, null", "null")
+    _check_results(write, interface, parts)
+
+
+def _check_windows(write: Lines, parts: Parts) -> None:
+    """Refuse sizes for which a window would reach outside its array."""
+    for window in parts.windows:
+        least, greatest = map(write.size, window.ends)
+        size, extent = write.size(window.size), write.size(window.extent)
+        empty = write.value(f"icmp eq i64 {size}, 0")
+        above = write.value(f"icmp sge i64 {least}, 0")
+        below = write.value(f"icmp slt i64 {greatest}, {extent}")
+        inside = write.value(f"and i1 {above}, {below}")
+        _unless(write, f"or i1 {empty}, {inside}", "unfit")
+
+
+def _check_results(write: Lines, interface: Interface, parts: Parts) -> None:
+    """Refuse results that lie on other arrays, or in the workspace."""
+    arrays = [(array.type, f"%array_{k}") for k, array in enumerate(interface.arrays)]
+    first = sum(array.role != "output" for array in interface.arrays)
+    if first == len(arrays):
+        return
+    places: list[str] = []
+    for type_, name in (arrays[:first]) + [(None, "%workspace")] + arrays[first:]:
+        size = parts.arena + (HEADER + ALIGNMENT) if type_ is None else type_.nbytes
+        start = write.value(f"ptrtoint ptr {name} to i64")
+        places += [start, write.value(f"add i64 {start}, {write.size(size)}")]
+    table = write.value(f"alloca [{len(places)} x i64], align 64")
+    _fill(write, table, places)
+    address = write.value(f"ptrtoint ptr {table} to i64")
+    given = f"i64 {address}, i64 {first + 1}, i64 {len(places) // 2}"
+    overlap = write.value(f"call i64 @{CHECK}({given})")
+    _unless(write, f"icmp eq i64 {overlap}, 0", "overlap")
 
 
 def _unless(write: Lines, test: str, label: str) -> None:
@@ -188,7 +241,9 @@ def _texts(interface: Interface, parts: Parts) -> list[str]:
         OVERLAP: "an array that is written overlaps another; nothing was done",
         BAD_SIZE: "a size is negative; nothing was done",
         NULL: "the address of an array, or of the workspace, is NULL; nothing was done",
-        UNFIT: f"the sizes must fulfil {', '.join(parts.relations)}; nothing was done",
+        UNFIT: _unfit(parts.relations),
+        PARALLEL_FAILED: "parallel did not run every chunk; results and what is written are not "
+        "complete",
         **parts.messages,
     }
     texts = [*known.values(), "no status of this library", parts.version, interface.signature()]
@@ -214,6 +269,12 @@ def _constant(name: str, data: bytes) -> str:
     data = data or b"\0"
     kind = f"internal constant [{len(data)} x i8]"
     return f"@{name} = {kind} c{_quoted(data)}, align {ALIGNMENT}"
+
+
+def _unfit(relations: Sequence[str]) -> str:
+    text = ", ".join(relations)
+    wanted = f": they must fulfil {text}" if text else ""
+    return f"the library was not made for these sizes{wanted}; nothing was done"
 
 
 def _quoted(data: bytes) -> str:

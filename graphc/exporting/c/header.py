@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from graphc.exporting.c.entry import BAD_SIZE, NULL, UNFIT
+from graphc.exporting.c.entry import BAD_SIZE, NULL, PARALLEL_FAILED, UNFIT
 from graphc.exporting.c.interface import C_TYPES, Array, Interface, extents
 from graphc.types import FloorDiv, Mod, Size, product
 
@@ -64,6 +64,7 @@ def header(
         f"#define {name.upper()}_BAD_SIZE ({BAD_SIZE}) /* a size is negative */",
         f"#define {name.upper()}_NULL ({NULL}) /* an address is NULL */",
         f"#define {name.upper()}_UNFIT ({UNFIT}) /* not made for these sizes */",
+        f"#define {name.upper()}_PARALLEL ({PARALLEL_FAILED}) /* parallel left chunks out */",
         "",
         *_state(seen, offsets, total),
         *(f"/* sizes must fulfil {relation} */" for relation in relations),

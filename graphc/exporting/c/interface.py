@@ -33,11 +33,17 @@ KEYWORDS = frozenset(
     mutable namespace new not operator or private protected public register restrict return short
     signed sizeof static struct switch template this throw true try typedef typename union unsigned
     using virtual void volatile while xor workspace parallel context int8_t int16_t int32_t int64_t
-    uint8_t uint16_t uint32_t uint64_t main errno NULL
+    uint8_t uint16_t uint32_t uint64_t main errno NULL linux unix EOF count words state file path
+    status wanted zeros found bytes printf fprintf fopen fread fclose calloc free exit stderr stdout
     """.split()  # noqa: SIM905
 )
 """Words of C and C++, and names that the header has."""
 
+
+PUBLIC = ("run", "run_parallel", "workspace_size", "message", "version", "signature")
+"""The functions of a library, after its name."""
+
+_NAME = r"[A-Za-z][A-Za-z0-9_]*"
 
 SYSTEM = frozenset(["c", "m", "dl", "rt", "pthread", "util"])
 """Libraries of the system: another ``libm.a`` would be taken for it."""
@@ -87,12 +93,15 @@ def interface(program: ExportedProgram, name: str, order: Sequence[int]) -> Inte
     Raises:
         ExportError: `name` is no name in C.
     """
-    if not re.fullmatch(r"[A-Za-z]\w*", name) or name in KEYWORDS | SYSTEM:
+    if not re.fullmatch(_NAME, name) or name in KEYWORDS | SYSTEM:
         raise ExportError(f"{name!r} is no name for functions in C", hint="Give another name=.")
     graph = program.graph
-    sizes = sorted({s for v in graph.inputs for size in v.shape for s in symbols(size)})
+    sizes = sorted(_sizes(program))
+    for size in sizes:
+        if not re.fullmatch(_NAME, size) or size in KEYWORDS:
+            raise ExportError(f"the axis {size!r} has no name for C", hint="Give it another name.")
     written = {target for target in graph.written if target is not None}
-    taken = set(KEYWORDS) | set(sizes)
+    taken = {*KEYWORDS, *sizes} | {f"{name}_{one}" for one in PUBLIC}
     arrays = [
         Array(
             _identifier(graph.names[k], taken),
@@ -109,8 +118,22 @@ def interface(program: ExportedProgram, name: str, order: Sequence[int]) -> Inte
     return Interface(name, tuple(sizes), tuple(arrays))
 
 
+def _sizes(program: ExportedProgram) -> set[str]:
+    """The named sizes that anything in a program depends on."""
+    graph = program.graph
+    found = {name for guard in program.guards for name in symbols(guard.left)}
+    found |= {name for guard in program.guards for name in symbols(guard.right)}
+    for value in (*graph.inputs, *(graph.outputs[k] for k in program.outputs)):
+        found |= {name for size in value.shape for name in symbols(size)}
+    for node in graph.nodes:
+        for type_ in node.types:
+            if isinstance(type_, TensorType):
+                found |= {name for size in type_.shape for name in symbols(size)}
+    return found
+
+
 def _identifier(path: str, taken: set[str]) -> str:
-    name = re.sub(r"\W+", "_", path).strip("_") or "value"
+    name = re.sub(r"[^A-Za-z0-9_]+", "_", path).strip("_") or "value"
     base = name = f"v{name}" if name[0].isdigit() else name
     number = 1
     while name in taken:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -86,6 +87,9 @@ def _write_folder(made: Object, path: Path, program: ExportedProgram, link: str)
             (folder / f"{name}.bin").write_bytes(data)
         built = _linked(made, folder, link)
         _archive(folder, name)
+        made_here = {file.name for file in folder.iterdir()}
+        for stale in {f"lib{name}.so", f"lib{name}.a", f"{name}.bin"} - made_here:
+            (path / stale).unlink(missing_ok=True)
         for file in sorted(folder.iterdir()):
             os.replace(file, path / file.name)
     if built is None:
@@ -104,10 +108,11 @@ def _state_and_header(seen: Interface, program: ExportedProgram) -> tuple[bytes,
     return bytes(data), header(seen, offsets, len(data), program.guard_texts())
 
 
-def compiler() -> str | None:
-    """A C compiler: that of the variable CC, or one of the usual ones; None where there is none."""
-    names = [os.environ["CC"]] if os.environ.get("CC") else COMPILERS
-    return next((found for name in names if (found := shutil.which(name))), None)
+def compiler() -> list[str] | None:
+    """A C compiler's command: the variable CC, or one of the usual; None where there is none."""
+    given = shlex.split(os.environ.get("CC", ""))
+    commands = [given] if given else [[name] for name in COMPILERS]
+    return next((one for one in commands if shutil.which(one[0])), None)
 
 
 def _linked(made: Object, folder: Path, link: str) -> Path | None:
@@ -122,7 +127,7 @@ def _linked(made: Object, folder: Path, link: str) -> Path | None:
     name = made.interface.name
     source, target = folder / f"{name}.o", folder / f"lib{name}.so"
     source.write_bytes(made.data)
-    command = [cc, "-shared", "-Wl,-z,defs", str(source), "-o", str(target), *_libraries(link)]
+    command = [*cc, "-shared", "-Wl,-z,defs", str(source), "-o", str(target), *_libraries(link)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise ExportError(f"{' '.join(command)} failed:\n{done.stderr.strip()}")

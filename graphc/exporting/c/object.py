@@ -15,8 +15,9 @@ from graphc.codegen.cpu import llvm_text as kernel_text
 from graphc.codegen.source.module import Module, write_module
 from graphc.codegen.words import compiler, library
 from graphc.errors import ExportError
-from graphc.exporting.c.entry import TASK, Parts, entry_text, status_of
-from graphc.exporting.c.interface import Interface, interface
+from graphc.exporting.bounds import windows
+from graphc.exporting.c.entry import CHECK, TASK, Parts, entry_text, status_of
+from graphc.exporting.c.interface import PUBLIC, Interface, interface
 from graphc.exporting.program import ExportedProgram
 from graphc.fuse.groups import fuse
 from graphc.ir import Graph, Node, Value
@@ -76,9 +77,6 @@ def make_object(
         text = _linked(module, plan, seen, order, program, embedded)
         public = [f"{name}_{one}" for one in PUBLIC]
         return Object(target.library_object(text, public, LEVEL), seen, module.source)
-
-
-PUBLIC = ("run", "run_parallel", "workspace_size", "message", "version", "signature")
 
 
 def _order(program: ExportedProgram) -> list[int]:
@@ -169,8 +167,8 @@ def _linked(
             texts[named[name]] = compiler.llvm_text(OWN[name], named[name])
         elif name not in _PLACES:
             named[name] = f"{name}_"  # as Fortran compilers call it
-    run_task: Any = library.task
-    texts[TASK] = compiler.llvm_text(run_task, TASK)
+    plain: dict[str, Any] = {TASK: library.task, CHECK: library.results_overlap}
+    texts |= {symbol: compiler.llvm_text(one, symbol) for symbol, one in plain.items()}
     graph = plan.lowered.fused.graph
     outputs = [len(graph.inputs) + k for k in program.outputs]
     parts = Parts(
@@ -184,6 +182,7 @@ def _linked(
         named,
         plan.arena,
         program.guards,
+        list(windows(program.graph)),
         program.guard_texts(),
         dict(_messages(module)),
         f"{seen.name}, made by graphc {version('graphc')}",
@@ -214,7 +213,7 @@ def _messages(module: Module) -> Iterator[tuple[int, str]]:
             text = site.problem or "an index is out of bounds"
             place = launched.graph.location(node) if node is not None else None
             if place is not None:
-                text += f" ({place.file}:{place.line})"
+                text += f" ({place.short})"
             yield status_of(number, problem), text
 
 
