@@ -46,7 +46,7 @@ _MOVING = (
 )
 _WRITABLE = (np.ndarray, dict, list, collections.deque, *CONTENTS_TYPES)
 _FOREIGN = {"numpy", "scipy", "graphc", "numba", "networkx", "jax", "torch", "matplotlib", "rich"}
-_TRACED = ("graphc.nn", "graphc.optim", "graphc.training.steps")
+_TRACED = ("graphc.nn", "graphc.optim", "graphc.training.steps", "graphc.loading.onnx.model")
 """Packages of graphc that are written as user code is."""
 
 
