@@ -18,7 +18,7 @@ from graphc.loading.onnx.functions import expanded, has_function
 from graphc.loading.onnx.graph import DEPTH, Graph
 from graphc.loading.onnx.operators import OPERATORS
 from graphc.loading.onnx.registry import Node, Operator
-from graphc.loading.onnx.values import as_array, is_static, known, lift
+from graphc.loading.onnx.values import LARGE, as_array, is_static, known, lift
 from graphc.trace.context import current
 from graphc.trace.values import is_traced
 
@@ -178,7 +178,8 @@ def _prepared(operator: Operator, operands: tuple[Any, ...]) -> tuple[Any, ...]:
         return operands
     free = [x for k, x in enumerate(operands) if k not in operator.static and x is not None]
     symbolic = any(is_static(x) and np.asarray(x).dtype == object for x in free)
-    if all(is_static(x) for x in free) and (operator.shapes or not symbolic):
+    small = all(is_static(x) and np.size(x) <= LARGE for x in free)
+    if small and (operator.shapes or not symbolic):
         return operands
     return tuple(
         x if k in operator.static or x is None else lift(x) for k, x in enumerate(operands)

@@ -2,9 +2,21 @@
 
 from graphc.loading.onnx.operators import (
     activations,
+    control,
+    convolution,
     elementwise,
+    generating,
+    indexing,
     matrices,
+    normalisation,
+    pooling,
+    quantised,
+    recurrent,
     reductions,
+    resizing,
+    shaping,
+    spectral,
+    windows,
 )
 from graphc.loading.onnx.registry import OPERATORS
 
