@@ -24,6 +24,7 @@ _CODES = {
     "uint32": 12,
     "uint64": 13,
 }
+_Type = tuple[str, tuple[int | None, ...]]
 
 
 def _schema(node: Node) -> Any:
@@ -57,13 +58,13 @@ def expanded(node: Node, operands: tuple[Any, ...], known: dict[Any, Graph]) -> 
     return known[key]
 
 
-def _type_key(x: Any) -> tuple[str, int]:
+def _type_key(x: Any) -> _Type:
     array = as_array(x)
     dtype = np.dtype(np.int64) if array.dtype == object else array.dtype
-    return dtype.name, array.ndim
+    return dtype.name, tuple(size if type(size) is int else None for size in array.shape)
 
 
-def _expanded(node: Node, types: tuple[tuple[str, int] | None, ...]) -> Graph:
+def _expanded(node: Node, types: tuple[_Type | None, ...]) -> Graph:
     from onnx import FunctionProto, TypeProto
 
     schema = _schema(node)
@@ -79,12 +80,15 @@ def _expanded(node: Node, types: tuple[tuple[str, int] | None, ...]) -> Graph:
             proto = TypeProto()
             if one is not None:
                 proto.tensor_type.elem_type = _CODES[one[0]]
-                for _ in range(one[1]):
-                    proto.tensor_type.shape.dim.add()
+                proto.tensor_type.shape.SetInParent()
+                for size in one[1]:
+                    dim = proto.tensor_type.shape.dim.add()
+                    if size is not None:
+                        dim.dim_value = size
             protos.append(proto.SerializeToString())
         version = _latest(schema.context_dependent_function_opset_versions, node.version)
         data = schema.get_context_dependent_function_with_opset_version(
-            version, node.proto.SerializeToString(), protos
+            version, _resolved(node).SerializeToString(), protos
         )
     if not data:
         raise node.refusal("these options of the operator are not supported")
@@ -102,6 +106,21 @@ def _expanded(node: Node, types: tuple[tuple[str, int] | None, ...]) -> Graph:
     except ExportError as error:
         error.message = f"{node.label}: {error.message}"
         raise
+
+
+def _resolved(node: Node) -> Any:
+    """The node's message, attributes of a function that it is in filled in."""
+    from onnx import NodeProto, helper
+
+    proto = NodeProto()
+    proto.CopyFrom(node.proto)
+    del proto.attribute[:]
+    for one in node.proto.attribute:
+        if not one.ref_attr_name:
+            proto.attribute.append(one)
+        elif one.name in node.attributes:
+            proto.attribute.append(helper.make_attribute(one.name, node.attributes[one.name]))
+    return proto
 
 
 def _latest(versions: list[int], wanted: int) -> int:

@@ -65,7 +65,7 @@ class OnnxModel(Module):
 def load_onnx(source: str | Path | bytes) -> OnnxModel:
     """An ONNX model as a module that compiles, has derivatives, and is mapped and exported.
 
-    Opsets 7 to 28 of the domain ai.onnx are read; ``docs/onnx.md`` lists the operators. Inputs that
+    Opsets up to 28 of the domain ai.onnx are read; ``docs/onnx.md`` lists the operators. Inputs that
     shapes are made of (``static`` in `OnnxModel.inputs`) compile anew for each value.
 
     Args:

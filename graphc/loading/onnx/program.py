@@ -139,6 +139,9 @@ class Program:
         padded = [*inputs, *[None] * (len(graph.inputs) - len(inputs))]
         scope.values.update(zip(graph.inputs, padded, strict=True))
         self._nodes(graph, scope)
+        if outer is None:
+            # A function gives nothing for results that its caller does not ask for.
+            return [scope.values.get(name) for name in graph.outputs]
         return [scope.find(name) for name in graph.outputs]
 
     def _nodes(self, graph: Graph, scope: Scope) -> None:

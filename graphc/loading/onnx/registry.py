@@ -11,7 +11,7 @@ import numpy as np
 from graphc.errors import ExportError
 from graphc.loading.onnx.dtypes import numpy_dtype
 
-OPSETS = (7, 28)
+OPSETS = (1, 28)
 """The opset versions of the domain ``ai.onnx`` whose models are read."""
 
 

@@ -13,6 +13,7 @@ from graphc.loading.onnx.operators import (
     quantised,
     recurrent,
     reductions,
+    regions,
     resizing,
     shaping,
     spectral,

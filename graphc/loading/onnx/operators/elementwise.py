@@ -192,3 +192,15 @@ def shrink(node: Node, x: Any) -> Any:
     bias, bound = node.number("bias", 0.0), node.number("lambd", 0.5)
     return np.where(x < -bound, x + bias, np.where(x > bound, x - bias, 0)).astype(x.dtype)
 
+
+
+@operator("BitCast")
+def bit_cast(node: Node, x: Any) -> Any:
+    """The same bits as another integer type; of floats not."""
+    dtype = node.dtype("to", 0)
+    if "f" in (dtype.kind, x.dtype.kind) and dtype != x.dtype:
+        raise node.refusal("the bits of floats as integers, or of integers as floats")
+    if dtype.itemsize != x.dtype.itemsize or (dtype == np.bool_) != (x.dtype == np.bool_):
+        if x.dtype != np.bool_ or dtype.itemsize != 1:
+            raise node.refusal(f"{x.dtype} as {dtype}, of another size or kind")
+    return x.astype(dtype)

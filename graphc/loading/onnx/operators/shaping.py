@@ -279,3 +279,13 @@ def center_crop_pad(node: Node, x: Any, shape: Any) -> Any:
             widths[axis] = ((size - have) // 2, size - have - (size - have) // 2)
             x = np.pad(x, widths)
     return x
+
+
+@operator("OptionalHasElement", "OptionalGetElement")
+def of_optional(node: Node, x: Any = None) -> Any:
+    """Of a tensor: it is there, or it is left out."""
+    if node.operator == "OptionalHasElement":
+        return np.asarray(x is not None)
+    if x is None:
+        raise node.refusal("the element of an optional that has none")
+    return x
