@@ -43,6 +43,11 @@ class OnnxModel(Module):
         """What the model gives, likewise."""
         return self._program.outputs
 
+    @property
+    def listing(self) -> str:
+        """The model's nodes as text, a line each; `explain` and errors name these lines."""
+        return str(self._program.listing)
+
     def forward(self, *inputs: Any, **by_name: Any) -> Any:
         """The model's output, or a tuple of them; inputs in the model's order, or by their names.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ import numpy as np
 from graphc.errors import DTypeError, ExportError, GraphcError, ShapeError
 from graphc.loading.onnx.functions import expanded, has_function
 from graphc.loading.onnx.graph import DEPTH, Graph
+from graphc.loading.onnx.listing import Listing
 from graphc.loading.onnx.operators import OPERATORS
 from graphc.loading.onnx.registry import Node, Operator
 from graphc.loading.onnx.values import LARGE, as_array, is_static, known, lift
@@ -80,6 +82,7 @@ class Program:
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     digest: str
+    listing: Listing
     expansions: dict[Any, Graph] = field(default_factory=dict)
 
     def __graphc_fingerprint__(self) -> Any:
@@ -148,7 +151,7 @@ class Program:
         for node in graph.nodes:
             operands = tuple(scope.find(name) for name in node.inputs)
             try:
-                results = self._results(node, operands, scope)
+                results = self.listing.run(node, partial(self._results, node, operands, scope))
             except ExportError:
                 raise
             except GraphcError as error:

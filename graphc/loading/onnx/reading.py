@@ -11,6 +11,7 @@ import numpy as np
 from graphc.errors import ExportError, GraphcError
 from graphc.loading.onnx.dtypes import numpy_dtype
 from graphc.loading.onnx.graph import Reader, Versions, demanded
+from graphc.loading.onnx.listing import Listing
 from graphc.loading.onnx.program import Port, Program, check_supported
 from graphc.loading.onnx.registry import OPSETS
 from graphc.loading.onnx.values import LARGE
@@ -122,7 +123,9 @@ def _program(proto: Any, folder: Path | None) -> tuple[Program, dict[str, np.nda
     digest = _digest(proto, constants)
     names = {name: _attribute_name(name) for name in state}
     graph.constants = {}
-    program = Program(graph, constants, names, inputs, outputs, digest)
+    name = "".join(c for c in proto.graph.name if c.isprintable())[:40] or "model"
+    listing = Listing(graph, name, digest)
+    program = Program(graph, constants, names, inputs, outputs, digest, listing)
     return program, {names[name]: array for name, array in state.items()}
 
 
