@@ -114,5 +114,8 @@ def transformer(width=8, heads=2, dtype="float32", norm="LayerNormalization"):
         node("MatMul", ["g", "down.weight"], "d"),
         node("Add", ["r1", "d"], "y"),
     ]
-    ports = [port("x", ["batch", "steps", width], dtype)], [port("y", ["batch", "steps", width], dtype)]
+    ports = (
+        [port("x", ["batch", "steps", width], dtype)],
+        [port("y", ["batch", "steps", width], dtype)],
+    )
     return data(nodes, *ports, weights)

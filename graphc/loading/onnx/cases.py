@@ -31,7 +31,7 @@ class Outcome:
 
 def all_cases() -> list[Any]:
     """Every node test case of the installed ``onnx``, in the order of their names."""
-    from onnx.backend.test.case.node import collect_testcases
+    from onnx.backend.test.case.node import collect_testcases  # noqa: PLC0415  # optional
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -110,7 +110,7 @@ def _values(case: Any) -> Iterator[np.ndarray]:
 
 
 def _array(item: Any) -> np.ndarray:
-    from onnx import TensorProto, numpy_helper
+    from onnx import TensorProto, numpy_helper  # noqa: PLC0415  # optional
 
     if isinstance(item, TensorProto):
         return np.asarray(numpy_helper.to_array(item))

@@ -29,7 +29,7 @@ _Type = tuple[str, tuple[int | None, ...]]
 
 def _schema(node: Node) -> Any:
     """ONNX's record of the operator in the node's version, or None."""
-    from onnx import defs
+    from onnx import defs  # noqa: PLC0415  # optional
 
     try:
         return defs.get_schema(node.operator, node.version, node.domain)
@@ -40,9 +40,7 @@ def _schema(node: Node) -> Any:
 def has_function(node: Node) -> bool:
     """Whether ONNX defines the node's operator by others."""
     schema = _schema(node)
-    return schema is not None and bool(
-        schema.has_function or schema.has_context_dependent_function
-    )
+    return schema is not None and bool(schema.has_function or schema.has_context_dependent_function)
 
 
 def expanded(node: Node, operands: tuple[Any, ...], known: dict[Any, Graph]) -> Graph:
@@ -65,7 +63,7 @@ def _type_key(x: Any) -> _Type:
 
 
 def _expanded(node: Node, types: tuple[_Type | None, ...]) -> Graph:
-    from onnx import FunctionProto, TypeProto
+    from onnx import FunctionProto, TypeProto  # noqa: PLC0415  # optional
 
     schema = _schema(node)
     if schema is None:
@@ -110,7 +108,7 @@ def _expanded(node: Node, types: tuple[_Type | None, ...]) -> Graph:
 
 def _resolved(node: Node) -> Any:
     """The node's message, attributes of a function that it is in filled in."""
-    from onnx import NodeProto, helper
+    from onnx import NodeProto, helper  # noqa: PLC0415  # optional
 
     proto = NodeProto()
     proto.CopyFrom(node.proto)

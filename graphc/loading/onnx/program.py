@@ -129,7 +129,9 @@ class Program:
         found = [as_array(lift(scope.find(name))) for name in self.graph.outputs]
         return found[0] if len(found) == 1 else tuple(found)
 
-    def run(self, graph: Graph, inputs: list[Any], outer: Scope | None, depth: int = 0) -> list[Any]:
+    def run(
+        self, graph: Graph, inputs: list[Any], outer: Scope | None, depth: int = 0
+    ) -> list[Any]:
         """The outputs of a graph within the model.
 
         Raises:

@@ -20,6 +20,16 @@ LIMIT = 2**31 - 1
 """Bytes that a protobuf message can have: weights of larger models lie in files of their own."""
 _TENSOR_TYPES = ("tensor_type",)
 _FEW = 64
+_DAMAGE = (
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    MemoryError,
+    RecursionError,
+)
+"""What reading a message with absurd contents can raise."""
 
 
 def program_of(source: str | Path | bytes) -> tuple[Program, dict[str, np.ndarray]]:
@@ -35,14 +45,14 @@ def program_of(source: str | Path | bytes) -> tuple[Program, dict[str, np.ndarra
         return _program(proto, folder)
     except GraphcError:
         raise
-    except (ValueError, TypeError, LookupError, ArithmeticError, MemoryError, RecursionError) as e:
+    except _DAMAGE as e:
         raise ExportError(f"the model is damaged: {type(e).__name__}: {e}") from e
 
 
 def _onnx() -> Any:
     try:
-        import onnx
-        import onnx.checker
+        import onnx  # noqa: PLC0415  # optional
+        import onnx.checker  # noqa: PLC0415  # optional
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
             "graphc reads ONNX models with the package onnx: pip install graphc[onnx]"
@@ -70,11 +80,23 @@ def _parsed(source: str | Path | bytes) -> tuple[Any, Path | None]:
     if not proto.HasField("graph"):
         raise ExportError("this is no ONNX model: it has no graph")
     _check_structure(proto)
+    shapeless = _shapeless(proto)
+    for tensor in shapeless:
+        tensor.shape.SetInParent()
     try:
         onnx.checker.check_model(_without_data(proto, onnx))
     except Exception as error:  # its ValidationError, and what its C++ part throws
         raise ExportError(f"the model is not valid ONNX: {str(error).strip()}") from error
+    for tensor in shapeless:
+        tensor.ClearField("shape")
     return proto, folder
+
+
+def _shapeless(proto: Any) -> list[Any]:
+    """The types of inputs and outputs without a shape: the checker wants one, runtimes do not."""
+    found = [one.type for one in [*proto.graph.input, *proto.graph.output]]
+    tensors = [one.tensor_type for one in found if one.HasField("tensor_type")]
+    return [tensor for tensor in tensors if not tensor.HasField("shape")]
 
 
 def _check_structure(proto: Any) -> None:
@@ -123,7 +145,7 @@ def _program(proto: Any, folder: Path | None) -> tuple[Program, dict[str, np.nda
     digest = _digest(proto, constants)
     names = {name: _attribute_name(name) for name in state}
     graph.constants = {}
-    name = "".join(c for c in proto.graph.name if c.isprintable())[:40] or "model"
+    name = "".join(c for c in str(proto.graph.name) if c.isprintable())[:40] or "model"
     listing = Listing(graph, name, digest)
     program = Program(graph, constants, names, inputs, outputs, digest, listing)
     return program, {names[name]: array for name, array in state.items()}
@@ -173,4 +195,3 @@ def _digest(proto: Any, constants: dict[str, np.ndarray]) -> str:
                 one.ClearField(part)
     found = hashlib.sha256(bare.SerializeToString(deterministic=True))
     return found.hexdigest()
-

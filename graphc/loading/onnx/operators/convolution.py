@@ -27,9 +27,7 @@ def conv(node: Node, x: Any, weight: Any, bias: Any = None) -> Any:
     return convolved(node, x, weight, bias, windows, int(node.number("group", 1)))
 
 
-def convolved(
-    node: Node, x: Any, weight: Any, bias: Any, windows: Windows, groups: int
-) -> Any:
+def convolved(node: Node, x: Any, weight: Any, bias: Any, windows: Windows, groups: int) -> Any:
     """A convolution with windows that are given."""
     axes = windows.axes
     if axes not in (1, 2, 3):
@@ -73,10 +71,14 @@ def conv_transpose(node: Node, x: Any, weight: Any, bias: Any = None) -> Any:
     extra = _each(node, "output_padding", axes, 0, least=0)
     low, high = _removed(node, tuple(x.shape[2:]), spans, stride, extra)
     image = stretched(x, stride)
-    around = [(s - 1 - a, s - 1 - b + e) for s, a, b, e in zip(spans, low, high, extra, strict=True)]
+    around = [
+        (s - 1 - a, s - 1 - b + e) for s, a, b, e in zip(spans, low, high, extra, strict=True)
+    ]
     image = np.pad(image, [(0, 0), (0, 0), *((max(0, a), max(0, b)) for a, b in around)])
-    cut = tuple(slice(max(0, -a), size - max(0, -b)) for (a, b), size in
-                zip(around, image.shape[2:], strict=True))
+    cut = tuple(
+        slice(max(0, -a), size - max(0, -b))
+        for (a, b), size in zip(around, image.shape[2:], strict=True)
+    )
     image = image[(slice(None), slice(None), *cut)]
     flipped = np.flip(weight, tuple(range(2, 2 + axes)))
     inner, out = weight.shape[0] // groups, weight.shape[1]

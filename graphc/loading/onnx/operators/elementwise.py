@@ -193,7 +193,6 @@ def shrink(node: Node, x: Any) -> Any:
     return np.where(x < -bound, x + bias, np.where(x > bound, x - bias, 0)).astype(x.dtype)
 
 
-
 @operator("BitCast")
 def bit_cast(node: Node, x: Any) -> Any:
     """The same bits as another integer type; of floats not."""

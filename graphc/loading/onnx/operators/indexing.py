@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from graphc.loading.onnx.operators.elementwise import converted
 from graphc.loading.onnx.registry import Node, operator
 from graphc.loading.onnx.values import integer, is_static, lift, product, static
-from graphc.loading.onnx.operators.elementwise import converted
 
 
 @operator("Gather", shapes=True)
@@ -25,7 +25,9 @@ def gather_elements(node: Node, x: Any, indices: Any) -> Any:
     """One element along an axis for each index."""
     axis = int(node.number("axis", 0))
     axis = axis % x.ndim
-    if all(a == b for k, (a, b) in enumerate(zip(x.shape, indices.shape, strict=True)) if k != axis):
+    if all(
+        a == b for k, (a, b) in enumerate(zip(x.shape, indices.shape, strict=True)) if k != axis
+    ):
         return np.take_along_axis(x, indices, axis=axis)
     return x[tuple(_places(indices, axis, x.shape[axis]))]
 

@@ -114,8 +114,10 @@ def recurrent(node: Node, x: Any, weights: Any, recurrents: Any, *others: Any) -
     x = np.swapaxes(x, 0, 1) if batch_first else x
     hidden = int(recurrents.shape[-1])
     count = 2 if node.operator == "LSTM" else 1
-    states = [_first(optional(others, 2 + k), x, len(directions), hidden, batch_first)
-              for k in range(count)]
+    states = [
+        _first(optional(others, 2 + k), x, len(directions), hidden, batch_first)
+        for k in range(count)
+    ]
     functions = _functions(node, len(directions))
     each = len(functions) // len(directions)
     outputs, lasts = [], []
@@ -152,9 +154,7 @@ def _first(given: Any, x: Any, directions: int, hidden: int, batch_first: bool) 
     return np.swapaxes(given, 0, 1) if batch_first else given
 
 
-def _run(
-    cell: Cell, x: Any, first: State, lengths: Any, backwards: bool
-) -> tuple[Any, State]:
+def _run(cell: Cell, x: Any, first: State, lengths: Any, backwards: bool) -> tuple[Any, State]:
     """One direction: the hidden states of all steps, and the state after the last one."""
     padded = lengths is not None
     if padded and backwards:

@@ -59,7 +59,9 @@ def reduced(node: Node, x: Any, axes: Any = None) -> Any:
     found = node.get("axes") if axes is None else sizes(axes, "axes")
     if not found and node.get("noop_with_empty_axes", 0):
         return _unreduced(node.operator, x)
-    places = tuple(sorted({int(axis) % x.ndim for axis in found})) if found else tuple(range(x.ndim))
+    places = (
+        tuple(sorted({int(axis) % x.ndim for axis in found})) if found else tuple(range(x.ndim))
+    )
     if x.dtype == object and node.operator not in ("ReduceProd", "ReduceSum"):
         x = lift(x)
     result = _FUNCTIONS[node.operator](x, places) if places else _unreduced(node.operator, x)

@@ -8,7 +8,16 @@ import numpy as np
 
 from graphc.loading.onnx.dtypes import numpy_dtype
 from graphc.loading.onnx.registry import Node, operator
-from graphc.loading.onnx.values import LARGE, full, integer, lift, product, sizes, sizes_array, static
+from graphc.loading.onnx.values import (
+    LARGE,
+    full,
+    integer,
+    lift,
+    product,
+    sizes,
+    sizes_array,
+    static,
+)
 
 Shape = tuple[Any, ...]
 

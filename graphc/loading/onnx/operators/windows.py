@@ -47,7 +47,9 @@ class Windows:
     def part(self, axis: int, k: int) -> slice:
         """The k-th elements of all windows along an axis."""
         start = k * self.dilation[axis]
-        return slice(start, start + (self.counts[axis] - 1) * self.stride[axis] + 1, self.stride[axis])
+        return slice(
+            start, start + (self.counts[axis] - 1) * self.stride[axis] + 1, self.stride[axis]
+        )
 
     def combine(self, x: Any, function: Callable[[Any, Any], Any]) -> Any:
         """The elements of all windows joined, the last axis first."""
