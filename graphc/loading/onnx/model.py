@@ -70,8 +70,8 @@ class OnnxModel(Module):
 def load_onnx(source: str | Path | bytes) -> OnnxModel:
     """An ONNX model as a module that compiles, has derivatives, and is mapped and exported.
 
-    Opsets up to 28 of the domain ai.onnx are read; ``docs/onnx.md`` lists the operators. Inputs that
-    shapes are made of (``static`` in `OnnxModel.inputs`) compile anew for each value.
+    Opsets up to 28 of the domain ai.onnx are read; ``docs/onnx.md`` lists the operators. Inputs
+    that shapes are made of (``static`` in `OnnxModel.inputs`) compile anew for each value.
 
     Args:
         source: the path of a file, or its bytes. Weights in files of their own are read from the
@@ -87,7 +87,8 @@ def load_onnx(source: str | Path | bytes) -> OnnxModel:
     >>> x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 2])
     >>> y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 1])
     >>> w = numpy_helper.from_array(np.array([[3.0], [4.0]], np.float32), "w")
-    >>> graph = helper.make_graph([helper.make_node("MatMul", ["x", "w"], ["y"])], "net", [x], [y], [w])
+    >>> node = helper.make_node("MatMul", ["x", "w"], ["y"])
+    >>> graph = helper.make_graph([node], "net", [x], [y], [w])
     >>> opset = helper.make_opsetid("", 20)
     >>> model = load_onnx(helper.make_model(graph, opset_imports=[opset]).SerializeToString())
     >>> model

@@ -94,4 +94,5 @@ def _external(tensor: Any, length: int, folder: Path | None, what: str) -> bytes
         )
     with path.open("rb") as file:
         file.seek(offset)
-        return file.read(length)
+        data: bytes = file.read(length)
+    return data

@@ -4,6 +4,7 @@ from graphc.loading.onnx.operators import (
     activations,
     control,
     convolution,
+    counting,
     elementwise,
     generating,
     indexing,

@@ -88,12 +88,14 @@ def mish(node: Node, x: Any) -> Any:
     return x * np.tanh(np.logaddexp(x, 0))
 
 
+_SOFT = {"Softmax": nn.softmax, "LogSoftmax": nn.log_softmax}
+
+
 @operator("Softmax", "LogSoftmax", "Hardmax")
 def softmax(node: Node, x: Any) -> Any:
     """Along one axis; before opset 13 over all axes from there on."""
     axis = int(node.number("axis", -1 if node.version >= 13 else 1))
-    functions = {"Softmax": nn.softmax, "LogSoftmax": nn.log_softmax, "Hardmax": _hardmax}
-    function = functions[node.operator]
+    function: Callable[[Any, int], Any] = _SOFT.get(node.operator, _hardmax)
     if node.version >= 13:
         return function(x, axis)
     axis = axis % x.ndim

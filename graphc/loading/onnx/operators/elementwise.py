@@ -199,7 +199,6 @@ def bit_cast(node: Node, x: Any) -> Any:
     dtype = node.dtype("to", 0)
     if "f" in (dtype.kind, x.dtype.kind) and dtype != x.dtype:
         raise node.refusal("the bits of floats as integers, or of integers as floats")
-    if dtype.itemsize != x.dtype.itemsize or (dtype == np.bool_) != (x.dtype == np.bool_):
-        if x.dtype != np.bool_ or dtype.itemsize != 1:
-            raise node.refusal(f"{x.dtype} as {dtype}, of another size or kind")
+    if dtype.itemsize != x.dtype.itemsize or (dtype == np.bool_ and x.dtype != np.bool_):
+        raise node.refusal(f"{x.dtype} as {dtype}, of another size or kind")
     return x.astype(dtype)

@@ -23,11 +23,8 @@ def gather(node: Node, x: Any, indices: Any) -> Any:
 @operator("GatherElements")
 def gather_elements(node: Node, x: Any, indices: Any) -> Any:
     """One element along an axis for each index."""
-    axis = int(node.number("axis", 0))
-    axis = axis % x.ndim
-    if all(
-        a == b for k, (a, b) in enumerate(zip(x.shape, indices.shape, strict=True)) if k != axis
-    ):
+    axis = int(node.number("axis", 0)) % x.ndim
+    if all(x.shape[k] == indices.shape[k] for k in range(x.ndim) if k != axis):
         return np.take_along_axis(x, indices, axis=axis)
     return x[tuple(_places(indices, axis, x.shape[axis]))]
 

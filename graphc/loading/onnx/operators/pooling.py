@@ -35,8 +35,9 @@ def _larger(best: Any, other: Any) -> Any:
 def _with_places(node: Node, x: Any, padded: Any, windows: Windows) -> Indexed:
     """The largest of each window, and its place among the elements of `x`."""
     image = tuple(int(size) for size in x.shape[2:])
-    order = "F" if node.get("storage_order", 0) else "C"
-    places = np.arange(product(image)).reshape(image, order=order)
+    places = np.arange(product(image)).reshape(image)
+    if node.get("storage_order", 0):
+        places = np.arange(product(image)).reshape(image[::-1]).T
     places = lift(windows.padded(places, 0))
     best: Any = None
     where: Any = None

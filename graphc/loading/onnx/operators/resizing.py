@@ -91,11 +91,11 @@ def _nearest(ratio: np.ndarray, mode: str, node: Node) -> np.ndarray:
     if mode not in rules:
         raise node.refusal(f"nearest_mode {mode!r} is not supported")
     right = rules[mode]
-    return np.stack([~right, right]).astype(np.float64)
+    return np.array([~right, right], np.float64)
 
 
 def _triangle(x: np.ndarray) -> np.ndarray:
-    return np.clip(1 - x, 0, 1)
+    return np.maximum(1 - x, 0)
 
 
 def _cubic(x: np.ndarray, a: float) -> np.ndarray:
