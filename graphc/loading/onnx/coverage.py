@@ -120,8 +120,8 @@ _INTRODUCTION = (
     "Not supported: results whose shape depends on data (`NonZero`, `Unique`, `NonMaxSuppression`,",
     "a `Loop` that collects as many rows as a computed condition lets it); float16, bfloat16,",
     "float8 and integers below 8 bits; texts, sequences, optionals; the domains besides ai.onnx.",
-    "Such a model is refused with `ExportError`, which names the node. A model's own functions, and",
-    "operators that ONNX defines by others, are expanded.",
+    "Such a model is refused with `ExportError`, which names the node. A model's own functions,",
+    "and operators that ONNX defines by others, are expanded.",
 )
 
 

@@ -19,7 +19,7 @@ from graphc.loading.onnx.functions import expanded, has_function
 from graphc.loading.onnx.graph import DEPTH, Graph
 from graphc.loading.onnx.listing import Listing
 from graphc.loading.onnx.operators import OPERATORS
-from graphc.loading.onnx.registry import Node, Operator
+from graphc.loading.onnx.registry import REFUSED, Node, Operator
 from graphc.loading.onnx.values import LARGE, as_array, is_static, known, lift
 from graphc.trace.context import current
 from graphc.trace.values import is_traced
@@ -203,14 +203,18 @@ def check_supported(graph: Graph) -> None:
     for node in graph.nodes:
         if node.body is not None:
             check_supported(node.body)
+        elif node.domain == "" and node.operator in REFUSED:
+            raise node.refusal(REFUSED[node.operator])
         elif (node.domain, node.operator) not in OPERATORS and not has_function(node):
             raise node.refusal(
                 f"the operator is not supported in opset {node.version}",
                 hint="docs/onnx.md lists the operators that are.",
             )
-        for one in node.attributes.values():
+        for name, one in node.attributes.items():
             if isinstance(one, Graph):
                 check_supported(one)
+            elif name in ("to", "dtype") and isinstance(one, int) and node.domain == "":
+                node.dtype(name)
 
 
 # --- arguments ------------------------------------------------------------------------------------

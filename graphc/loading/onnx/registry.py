@@ -36,6 +36,34 @@ OPERATORS: dict[tuple[str, str], Operator] = {}
 """By domain ("" is ai.onnx) and name."""
 
 
+_DATA = "the shape of the result depends on data, which is not supported"
+REFUSED: dict[str, str] = {
+    "ImageDecoder": "decoding images is not supported: pass arrays",
+    "NonMaxSuppression": _DATA,
+    "RegexFullMatch": "texts are not supported",
+    "StringConcat": "texts are not supported",
+    "StringNormalizer": "texts are not supported",
+    "StringSplit": "texts are not supported",
+    "Unique": _DATA,
+    **dict.fromkeys(
+        (
+            "ConcatFromSequence",
+            "Optional",
+            "SequenceAt",
+            "SequenceConstruct",
+            "SequenceEmpty",
+            "SequenceErase",
+            "SequenceInsert",
+            "SequenceLength",
+            "SequenceMap",
+            "SplitToSequence",
+        ),
+        "sequences and optional values are not supported",
+    ),
+}
+"""Why there is no function for some operators of ai.onnx, in the words of a message."""
+
+
 def operator(
     *names: str,
     static: tuple[int, ...] = (),

@@ -109,10 +109,10 @@ def compress(node: Node, x: Any, condition: Any) -> Any:
     return np.take(x, places, axis=axis)
 
 
-@operator("NonZero", "Unique", "NonMaxSuppression")
-def data_dependent(node: Node, x: Any, *others: Any) -> Any:
+@operator("NonZero")
+def non_zero(node: Node, x: Any) -> Any:
     """Of what is known while tracing alone: else the shape depends on data."""
-    if node.operator == "NonZero" and is_static(x):
+    if is_static(x):
         return np.array(np.nonzero(np.atleast_1d(x)), np.int64)
     raise node.refusal("the shape of the result depends on data, which is not supported")
 

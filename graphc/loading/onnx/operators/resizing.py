@@ -95,7 +95,8 @@ def _nearest(ratio: np.ndarray, mode: str, node: Node) -> np.ndarray:
 
 
 def _triangle(x: np.ndarray) -> np.ndarray:
-    return np.maximum(1 - x, 0)
+    found: np.ndarray = np.maximum(1 - x, 0)
+    return found
 
 
 def _cubic(x: np.ndarray, a: float) -> np.ndarray:
