@@ -208,3 +208,192 @@ def test_a_layer_of_graphc_and_its_onnx_node_give_the_same():
     found = load_onnx(model)(x)
     np.testing.assert_allclose(found[:, 0], layer(x)[0], rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(found, theirs(model, x)[0], rtol=1e-5, atol=1e-6)
+
+
+# --- options that have changed with the opset, and operators with many of them --------------------
+
+
+def single(kind, inputs, weights=None, opset=20, results=("float32",), **attributes):
+    """A model of one node: arrays that are its inputs by name, and others that are its weights."""
+    names = [f"y{k}" for k in range(len(results))]
+    order = [*inputs, *(weights or {})]
+    made = node(kind, order, names, **attributes)
+    outputs = [port(name, None, dtype) for name, dtype in zip(names, results, strict=True)]
+    ports = [port(name, list(array.shape), array.dtype) for name, array in inputs.items()]
+    found = data([made], ports, outputs, weights, opset=opset)
+    return found, list(inputs.values())
+
+
+X = random(2, 3, 4, 5)
+INTS = np.array([[7, -7, 5], [-5, 9, -9]])
+CASES = {
+    "softmax 11": single("Softmax", {"x": X}, opset=11, axis=1),
+    "softmax 13": single("Softmax", {"x": X}, axis=1),
+    "log softmax 9": single("LogSoftmax", {"x": X}, opset=9),
+    "clip 6": single("Clip", {"x": X}, opset=9, min=-0.5, max=0.3),
+    "slice 9": single("Slice", {"x": X}, opset=9, starts=[1, -3], ends=[9, -1], axes=[1, 3]),
+    "slice back": single(
+        "Slice",
+        {"x": X},
+        {
+            "s": np.array([3, -1]),
+            "e": np.array([-(2**63), 1]),
+            "a": np.array([3, 2]),
+            "t": np.array([-1, -2]),
+        },
+    ),
+    "pad 2": single("Pad", {"x": X}, opset=9, pads=[0, 1, 0, -1, 0, 0, 2, 1], value=0.5),
+    "squeeze 11": single("Squeeze", {"x": X[:, :1]}, opset=11, axes=[1]),
+    "unsqueeze 11": single("Unsqueeze", {"x": X}, opset=11, axes=[0, 4]),
+    "sum 11": single("ReduceSum", {"x": X}, opset=11, axes=[1, -1], keepdims=0),
+    "split 11": single("Split", {"x": X}, opset=11, results=("float32",) * 2, axis=3, split=[2, 3]),
+    "top k 10": single(
+        "TopK", {"x": X}, {"k": np.array([2])}, opset=10, axis=2, results=("float32", "int64")
+    ),
+    "upsample 9": single(
+        "Upsample", {"x": X}, {"s": np.float32([1, 1, 2, 3])}, opset=9, mode="nearest"
+    ),
+    "resize 10": single(
+        "Resize", {"x": X}, {"s": np.float32([1, 1, 2, 1.5])}, opset=10, mode="linear"
+    ),
+    "batch norm 9": single(
+        "BatchNormalization",
+        {"x": X},
+        {
+            "s": random(3),
+            "b": random(3, seed=1),
+            "m": random(3, seed=2),
+            "v": np.ones(3, np.float32),
+        },
+        opset=9,
+    ),
+    "gemm 7": single(
+        "Gemm",
+        {"a": random(3, 2), "b": random(4, 3), "c": random(1, 4)},
+        opset=9,
+        transA=1,
+        transB=1,
+        alpha=0.5,
+        beta=2.0,
+    ),
+    "div of integers": single("Div", {"a": INTS, "b": np.array([2, 2, -3])}, results=("int64",)),
+    "mod of integers": single("Mod", {"a": INTS, "b": np.array([2, 3, -4])}, results=("int64",)),
+    "fmod": single("Mod", {"a": X, "b": np.abs(X) + 0.5}, fmod=1),
+    "pow of mixed types": single("Pow", {"a": np.abs(X), "b": np.array(3)}),
+    "instance norm": single(
+        "InstanceNormalization", {"x": X}, {"s": random(3), "b": random(3, seed=1)}
+    ),
+    "group norm": single(
+        "GroupNormalization",
+        {"x": random(2, 4, 5)},
+        {"s": random(4), "b": random(4, seed=1)},
+        opset=21,
+        num_groups=2,
+    ),
+    "lrn": single("LRN", {"x": X}, size=3, alpha=0.02),
+    "lp norm": single("LpNormalization", {"x": X}, p=1, axis=2),
+    "one hot": single(
+        "OneHot", {"i": np.array([0, -1, 5])}, {"d": np.array(3), "v": np.float32([2, 7])}
+    ),
+    "cumsum": single("CumSum", {"x": X}, {"axis": np.array(1)}, exclusive=1, reverse=1),
+    "einsum": single(
+        "Einsum", {"a": random(2, 3, 4), "b": random(2, 4, 5)}, equation="bij, bjk -> bik"
+    ),
+    "depth to space": single("DepthToSpace", {"x": random(1, 8, 2, 3)}, blocksize=2, mode="CRD"),
+    "trilu": single("Trilu", {"x": X}, {"k": np.array(-1)}, upper=0),
+    "hardmax 11": single("Hardmax", {"x": X}, opset=11, axis=2),
+    "lp pool": single("LpPool", {"x": X}, kernel_shape=[2, 3], strides=[1, 2], p=3),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_operators(name):
+    model, inputs = CASES[name]
+    agree(model, *inputs)
+
+
+@pytest.mark.parametrize("mode", ["nearest", "linear", "cubic"])
+@pytest.mark.parametrize(
+    "coordinates", ["half_pixel", "align_corners", "asymmetric", "pytorch_half_pixel"]
+)
+@pytest.mark.parametrize("by", ["scales", "sizes"])
+def test_resizing(mode, coordinates, by):
+    operands = {"scales": np.float32([1, 1, 1.5, 2]), "sizes": np.array([2, 3, 3, 9])}
+    made = node(
+        "Resize",
+        ["x", "", "scales" if by == "scales" else "", "sizes" if by == "sizes" else ""],
+        "y",
+        mode=mode,
+        coordinate_transformation_mode=coordinates,
+    )
+    weights = {by: operands[by]}
+    model = data([made], [port("x", ["n", 3, 4, 5])], [port("y", None)], weights, opset=19)
+    agree(model, X, rtol=1e-4)
+
+
+def test_a_batch_that_is_resized_stays_symbolic():
+    made = node("Resize", ["x", "", "scales"], "y", mode="linear")
+    weights = {"scales": np.float32([1, 1, 2, 2])}
+    bytes_ = data([made], [port("x", ["n", 3, 4, 5])], [port("y", None)], weights, opset=19)
+    model = load_onnx(bytes_)
+    for batch in (2, 3, 5, 4):
+        x = random(batch, 3, 4, 5, seed=batch)
+        np.testing.assert_allclose(model(x), theirs(bytes_, x)[0], rtol=1e-4, atol=1e-5)
+    assert len(model._compiled.specializations) == 2
+
+
+def test_a_quantised_layer():
+    """As quantising tools write it: weights and activations as integers, and back."""
+    weights = {
+        "xs": np.float32(0.02),
+        "xz": np.uint8(128),
+        "wq": np.random.default_rng(0).integers(-128, 128, (4, 3), np.int8),
+        "ws": np.float32([0.01, 0.02, 0.03]),
+        "wz": np.int8([0, 0, 0]),
+    }
+    nodes = [
+        node("QuantizeLinear", ["x", "xs", "xz"], "q"),
+        node("DequantizeLinear", ["q", "xs", "xz"], "d"),
+        node("DequantizeLinear", ["wq", "ws", "wz"], "w", axis=1),
+        node("MatMul", ["d", "w"], "y"),
+    ]
+    agree(data(nodes, [port("x", [2, 4])], [port("y", None)], weights), random(2, 4))
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_a_quantised_convolution(dynamic):
+    rng = np.random.default_rng(0)
+    w = rng.integers(-100, 100, (2, 3, 3, 3), np.int8)
+    if dynamic:
+        nodes = [
+            node("DynamicQuantizeLinear", "x", ["q", "s", "z"]),
+            node("ConvInteger", ["q", "w", "z"], "i", pads=[1, 1, 1, 1]),
+            node("Cast", "i", "f", to=1),
+            node("Mul", ["f", "s"], "y"),
+        ]
+        agree(data(nodes, [port("x", list(X.shape))], [port("y", None)], {"w": w}), X, atol=1e-3)
+        return
+    weights = {
+        "xs": np.float32(0.03),
+        "xz": np.uint8(120),
+        "w": w,
+        "ws": np.float32([0.01, 0.02]),
+        "wz": np.int8([0, 0]),
+        "ys": np.float32(0.4),
+        "yz": np.uint8(100),
+    }
+    nodes = [
+        node("QuantizeLinear", ["x", "xs", "xz"], "q"),
+        node("QLinearConv", ["q", *weights], "i", pads=[1, 1, 1, 1]),
+        node("DequantizeLinear", ["i", "ys", "yz"], "y"),
+    ]
+    agree(data(nodes, [port("x", list(X.shape))], [port("y", None)], weights), X)
+
+
+@pytest.mark.parametrize(
+    "attributes", [{}, {"is_causal": 1}, {"scale": 0.3}, {"softcap": 2.0}], ids=str
+)
+def test_the_attention_operator(attributes):
+    operands = {name: random(2, 3, 5, 8, seed=k) for k, name in enumerate("qkv")}
+    model, inputs = single("Attention", operands, opset=23, **attributes)
+    agree(model, *inputs)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product as combinations
 from typing import Any
 
@@ -110,16 +110,25 @@ def _cubic(x: np.ndarray, a: float) -> np.ndarray:
 def resize(node: Node, x: Any, roi: Any = None, scales: Any = None, target: Any = None) -> Any:
     """An image of other sizes, by scales or by the sizes."""
     if node.version < 11:
-        roi, scales = None, roi
-    axes = node.get("axes") or tuple(range(x.ndim))
-    axes = tuple(axis % x.ndim for axis in axes)
-    shape = tuple(int(size) for size in x.shape)
+        node, roi, scales = _earlier(node), None, roi
+    axes = tuple(axis % x.ndim for axis in node.get("axes") or range(x.ndim))
+    shape = [x.shape[axis] for axis in axes]
+    given = scales is not None and scales.size
+    wanted = static(scales, "scales").reshape(-1).tolist() if given else sizes(target, "sizes")
+    crops = node.get("coordinate_transformation_mode") == "tf_crop_and_resize"
+    if not crops and node.get("keep_aspect_ratio_policy", "stretch") == "stretch":
+        # What keeps its size, as a batch does, may be symbolic.
+        ones = [float(w) == 1 if given else w == n for w, n in zip(wanted, shape, strict=True)]
+    else:
+        ones = [False] * len(axes)
+    changed = [k for k, stays in enumerate(ones) if not stays]
+    old = [int(shape[k]) for k in changed]
+    factors, results = _factors(node, old, [wanted[k] for k in changed], given)
+    region = static(roi, "roi").astype(np.float64) if crops else None
     found = {}
-    factors, results = _factors(node, [shape[axis] for axis in axes], scales, target)
-    region = static(roi, "roi").astype(np.float64) if roi is not None and roi.size else None
-    for k, axis in enumerate(axes):
+    for k, size, scale, result in zip(changed, old, factors, results, strict=True):
         part = (0.0, 1.0) if region is None else (region[k], region[len(axes) + k])
-        found[axis] = Sampling(node, shape[axis], results[k], factors[k], part)
+        found[axes[k]] = Sampling(node, size, result, scale, part)
     return _resampled(node, x, found)
 
 
@@ -127,28 +136,33 @@ def resize(node: Node, x: Any, roi: Any = None, scales: Any = None, target: Any 
 def upsample(node: Node, x: Any, scales: Any = None) -> Any:
     """`Resize` as it was called before opset 10."""
     factors = node.get("scales") if scales is None else static(scales, "scales").tolist()
-    attributes = {**node.attributes, "coordinate_transformation_mode": "asymmetric"}
-    attributes["nearest_mode"] = "floor"
-    inner = Node("Resize", "", 13, node.name, node.inputs, node.outputs, attributes)
+    inner = _earlier(node)
     found = {
-        axis: Sampling(inner, int(size), int(np.floor(size * scale)), scale, (0.0, 1.0))
+        axis: Sampling(inner, int(size), int(np.floor(int(size) * scale)), scale, (0.0, 1.0))
         for axis, (size, scale) in enumerate(zip(x.shape, factors, strict=True))
+        if scale != 1
     }
     return _resampled(inner, x, found)
 
 
+def _earlier(node: Node) -> Node:
+    """A node of before opset 11: there was one way to map coordinates, and no choice."""
+    mode = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    return replace(node, attributes={**node.attributes, **mode})
+
+
 def _factors(
-    node: Node, shape: list[int], scales: Any, target: Any
+    node: Node, shape: list[int], wanted: list[Any], scales: bool
 ) -> tuple[list[float], list[int]]:
     """The scale and the resulting size of each axis."""
-    if scales is not None and scales.size:
-        factors = [float(s) for s in static(scales, "scales").reshape(-1)]
+    if scales:
+        factors = [float(scale) for scale in wanted]
         return factors, [int(np.floor(n * s)) for n, s in zip(shape, factors, strict=True)]
-    wanted = [int(size) for size in sizes(target, "sizes")]
-    factors = [w / n for w, n in zip(wanted, shape, strict=True)]
+    results = [int(size) for size in wanted]
+    factors = [w / n for w, n in zip(results, shape, strict=True)]
     policy = node.get("keep_aspect_ratio_policy", "stretch")
     if policy == "stretch":
-        return factors, wanted
+        return factors, results
     one = min(factors) if policy == "not_larger" else max(factors)
     # Halves round up, as in ONNX Runtime.
     return [one] * len(shape), [int(np.floor(one * n + 0.5)) for n in shape]
