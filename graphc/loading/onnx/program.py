@@ -169,15 +169,15 @@ class Program:
     def _results(self, node: Node, operands: tuple[Any, ...], scope: Scope) -> list[Any]:
         body = node.body
         operator = OPERATORS.get((node.domain, node.operator))
-        if body is None and operator is None:
+        if body is None and operator is not None:
+            prepared = _prepared(operator, operands)
+            scoped = (scope,) if operator.scoped else ()
+            result = operator.function(node, *scoped, *prepared)
+            if result is not NotImplemented:
+                return list(result) if isinstance(result, tuple) else [result]
+        if body is None:
             body = expanded(node, operands, self.expansions)
-        if body is not None:
-            return self.run(body, list(operands), None, scope.depth + 1)
-        assert operator is not None
-        operands = _prepared(operator, operands)
-        scoped = (scope,) if operator.scoped else ()
-        result = operator.function(node, *scoped, *operands)
-        return list(result) if isinstance(result, tuple) else [result]
+        return self.run(body, list(operands), None, scope.depth + 1)
 
 
 def _prepared(operator: Operator, operands: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -19,6 +19,9 @@ OPSETS = (1, 28)
 class Operator:
     """How one ONNX operator runs: `function` of a `Node` and its operands.
 
+    It gives the result, or a tuple of them; NotImplemented where ONNX's own definition by other
+    operators is to be expanded instead.
+
     Operands at the positions `static` are known while tracing. `shapes`: it may be part of the
     arithmetic of shapes, and works on symbolic sizes. `scoped`: it runs graphs of its own, and is
     given the scope that they see, after the node.

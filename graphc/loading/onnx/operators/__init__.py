@@ -2,6 +2,7 @@
 
 from graphc.loading.onnx.operators import (
     activations,
+    attending,
     control,
     convolution,
     counting,
