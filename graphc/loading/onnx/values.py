@@ -22,6 +22,7 @@ from graphc import ops
 from graphc.errors import ExportError
 from graphc.trace.context import current
 from graphc.trace.convert import array_like
+from graphc.trace.dispatch import call_function
 from graphc.trace.sizes import TracedSize
 from graphc.trace.values import TracedArray, fresh_array, is_traced
 
@@ -122,6 +123,13 @@ def product(items: Sequence[Any]) -> Any:
     for item in items:
         result = result * item
     return result
+
+
+def counted(size: Any) -> Any:
+    """``0 ... size - 1`` as int64, for a size that may be symbolic; traced inside a trace."""
+    if current() is None:
+        return np.arange(size)
+    return call_function(np.arange, (size,), {})
 
 
 def full(shape: Sequence[Any], value: Any, dtype: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from graphc.loading.onnx.registry import Node, operator
-from graphc.loading.onnx.values import product
+from graphc.loading.onnx.values import counted, product
 from graphc.nn import activations as nn
 
 Number = Callable[[str, float], float]
@@ -106,5 +106,5 @@ def softmax(node: Node, x: Any) -> Any:
 def _hardmax(x: Any, axis: int) -> Any:
     """One at the first of the largest, else zero."""
     place = np.expand_dims(np.argmax(x, axis=axis), axis)
-    along = np.arange(x.shape[axis]).reshape((-1,) + (1,) * (x.ndim - 1 - axis % x.ndim))
+    along = counted(x.shape[axis]).reshape((-1,) + (1,) * (x.ndim - 1 - axis % x.ndim))
     return (place == along).astype(x.dtype)

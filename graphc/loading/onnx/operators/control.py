@@ -8,7 +8,7 @@ import numpy as np
 
 from graphc.control import cond, scan, while_loop
 from graphc.loading.onnx.registry import Node, operator
-from graphc.loading.onnx.values import as_array, known, lift
+from graphc.loading.onnx.values import as_array, counted, known, lift
 
 UNROLLED = 32
 """Turns up to which a loop of a known length runs while tracing, so that its shapes may change."""
@@ -94,7 +94,7 @@ def _scanned(scope: Any, body: Any, turns: int, carried: tuple[Any, ...]) -> Any
         results = _results(found)
         return results[: len(carried)], results[len(carried) :]
 
-    steps = lift(np.arange(turns, dtype=np.int64))
+    steps = counted(turns)
     last, rows = scan(turn, _results(carried), steps)
     if any(more is None or not more.reshape(-1)[0] for more in decided):
         return None

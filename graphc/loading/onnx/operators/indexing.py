@@ -8,7 +8,7 @@ import numpy as np
 
 from graphc.loading.onnx.operators.elementwise import converted
 from graphc.loading.onnx.registry import Node, operator
-from graphc.loading.onnx.values import integer, is_static, lift, product, static
+from graphc.loading.onnx.values import counted, integer, is_static, lift, product, static
 
 
 @operator("Gather", shapes=True)
@@ -37,7 +37,7 @@ def _places(indices: Any, axis: int, size: Any) -> list[Any]:
         if k == axis:
             found.append(np.where(indices < 0, indices + size, indices))
         else:
-            along = np.arange(indices.shape[k]).reshape([-1 if j == k else 1 for j in range(rank)])
+            along = counted(indices.shape[k]).reshape([-1 if j == k else 1 for j in range(rank)])
             found.append(np.broadcast_to(lift(along), indices.shape))
     return found
 
@@ -52,7 +52,7 @@ def gather_nd(node: Node, x: Any, indices: Any) -> Any:
     for k in range(batch):
         shape = [1] * rank
         shape[k] = x.shape[k]
-        index.append(np.arange(x.shape[k]).reshape(shape))
+        index.append(counted(x.shape[k]).reshape(shape))
     index += [indices[..., k] for k in range(depth)]
     return x[tuple(index)]
 
@@ -93,7 +93,7 @@ def one_hot(node: Node, indices: Any, depth: Any, values: Any) -> Any:
     count = integer(depth, "depth")
     rank = indices.ndim + 1
     axis = axis % rank
-    along = np.arange(count).reshape([-1 if k == axis else 1 for k in range(rank)])
+    along = counted(count).reshape([-1 if k == axis else 1 for k in range(rank)])
     places = np.expand_dims(converted(indices, np.dtype(np.int64)), axis)
     places = np.where(places < 0, places + count, places)
     return np.where(places == along, values[1], values[0])
@@ -130,7 +130,7 @@ def reverse_sequence(node: Node, x: Any, lengths: Any) -> Any:
 
 def reversed_steps(x: Any, lengths: Any) -> Any:
     """(steps, batch, ...) with the first steps of each sequence in reverse."""
-    steps = lift(np.arange(x.shape[0]))[:, None]
+    steps = counted(x.shape[0])[:, None]
     places = np.where(steps < lengths, lengths - 1 - steps, steps)
     places = places.reshape(places.shape + (1,) * (x.ndim - 2))
     return np.take_along_axis(x, np.broadcast_to(places, x.shape), axis=0)
@@ -143,7 +143,7 @@ def tensor_scatter(node: Node, past: Any, update: Any, starts: Any = None) -> An
     mode = node.get("mode", "linear")
     count, size = update.shape[axis], past.shape[axis]
     first = 0 if starts is None else starts.reshape((-1,) + (1,) * (past.ndim - 1))
-    along = np.arange(count).reshape([-1 if k == axis else 1 for k in range(past.ndim)])
+    along = counted(count).reshape([-1 if k == axis else 1 for k in range(past.ndim)])
     places = lift(along) + first
     if mode == "circular":
         places = places % size
@@ -151,7 +151,7 @@ def tensor_scatter(node: Node, past: Any, update: Any, starts: Any = None) -> An
         raise node.refusal(f"mode {mode!r} is not supported")
     index = []
     for k in range(past.ndim):
-        own = np.arange(update.shape[k]).reshape([-1 if j == k else 1 for j in range(past.ndim)])
+        own = counted(update.shape[k]).reshape([-1 if j == k else 1 for j in range(past.ndim)])
         index.append(places if k == axis else own)
     copied = lift(past).copy()
     copied[tuple(index)] = update

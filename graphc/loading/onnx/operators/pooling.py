@@ -9,7 +9,7 @@ import numpy as np
 
 from graphc.loading.onnx.operators.windows import Windows, _each, kernel_of, windows_of
 from graphc.loading.onnx.registry import Node, operator
-from graphc.loading.onnx.values import lift, product, sizes
+from graphc.loading.onnx.values import counted, full, lift, product, sizes
 
 Indexed = tuple[Any, Any]
 
@@ -50,7 +50,7 @@ def _with_places(node: Node, x: Any, padded: Any, windows: Windows) -> Indexed:
             continue
         better = value > best
         best, where = np.where(better, value, best), np.where(better, place, where)
-    lead = np.arange(x.shape[0] * x.shape[1]).reshape((*x.shape[:2], *(1,) * len(image)))
+    lead = counted(x.shape[0] * x.shape[1]).reshape((*x.shape[:2], *(1,) * len(image)))
     return best, (where + lead * product(image)).astype(np.int64)
 
 
@@ -64,7 +64,7 @@ def average_pool(node: Node, x: Any) -> Any:
     ):
         return total / product(windows.kernel)
     counts = 1 if node.get("count_include_pad", 0) else 0
-    ones = windows.padded(np.ones((1, 1, *x.shape[2:]), x.dtype), counts, past=0)
+    ones = windows.padded(full((1, 1, *x.shape[2:]), 1, x.dtype), counts, past=0)
     return total / windows.combine(ones, np.add)
 
 

@@ -12,7 +12,7 @@ from graphc.control import scan
 from graphc.loading.onnx.operators.activations import ACTIVATIONS, DEFAULTS
 from graphc.loading.onnx.operators.indexing import reversed_steps
 from graphc.loading.onnx.registry import Node, operator, optional
-from graphc.loading.onnx.values import lift
+from graphc.loading.onnx.values import counted, lift
 
 Function = Callable[[Any], Any]
 State = tuple[Any, ...]
@@ -160,7 +160,7 @@ def _run(cell: Cell, x: Any, first: State, lengths: Any, backwards: bool) -> tup
     if padded and backwards:
         x = reversed_steps(x, lengths)
     products = x @ cell.weight.T + cell.bias
-    steps = lift(np.arange(x.shape[0])) if padded else None
+    steps = counted(x.shape[0]) if padded else None
 
     def turn(state: State, given: Any) -> tuple[State, Any]:
         row, step = given if padded else (given, None)

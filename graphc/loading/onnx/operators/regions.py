@@ -9,7 +9,7 @@ import numpy as np
 from graphc.loading.onnx.operators.resizing import sampled
 from graphc.loading.onnx.operators.windows import windows_of
 from graphc.loading.onnx.registry import Node, operator, optional
-from graphc.loading.onnx.values import lift
+from graphc.loading.onnx.values import counted, lift
 
 
 def _linear(place: Any) -> list[tuple[Any, Any]]:
@@ -35,7 +35,7 @@ def deform_conv(node: Node, x: Any, weight: Any, offset: Any, *others: Any) -> A
     taken = []
     for k, element in enumerate(np.ndindex(*kernel)):
         starts = [
-            np.arange(windows.counts[axis]) * windows.stride[axis]
+            counted(windows.counts[axis]) * windows.stride[axis]
             + element[axis] * windows.dilation[axis]
             - windows.low[axis]
             for axis in range(2)

@@ -10,6 +10,7 @@ from graphc.loading.onnx.dtypes import numpy_dtype
 from graphc.loading.onnx.registry import Node, operator
 from graphc.loading.onnx.values import (
     LARGE,
+    counted,
     full,
     integer,
     lift,
@@ -203,7 +204,7 @@ def eye_like(node: Node, x: Any) -> Any:
     """Ones on a diagonal."""
     dtype = numpy_dtype(node.get("dtype"), node.label) if "dtype" in node.attributes else x.dtype
     rows, columns = x.shape
-    places = np.arange(columns) - lift(np.arange(rows))[:, None]
+    places = counted(columns) - counted(rows)[:, None]
     return (places == int(node.number("k", 0))).astype(dtype)
 
 
@@ -214,17 +215,13 @@ def range_(node: Node, start: Any, limit: Any, delta: Any) -> Any:
         first, last, step = (integer(x, "a bound") for x in (start, limit, delta))
         if step != 1:
             raise node.refusal("a step other than 1 between symbolic sizes is not supported")
-        return np.arange(last - first) + first
+        return counted(last - first) + first
     first, last, step = (static(x, "a bound").reshape(()) for x in (start, limit, delta))
     count = max(0, int(np.ceil((last - first).astype(np.float64) / step)))
     if count > LARGE:
-        return (lift(np.arange(0)) if count == 0 else _counted(count)) * step + first
+        return counted(count).astype(first.dtype) * step + first
     found = first + np.arange(count).astype(first.dtype) * step
     return found.astype(first.dtype)
-
-
-def _counted(count: int) -> Any:
-    return np.cumsum(full((count,), 1, np.int64)) - 1
 
 
 @operator("DepthToSpace")
@@ -266,7 +263,7 @@ def trilu(node: Node, x: Any, k: Any = None) -> Any:
     """The upper or the lower triangle; zeros elsewhere."""
     shift = 0 if k is None else int(integer(k, "k"))
     rows, columns = x.shape[-2:]
-    places = np.arange(columns) - lift(np.arange(rows))[:, None]
+    places = counted(columns) - counted(rows)[:, None]
     kept = places >= shift if node.get("upper", 1) else places <= shift
     return np.where(kept, x, np.zeros((), x.dtype))
 
