@@ -377,3 +377,33 @@ def test_a_function_that_calls_itself_is_refused():
     made = data(nodes, [port("x", [3])], [port("y", [3])], functions=[again], domains=["own"])
     with pytest.raises(ExportError, match=r"nest more than|recurs"):
         load_onnx(made)
+
+
+def test_running_statistics_are_buffers_as_in_a_layer():
+    weights = {name: np.abs(random(3, seed=k)) + 0.5 for k, name in enumerate("sbmv")}
+    nodes = [node("BatchNormalization", ["x", *weights], "y")]
+    model = load_onnx(data(nodes, [port("x", ["n", 3])], [port("y", ["n", 3])], weights))
+    assert [name for name, _ in model.named_parameters()] == ["s", "b"]
+    assert [name for name, _ in model.named_buffers()] == ["m", "v"]
+    x = random(4, 3)
+    gradient = graphc.grad(lambda m: (m(x) ** 2).sum())(model)
+    assert gradient.m is None
+    assert gradient.s.shape == (3,)
+
+
+def test_models_whose_constants_differ_do_not_share_code(tmp_path):
+    """Two files that name the same external shape, which is another in each folder."""
+    found = []
+    for shape in ((2, 3), (3, 2)):
+        nodes = [node("Reshape", ["x", "shape"], "y")]
+        made = proto(nodes, [port("x", [6])], [port("y", None)], {"shape": np.array(shape)})
+        tensor = made.graph.initializer[0]
+        tensor.ClearField("raw_data")
+        tensor.data_location = TensorProto.EXTERNAL
+        tensor.external_data.add(key="location", value="shape.bin")
+        folder = tmp_path / str(shape[0])
+        folder.mkdir()
+        (folder / "shape.bin").write_bytes(np.array(shape).tobytes())
+        (folder / "m.onnx").write_bytes(made.SerializeToString())
+        found.append(load_onnx(folder / "m.onnx")(random(6)).shape)
+    assert found == [(2, 3), (3, 2)]

@@ -110,10 +110,10 @@ def _resolved(node: Node) -> Any:
     """The node's message, attributes of a function that it is in filled in."""
     from onnx import NodeProto, helper  # noqa: PLC0415  # optional
 
-    proto = NodeProto()
-    proto.CopyFrom(node.proto)
+    proto = NodeProto.FromString(node.proto)
+    attributes = list(NodeProto.FromString(node.proto).attribute)
     del proto.attribute[:]
-    for one in node.proto.attribute:
+    for one in attributes:
         if not one.ref_attr_name:
             proto.attribute.append(one)
         elif one.name in node.attributes:

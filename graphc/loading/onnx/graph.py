@@ -22,6 +22,7 @@ from graphc.loading.onnx.tensors import array_of
 
 DEPTH = 24
 """How deep graphs and functions may nest."""
+_KEPT = 2**16
 _MAIN = ("", "ai.onnx")
 
 
@@ -138,7 +139,9 @@ class Reader:
             attributes[one.name] = self.attribute(one, given, depth, defined)
         version = self.versions[domain]
         names = tuple(proto.input), tuple(proto.output)
-        node = Node(proto.op_type, domain, version, proto.name, *names, attributes, proto)
+        # Kept for operators that are expanded; as bytes, for a message keeps the whole file alive.
+        kept = proto.SerializeToString() if proto.ByteSize() <= _KEPT else b""
+        node = Node(proto.op_type, domain, version, proto.name, *names, attributes, kept)
         own = self.functions.get((domain, proto.op_type, getattr(proto, "overload", "")))
         if own is not None:
             versions = Versions.of(own.opset_import)
@@ -230,3 +233,14 @@ def demanded(graph: Graph, wanted: Iterable[str] = ()) -> set[str]:
         if used and node.operator not in ("Shape", "Size"):
             needed |= set(node.inputs)
     return needed - {""}
+
+
+def running_statistics(graph: Graph) -> set[str]:
+    """The names of the means and variances of batch norms."""
+    found: set[str] = set()
+    for node in graph.nodes:
+        if (node.domain, node.operator) == ("", "BatchNormalization"):
+            found.update(node.inputs[3:5])
+        for one in [*node.attributes.values(), node.body]:
+            found |= running_statistics(one) if isinstance(one, Graph) else set()
+    return found

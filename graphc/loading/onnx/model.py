@@ -17,8 +17,9 @@ class OnnxModel(Module):
     """A network from an ONNX file: a module whose parameters are the file's float initialisers.
 
     They are attributes by their ONNX names, which `state_dict` has, too; where a Module has an
-    attribute of that name, with a ``_`` behind it. Initialisers that shapes are made of are no
-    state but part of the program; others that are not floating are buffers.
+    attribute of that name, with a ``_`` behind it. Buffers are what is not floating, and the
+    running statistics of batch norms. Initialisers that shapes are made of are no state but part of
+    the program.
 
     Called from outside of compiled code it runs compiled. Inside, and under `graphc.grad`,
     `graphc.vmap` and the like, it is traced as any module is. Made by `load_onnx`.
@@ -28,7 +29,7 @@ class OnnxModel(Module):
         self._program = program
         self._compiled: CompiledFunction[..., Any] = compile(program)
         for name, array in state.items():
-            if array.dtype.kind in "fc":
+            if array.dtype.kind in "fc" and name not in program.statistics:
                 setattr(self, name, array)
             else:
                 self.register_buffer(name, array)

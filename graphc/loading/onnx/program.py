@@ -73,12 +73,14 @@ class Scope:
 class Program:
     """A graph, its constants, what it takes and gives; `states` maps names to a model's attributes.
 
+    Of these, `statistics` are not trained: the running means and variances of batch norms.
     `digest` decides the compiled code: models of one digest share it.
     """
 
     graph: Graph
     constants: Mapping[str, np.ndarray]
     states: Mapping[str, str]
+    statistics: frozenset[str]
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     digest: str

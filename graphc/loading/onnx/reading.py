@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from graphc.errors import ExportError, GraphcError
 from graphc.loading.onnx.dtypes import numpy_dtype
-from graphc.loading.onnx.graph import Reader, Versions, demanded
+from graphc.loading.onnx.graph import Graph, Reader, Versions, demanded, running_statistics
 from graphc.loading.onnx.listing import Listing
 from graphc.loading.onnx.program import Port, Program, check_supported
 from graphc.loading.onnx.registry import OPSETS
@@ -142,12 +143,13 @@ def _program(proto: Any, folder: Path | None) -> tuple[Program, dict[str, np.nda
     declared = {one.name: one for one in proto.graph.input}
     inputs = tuple(_port(declared[name], name in needed) for name in graph.inputs)
     outputs = tuple(_port(one, False) for one in proto.graph.output)
-    digest = _digest(proto, constants)
+    digest = _digest(proto, graph, constants)
     names = {name: _attribute_name(name) for name in state}
     graph.constants = {}
     name = "".join(c for c in str(proto.graph.name) if c.isprintable())[:40] or "model"
     listing = Listing(graph, name, digest)
-    program = Program(graph, constants, names, inputs, outputs, digest, listing)
+    statistics = frozenset(names[one] for one in running_statistics(graph) if one in names)
+    program = Program(graph, constants, names, statistics, inputs, outputs, digest, listing)
     return program, {names[name]: array for name, array in state.items()}
 
 
@@ -184,14 +186,22 @@ RESERVED: set[str] = set()
 """Names of attributes that every model has; `graphc.loading.onnx.model` enters them."""
 
 
-def _digest(proto: Any, constants: dict[str, np.ndarray]) -> str:
-    """A key of the graph and its constants, not of what can be trained."""
-    onnx = _onnx()
-    bare = onnx.ModelProto()
-    bare.CopyFrom(proto)
-    for one in bare.graph.initializer:
-        if one.name not in constants:
-            for part in ("raw_data", "float_data", "int32_data", "int64_data", "double_data"):
-                one.ClearField(part)
-    found = hashlib.sha256(bare.SerializeToString(deterministic=True))
+def _digest(proto: Any, graph: Graph, constants: dict[str, np.ndarray]) -> str:
+    """A key of the graph and its constants, not of what can be trained; takes the data out."""
+    for one in proto.graph.initializer:
+        for part in ("raw_data", "float_data", "int32_data", "int64_data", "double_data"):
+            one.ClearField(part)
+    found = hashlib.sha256(proto.SerializeToString(deterministic=True))
+    for name, array in [*sorted(constants.items()), *_attribute_arrays(graph)]:
+        found.update(f"{name} {array.dtype} {array.shape}".encode() + array.tobytes())
     return found.hexdigest()
+
+
+def _attribute_arrays(graph: Graph) -> Iterator[tuple[str, np.ndarray]]:
+    """Constants among the nodes, which may have come from files of their own."""
+    for node in graph.nodes:
+        for name, value in node.attributes.items():
+            if isinstance(value, np.ndarray):
+                yield name, value
+            elif isinstance(value, Graph):
+                yield from _attribute_arrays(value)

@@ -97,7 +97,7 @@ class Node:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     attributes: Mapping[str, Any] = field(default_factory=dict)
-    proto: Any = None
+    proto: bytes = b""
     body: Any = None
 
     @property

@@ -59,9 +59,7 @@ def average_pool(node: Node, x: Any) -> Any:
     """The mean of each window; the padding counts if the model says so."""
     windows = windows_of(node, tuple(x.shape[2:]), kernel_of(node, x.ndim - 2))
     total = windows.combine(windows.padded(x, 0), np.add)
-    if not any(
-        type(w) is not int or w != 0 for w in (*windows.low, *windows.high, *windows.beyond)
-    ):
+    if all(w == 0 for w in (*windows.low, *windows.high, *windows.beyond)):
         return total / product(windows.kernel)
     counts = 1 if node.get("count_include_pad", 0) else 0
     ones = windows.padded(full((1, 1, *x.shape[2:]), 1, x.dtype), counts, past=0)
@@ -107,4 +105,4 @@ def max_unpool(node: Node, x: Any, indices: Any, shape: Any = None) -> Any:
     found = flat.reshape(wanted)
     if given == wanted:
         return found
-    return np.pad(found, [(0, b - a) for a, b in zip(wanted, given, strict=True)])
+    return np.pad(found, [(0, int(b - a)) for a, b in zip(wanted, given, strict=True)])

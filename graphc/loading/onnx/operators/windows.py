@@ -36,12 +36,13 @@ class Windows:
     def padded(self, x: Any, value: Any, past: Any = None) -> Any:
         """`x` with `value` around it, and `past` where windows reach beyond that."""
         lead = [(0, 0)] * (x.ndim - self.axes)
-        widths = list(zip(self.low, self.high, strict=True))
-        if any(type(w) is not int or w != 0 for pair in widths for w in pair):
+        # Padding that depends on a symbolic size makes it static.
+        widths = [(int(a), int(b)) for a, b in zip(self.low, self.high, strict=True)]
+        if any(w != 0 for pair in widths for w in pair):
             x = np.pad(x, [*lead, *widths], constant_values=value)
-        if any(type(w) is not int or w != 0 for w in self.beyond):
+        if any(w != 0 for w in self.beyond):
             last = value if past is None else past
-            x = np.pad(x, [*lead, *((0, w) for w in self.beyond)], constant_values=last)
+            x = np.pad(x, [*lead, *((0, int(w)) for w in self.beyond)], constant_values=last)
         return x
 
     def part(self, axis: int, k: int) -> slice:
