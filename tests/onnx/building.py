@@ -119,3 +119,61 @@ def transformer(width=8, heads=2, dtype="float32", norm="LayerNormalization"):
         [port("y", ["batch", "steps", width], dtype)],
     )
     return data(nodes, *ports, weights)
+
+
+def decoder(width=8, rows=11, longest=16):
+    """A causal block as exporters write it: positions, masks and scales computed of shapes."""
+    weights = {
+        "table": random(rows, width, seed=1),
+        "places": random(longest, width, seed=2),
+        "wq": random(width, width, seed=3, scale=0.5),
+        "wk": random(width, width, seed=4, scale=0.5),
+        "wv": random(width, width, seed=5, scale=0.5),
+        "zero": np.array(0),
+        "one": np.array(1),
+        "axis0": np.array([0]),
+        "axis1": np.array([1]),
+        "one_": np.array([1]),
+        "far": np.array([2**63 - 1]),
+        "last_": np.array([-1]),
+        "low": np.array(-1e9, np.float32),
+        "half": np.array(0.5, np.float32),
+    }
+    nodes = [
+        node("Gather", ["table", "tokens"], "e0"),
+        node("Shape", "tokens", "shape"),
+        node("Gather", ["shape", "one"], "steps"),
+        node("Range", ["zero", "steps", "one"], "positions"),
+        node("Unsqueeze", ["positions", "axis0"], "row"),
+        node("Unsqueeze", ["positions", "axis1"], "column"),
+        node("Expand", ["row", "shape"], "all_positions"),
+        node("Gather", ["places", "all_positions"], "e1"),
+        node("Add", ["e0", "e1"], "e"),
+        *(node("MatMul", ["e", f"w{name}"], name) for name in "qkv"),
+        # The width as torch writes it: the last size, cast, its root.
+        node("Shape", "q", "qshape"),
+        node("Slice", ["qshape", "last_", "far", "axis0"], "width"),
+        node("Cast", "width", "widthf", to=TensorProto.FLOAT),
+        node("Pow", ["widthf", "half"], "root"),
+        node("Div", ["q", "root"], "qs"),
+        node("Transpose", "k", "kt", perm=[0, 2, 1]),
+        node("MatMul", ["qs", "kt"], "s0"),
+        node("Greater", ["row", "column"], "ahead"),
+        node("Where", ["ahead", "low", "s0"], "s1"),
+        # And once more by a triangle of a constant of a computed shape.
+        node("Unsqueeze", ["steps", "axis0"], "steps1"),
+        node("Concat", ["steps1", "steps1"], "square", axis=0),
+        node(
+            "ConstantOfShape", "square", "full", value=numpy_helper.from_array(np.float32([-1e9]))
+        ),
+        node("Trilu", ["full", "one"], "mask", upper=1),
+        node("Add", ["s1", "mask"], "s"),
+        node("Softmax", "s", "w", axis=-1),
+        node("MatMul", ["w", "v"], "o"),
+        # The last step of each sequence: a slice whose start is a computed size.
+        node("Sub", ["steps1", "one_"], "final"),
+        node("Slice", ["o", "final", "steps1", "axis1"], "end"),
+        node("Squeeze", ["end", "axis1"], "y"),
+    ]
+    inputs = [port("tokens", ["batch", "steps"], "int64")]
+    return data(nodes, inputs, [port("y", ["batch", width])], weights)
