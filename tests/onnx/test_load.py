@@ -10,7 +10,7 @@ import graphc
 from graphc import nn, optim
 from graphc.errors import DTypeError, ExportError, ShapeError
 from graphc.loading.onnx.model import load_onnx
-from tests.onnx.building import data, mlp, node, port, proto, random, transformer
+from tests.onnx.building import data, decoder, mlp, node, port, proto, random, transformer
 
 
 def reference(model, x):
@@ -66,6 +66,17 @@ def test_shapes_computed_of_shapes_stay_symbolic():
         with graphc.eager():
             np.testing.assert_allclose(model(x), found, rtol=1e-4, atol=1e-5)
     assert len(model._compiled.specializations) == 3
+
+
+def test_masks_and_positions_computed_of_shapes_stay_symbolic():
+    model = load_onnx(decoder())
+    rng = np.random.default_rng(0)
+    for batch, steps in ((2, 5), (3, 5), (3, 6), (4, 9), (1, 12), (1, 1)):
+        tokens = rng.integers(0, 11, (batch, steps))
+        found = model(tokens)
+        with graphc.eager():
+            np.testing.assert_allclose(model(tokens), found, rtol=1e-4, atol=1e-5)
+    assert len(model._compiled.specializations) <= 4
 
 
 def test_small_integers_that_shapes_are_made_of_are_no_state():

@@ -11,7 +11,7 @@ import pytest
 import graphc
 from graphc import nn
 from graphc.loading.onnx.model import load_onnx
-from tests.onnx.building import data, mlp, node, port, random, transformer
+from tests.onnx.building import data, decoder, mlp, node, port, random, transformer
 
 onnxruntime = pytest.importorskip("onnxruntime")
 
@@ -38,6 +38,15 @@ def test_a_network_of_two_layers():
 @pytest.mark.parametrize("shape", [(2, 5, 8), (1, 1, 8)])
 def test_a_transformer_block(shape):
     agree(transformer(), random(*shape))
+
+
+def test_a_decoder_block_of_any_length():
+    bytes_ = decoder()
+    model, rng = load_onnx(bytes_), np.random.default_rng(0)
+    for batch, steps in ((2, 5), (3, 5), (3, 6), (4, 9), (1, 12)):
+        tokens = rng.integers(0, 11, (batch, steps))
+        wanted = theirs(bytes_, tokens)[0]
+        np.testing.assert_allclose(model(tokens), wanted, rtol=1e-4, atol=1e-5)
 
 
 def test_resnet18():
