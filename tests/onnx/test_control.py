@@ -164,4 +164,4 @@ def test_a_scan_along_axes_in_both_directions():
         last, found = model(s, xs)
         np.testing.assert_allclose(last, state)
         np.testing.assert_allclose(found, np.stack(rows[::-1], axis=1))
-        assert len(model._compiled.specializations) <= 2
+        assert len(model._program.compiled.specializations) <= 2

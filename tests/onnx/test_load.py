@@ -1,6 +1,8 @@
 """`load_onnx`: what the module holds, how it is called, compiled, differentiated and mapped."""
 
+import copy
 import linecache
+import pickle
 
 import numpy as np
 import pytest
@@ -55,7 +57,7 @@ def test_another_batch_compiles_nothing_once_it_is_symbolic():
     for batch in (5, 3, 7, 11, 2):
         x = random(batch, 4, seed=batch)
         np.testing.assert_allclose(model(x), reference(model, x), rtol=1e-5, atol=1e-6)
-    assert len(model._compiled.specializations) == 2
+    assert len(model._program.compiled.specializations) == 2
 
 
 def test_shapes_computed_of_shapes_stay_symbolic():
@@ -65,7 +67,7 @@ def test_shapes_computed_of_shapes_stay_symbolic():
         found = model(x)
         with graphc.eager():
             np.testing.assert_allclose(model(x), found, rtol=1e-4, atol=1e-5)
-    assert len(model._compiled.specializations) == 3
+    assert len(model._program.compiled.specializations) == 3
 
 
 def test_masks_and_positions_computed_of_shapes_stay_symbolic():
@@ -76,7 +78,7 @@ def test_masks_and_positions_computed_of_shapes_stay_symbolic():
         found = model(tokens)
         with graphc.eager():
             np.testing.assert_allclose(model(tokens), found, rtol=1e-4, atol=1e-5)
-    assert len(model._compiled.specializations) <= 4
+    assert len(model._program.compiled.specializations) <= 4
 
 
 def test_small_integers_that_shapes_are_made_of_are_no_state():
@@ -115,7 +117,19 @@ def test_weights_are_read_at_each_call_and_kept_by_state_dicts():
     other.load_state_dict(model.state_dict())
     np.testing.assert_array_equal(other(x), model(x))
     # Models of one graph share what is compiled.
-    assert other._compiled.specializations == model._compiled.specializations
+    assert other._program.compiled.specializations == model._program.compiled.specializations
+
+
+@pytest.mark.parametrize("way", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
+def test_copies_have_arrays_of_their_own(way):
+    model, x = load_onnx(transformer()), random(2, 3, 8)
+    before = model(x)
+    copied = way(model)
+    np.testing.assert_array_equal(copied(x), before)
+    assert copied.listing == model.listing
+    getattr(copied, "norm1.bias")[...] += 1
+    assert (copied(x) != before).any()
+    np.testing.assert_array_equal(model(x), before)
 
 
 # --- gradients, maps, training --------------------------------------------------------------------

@@ -41,7 +41,7 @@ def test_recurrent_networks_compiled_and_not(kind, lengths):
         if lengths:
             assert (found[0][1:, :, 1] == 0).all()
             np.testing.assert_allclose(found[1][0, 1], found[0][0, 0, 1])
-    assert len(model._compiled.specializations) == 2
+    assert len(model._program.compiled.specializations) == 2
 
 
 @pytest.mark.parametrize("kind", GATES)

@@ -348,7 +348,7 @@ def test_a_batch_that_is_resized_stays_symbolic():
     for batch in (2, 3, 5, 4):
         x = random(batch, 3, 4, 5, seed=batch)
         np.testing.assert_allclose(model(x), theirs(bytes_, x)[0], rtol=1e-4, atol=1e-5)
-    assert len(model._compiled.specializations) == 2
+    assert len(model._program.compiled.specializations) == 2
 
 
 def test_a_quantised_layer():

@@ -47,10 +47,14 @@ class Listing:
         found = list(lines_of(graph))
         self.lines = [text for _, text in found]
         self.file = f"<{name}.onnx {digest[:6]}>"
+        self._made_of = (graph, name, digest)
         self._numbers = {id(node): number for number, (node, _) in enumerate(found, start=1)}
         self._codes: dict[int, CodeType] = {}
         kept = [f"{line}\n" for line in self.lines]
         linecache.cache[self.file] = (sum(map(len, kept)), None, kept, self.file)
+
+    def __reduce__(self) -> Any:
+        return Listing, self._made_of
 
     def __str__(self) -> str:
         return "\n".join(self.lines)

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from graphc.api import CompiledFunction, compile
 from graphc.loading.onnx.program import Port, Program
 from graphc.loading.onnx.reading import RESERVED, program_of
 from graphc.nn.module import Module
@@ -27,7 +26,6 @@ class OnnxModel(Module):
 
     def __init__(self, program: Program, state: dict[str, np.ndarray]) -> None:
         self._program = program
-        self._compiled: CompiledFunction[..., Any] = compile(program)
         for name, array in state.items():
             if array.dtype.kind in "fc" and name not in program.statistics:
                 setattr(self, name, array)
@@ -60,7 +58,7 @@ class OnnxModel(Module):
         return self._program(self, *self._program.bound(inputs, by_name))
 
     def __call__(self, *inputs: Any, **by_name: Any) -> Any:
-        return self._compiled(self, *self._program.bound(inputs, by_name))
+        return self._program.compiled(self, *self._program.bound(inputs, by_name))
 
     def extra_repr(self) -> str:
         """The inputs and outputs."""

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from graphc.api import CompiledFunction, compile
 from graphc.errors import DTypeError, ExportError, GraphcError, ShapeError
 from graphc.loading.onnx.functions import expanded, has_function
 from graphc.loading.onnx.graph import DEPTH, Graph
@@ -86,6 +87,24 @@ class Program:
     digest: str
     listing: Listing
     expansions: dict[Any, Graph] = field(default_factory=dict)
+    _compiled: Any = None
+
+    def __deepcopy__(self, memo: Any) -> Program:
+        """Itself: what a copy of a model has of its own are arrays."""
+        return self
+
+    def __reduce__(self) -> Any:
+        """Pickled without what is found out while it runs."""
+        held = (self.graph, self.constants, self.states, self.statistics)
+        return Program, (*held, self.inputs, self.outputs, self.digest, self.listing)
+
+    @property
+    def compiled(self) -> CompiledFunction[..., Any]:
+        """The compiled function: of a model and its inputs, as `bound` gives them."""
+        if self._compiled is None:
+            self._compiled = compile(self)
+        found: CompiledFunction[..., Any] = self._compiled
+        return found
 
     def __graphc_fingerprint__(self) -> Any:
         return (Program, self.digest)
