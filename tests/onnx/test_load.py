@@ -3,6 +3,7 @@
 import copy
 import linecache
 import pickle
+import sys
 
 import numpy as np
 import pytest
@@ -331,6 +332,17 @@ def test_weights_elsewhere_are_refused(tmp_path, location, entries, message):
         load_onnx(path)
     with pytest.raises(ExportError, match="lies in another file"):
         load_onnx(path.read_bytes())
+
+
+def test_other_sources():
+    with pytest.raises(TypeError, match=r"not from a ModelProto; .* SerializeToString"):
+        load_onnx(proto([node("Relu", "x", "y")], [port("x", [3])], [port("y", [3])]))
+
+
+def test_without_the_package_onnx_the_message_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install graphc\[onnx\]"):
+        load_onnx(b"")
 
 
 def test_a_path_without_a_file():

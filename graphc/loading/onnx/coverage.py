@@ -101,9 +101,9 @@ def page(found: Sequence[Outcome], version: str, mode: str = "compiled") -> str:
         f"| of these with static shapes | {share(static)} |",
         f"| of these with element types that graphc has | {share(numbers)} |",
         "",
-        f"In {sum(one.while_compiling for one in found)} of those that pass, all inputs are numbers "
-        "that shapes are made of (the bounds of a `Range`, the size of a window): the result is "
-        "computed while compiling.",
+        f"In {sum(one.while_compiling for one in found)} of those that pass, all inputs are "
+        "numbers that shapes are made of (the bounds of a `Range`, the size of a window): the "
+        "result is computed while compiling.",
         "",
         *_by_operator(found),
         "",
@@ -117,11 +117,11 @@ def page(found: Sequence[Outcome], version: str, mode: str = "compiled") -> str:
 _INTRODUCTION = (
     '`graphc.load("model.onnx")` gives a module: it runs compiled, has derivatives, is mapped and',
     "exported like any other, and `graphc.fit` trains it. Its parameters are the file's float",
-    "initialisers, by their ONNX names; the running statistics of batch norms are buffers. Sizes may",
-    "vary: from its second size on an axis, such as a batch, is symbolic, and others compile nothing",
-    "new. Inputs that shapes are made of (the target of a `Reshape` that is an input of the model)",
-    "are read when it compiles; each new value compiles once. `model.listing` is the model as text,",
-    "a line for each node; `explain` and errors name these lines.",
+    "initialisers, by their ONNX names; the running statistics of batch norms are buffers. From",
+    "its second size on an axis, such as a batch, is symbolic, and others compile nothing new.",
+    "Inputs that shapes are made of (the target of a `Reshape` that is an input of the model) are",
+    "read when it compiles; each new value compiles once. `model.listing` is the model as text, a",
+    "line for each node; `explain` and errors name these lines.",
     "",
     "Not supported: results whose shape depends on data (`NonZero`, `Unique`, `NonMaxSuppression`,",
     "a `Loop` that collects as many rows as a computed condition lets it); float16, bfloat16,",

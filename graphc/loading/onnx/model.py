@@ -79,6 +79,7 @@ def load_onnx(source: str | Path | bytes) -> OnnxModel:
     Raises:
         ExportError: the file is damaged, or an operator or an option of one is not supported.
         FileNotFoundError: there is no such file.
+        TypeError: `source` is neither a path nor bytes.
         ModuleNotFoundError: the package ``onnx`` is missing: ``pip install graphc[onnx]``.
 
     >>> import numpy as np, graphc

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,11 @@ def _parsed(source: str | Path | bytes) -> tuple[Any, Path | None]:
     folder = None
     if isinstance(source, bytes | bytearray | memoryview):
         data = bytes(source)
+    elif not isinstance(source, str | os.PathLike):
+        raise TypeError(
+            f"a model is loaded from a path or from bytes, not from a {type(source).__name__}; "
+            "of a ModelProto pass model.SerializeToString()"
+        )
     else:
         path = Path(source)
         if not path.is_file():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from graphc.control import cond, scan, while_loop
 from graphc.loading.onnx.registry import Node, operator
 from graphc.loading.onnx.values import as_array, counted, known, lift
+from graphc.transform import vmap
 
 UNROLLED = 32
 """Turns up to which a loop of a known length runs while tracing, so that its shapes may change."""
@@ -101,9 +103,20 @@ def _scanned(scope: Any, body: Any, turns: int, carried: tuple[Any, ...]) -> Any
     return (*last, *rows)
 
 
-@operator("Scan", scoped=True, since=9)
+@operator("Scan", scoped=True, since=8)
 def scan_(node: Node, scope: Any, *operands: Any) -> Any:
     """A graph run along axes of arrays, carrying states; results are stacked along axes."""
+    if node.version >= 9:
+        return _scan(node, scope, *operands)
+    # In opset 8 the first axis is a batch, of which the graph sees one example.
+    if operands[0] is not None:
+        raise node.refusal("sequences of different lengths, as opset 8 has them")
+    turned = {"scan_input_directions": node.get("directions")}
+    one = replace(node, attributes={**node.attributes, **turned})
+    return vmap(lambda *parts: _scan(one, scope, *parts))(*map(lift, operands[1:]))
+
+
+def _scan(node: Node, scope: Any, *operands: Any) -> Any:
     body = node.get("body")
     count = int(node.number("num_scan_inputs", 0))
     states, sequences = operands[: len(operands) - count], operands[len(operands) - count :]

@@ -163,6 +163,7 @@ def pad(node: Node, x: Any, pads: Any = None, value: Any = None, axes: Any = Non
         x = x[cut]
     widths = [(max(0, low), max(0, high)) for low, high in zip(before, after, strict=True)]
     mode = node.get("mode", "constant")
+    x = lift(x)
     if mode == "constant":
         return np.pad(x, widths, constant_values=fill if value is None else fill.reshape(()))
     if mode not in ("edge", "reflect", "wrap"):
@@ -189,7 +190,7 @@ def _is_large(shape: Shape) -> bool:
 @operator("Tile", static=(1,))
 def tile(node: Node, x: Any, repeats: Any) -> Any:
     """Repeated along each axis."""
-    return np.tile(x, sizes(repeats, "repeats"))
+    return np.tile(lift(x), sizes(repeats, "repeats"))
 
 
 @operator("ConstantOfShape", static=(0,), shapes=True)
