@@ -335,7 +335,7 @@ def test_weights_elsewhere_are_refused(tmp_path, location, entries, message):
 
 
 def test_other_sources():
-    with pytest.raises(TypeError, match=r"not from a ModelProto; .* SerializeToString"):
+    with pytest.raises(TypeError, match=r"not from a ModelProto; .*SerializeToString"):
         load_onnx(proto([node("Relu", "x", "y")], [port("x", [3])], [port("y", [3])]))
 
 
