@@ -25,13 +25,21 @@ def argument_name(source: str, fetches: Mapping[str, str], names: Sequence[str])
         source = head[0]
 
 
+_ODD_ATTRIBUTE = re.compile(r"getattr\((?P<head>\w+), (?P<mark>['\"])(?P<name>.*)(?P=mark)\)")
+"""An attribute whose name is no identifier, as `graphc.trace.objects.read_attribute` reads it."""
+
+
 def readable(source: str, fetches: Mapping[str, str], names: Sequence[str]) -> str:
     """A name for an input from the chain of fetches that leads to it."""
     text, parts = source, []
     while text in fetches:
         expression = fetches[text]
         head, dot, attribute = expression.rpartition(".")
-        if expression.endswith("]"):
+        odd = _ODD_ATTRIBUTE.fullmatch(expression)
+        if odd:
+            head = odd["head"]
+            parts.append(odd["name"])
+        elif expression.endswith("]"):
             head, _, key = expression.rpartition("[")
             parts.append(key[:-1].strip("'\""))
         elif dot:
