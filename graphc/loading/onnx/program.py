@@ -124,6 +124,11 @@ class Program:
             TypeError: missing, unknown or too many arguments.
             DTypeError, ShapeError: one that is not what the model takes.
         """
+        if by_name or len(inputs) != len(self.inputs):
+            inputs = self._in_order(inputs, by_name)
+        return [_argument(value, port) for value, port in zip(inputs, self.inputs, strict=True)]
+
+    def _in_order(self, inputs: tuple[Any, ...], by_name: Mapping[str, Any]) -> tuple[Any, ...]:
         names = [port.name for port in self.inputs]
         wanted = f"the model takes {len(names)} inputs: {', '.join(map(str, self.inputs))}"
         if len(inputs) > len(names):
@@ -136,7 +141,7 @@ class Program:
         missing = [name for name in names if name not in given]
         if missing:
             raise TypeError(f"the input {missing[0]!r} is missing; {wanted}")
-        return [_argument(given[port.name], port) for port in self.inputs]
+        return tuple(given[name] for name in names)
 
     # --- running ---
 
@@ -156,11 +161,14 @@ class Program:
         """The outputs of a graph within the model.
 
         Raises:
-            ExportError: it takes another number of inputs.
+            ExportError: it takes fewer inputs, or graphs and functions nest too deep.
         """
         depth = max(depth, 0 if outer is None else outer.depth + 1)
-        if len(inputs) > len(graph.inputs) or depth > 2 * DEPTH:
-            raise ExportError(f"the graph {graph.name!r} is given {len(inputs)} inputs")
+        if depth > 2 * DEPTH:
+            raise ExportError(f"graphs and expanded operators nest too deep, at {graph.name!r}")
+        if len(inputs) > len(graph.inputs):
+            taken = f"takes {len(graph.inputs)} inputs"
+            raise ExportError(f"the graph {graph.name!r} {taken}, and {len(inputs)} are given")
         scope = Scope(self, dict(graph.constants), outer, depth)
         padded = [*inputs, *[None] * (len(graph.inputs) - len(inputs))]
         scope.values.update(zip(graph.inputs, padded, strict=True))
