@@ -11,7 +11,7 @@ from graphc.loading.onnx.values import integer, lift, static
 
 
 def _complex(x: Any) -> Any:
-    """Complex numbers from pairs, or from real ones: in double, as ONNX's definition computes."""
+    """Complex numbers from pairs, or from real ones: in double, for their rounding."""
     x = x.astype(np.float64)
     return x[..., 0] if x.shape[-1] == 1 else x[..., 0] + 1j * x[..., 1]
 
