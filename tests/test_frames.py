@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import graphc
+from graphc.trace.context import location_of
 
 X = np.array([1.0, 2.0])
 
@@ -81,3 +82,10 @@ def test_the_cause_of_an_error_stays():
     with pytest.raises(RuntimeError) as caught:
         chained(X)
     assert isinstance(caught.value.__cause__, KeyError)
+
+
+def test_equal_code_in_two_files_is_in_two_places():
+    """Python takes code objects of equal text for equal, whatever their files are."""
+    first, second = (compile("step()", file, "eval") for file in ("one.py", "two.py"))
+    assert first == second
+    assert [location_of(code, 2).file for code in (first, second)] == ["one.py", "two.py"]

@@ -60,3 +60,19 @@ def test_a_transformed_function_says_of_what(name):
 def test_an_operation_is_called_as_its_builder():
     assert repr(graphc.operation(loss)) == "<graphc.operation loss>"
     assert graphc.operation(loss).__doc__ == "The loss."
+
+
+class Odd(graphc.nn.Module):
+    def __init__(self):
+        setattr(self, "1/odd.name", np.ones(2))
+
+    def forward(self, x):
+        return x * getattr(self, "1/odd.name")
+
+
+def test_an_attribute_whose_name_is_no_identifier_is_shown_by_it():
+    model = Odd()
+    f = graphc.compile(lambda model, x: model(x))
+    f(model, np.ones(2))
+    shown = "Specialization(x: float64[2], model.1/odd.name: float64[2])"
+    assert repr(f.specializations[0]) == shown

@@ -262,14 +262,19 @@ def _positions(code: CodeType) -> tuple[tuple[int | None, ...], ...]:
     return tuple(code.co_positions())
 
 
-@lru_cache(maxsize=65536)
 def location_of(code: CodeType, instruction: int) -> Location:
     """The place in the source of the instruction at an offset."""
+    return _location(code, instruction, code.co_filename)
+
+
+@lru_cache(maxsize=65536)
+def _location(code: CodeType, instruction: int, file: str) -> Location:
+    """`location_of`; by the file, too, for code objects of equal text are equal in all files."""
     line, end_line, column, end_column = _positions(code)[instruction // 2]
     if column is None or end_column is None or end_line != line:
         end_column = -1
     return Location(
-        code.co_filename,
+        file,
         line or code.co_firstlineno,
         -1 if column is None else column,
         end_column,

@@ -50,7 +50,8 @@ _TRACED = (
     "graphc.nn",
     "graphc.optim",
     "graphc.training.steps",
-    "graphc.loading",
+    "graphc.loading.module",
+    "graphc.loading.onnx.model",
     "graphc.exporting.structure",
 )
 """Packages of graphc that are written as user code is."""

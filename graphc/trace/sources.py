@@ -7,14 +7,18 @@ from collections.abc import Mapping, Sequence
 
 _ARGUMENT = re.compile(r"(args|kwargs)\[(.+?)\]")
 _FIRST = re.compile(r"\w+")
-_GETATTR = re.compile(r"getattr\((\w+), '([^']*)'\)")
-"""An attribute whose name is no identifier: a module of a `Sequential`."""
+_ODD_ATTRIBUTE = re.compile(r"getattr\((?P<head>\w+), (?P<mark>['\"])(?P<name>.*)(?P=mark)\)")
+"""An attribute whose name is no identifier, as `graphc.trace.objects.read_attribute` reads it."""
 
 
 def argument_name(source: str, fetches: Mapping[str, str], names: Sequence[str]) -> str | None:
     """The argument that the expression `source` of the call code reads; None: a captured object."""
     while True:
-        text = _dotted(fetches.get(source, source))
+        text = fetches.get(source, source)
+        odd = _ODD_ATTRIBUTE.fullmatch(text)
+        if odd:
+            source = odd["head"]
+            continue
         found = _ARGUMENT.match(text)
         if found is not None:
             if found[1] == "kwargs":
@@ -27,10 +31,6 @@ def argument_name(source: str, fetches: Mapping[str, str], names: Sequence[str])
         source = head[0]
 
 
-def _dotted(expression: str) -> str:
-    return _GETATTR.sub(r"\1.\2", expression)
-
-
 def readable(
     source: str, fetches: Mapping[str, str], names: Sequence[str], cells: Mapping[str, str]
 ) -> str:
@@ -40,12 +40,16 @@ def readable(
     """
     text, parts = source, []
     while text in fetches:
-        expression = _dotted(fetches[text])
+        expression = fetches[text]
         if expression in cells:
             parts.append(cells[expression])
             break
         head, dot, attribute = expression.rpartition(".")
-        if expression.endswith("]"):
+        odd = _ODD_ATTRIBUTE.fullmatch(expression)
+        if odd:
+            head = odd["head"]
+            parts.append(odd["name"])
+        elif expression.endswith("]"):
             head, _, key = expression.rpartition("[")
             if head == "k":
                 break  # a constant of the call code: its number says nothing
