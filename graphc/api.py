@@ -99,7 +99,8 @@ class CompiledFunction(Generic[P, R]):
     """A function that runs as native code; see `graphc.compile`."""
 
     def __init__(self, function: Callable[P, R], options: Options) -> None:
-        update_wrapper(self, function)
+        # The attributes of an object that can be called are its own.
+        update_wrapper(self, function, updated=("__dict__",) if inspect.isroutine(function) else ())
         self.__wrapped__ = function
         self.__name__ = getattr(function, "__name__", type(function).__name__)
         self.options = options
@@ -326,7 +327,8 @@ def export(function: Any, *args: Any, path: Any, **options: Any) -> None:
             them; modules and optimizers.
         options: ``kwargs``, a dict of arguments by name; ``name``, what it is called there;
             ``sizes``, a dict of sizes for named axes, with which the function is traced: branches
-            on them are decided so, and other sizes refused. Of a C library see `graphc.exporting.c.library.write_library`; of ONNX ``opset``.
+            on them are decided so, and other sizes refused. Of ONNX ``opset``; of a C library see
+            `graphc.exporting.c.library.write_library`.
 
     Raises:
         ExportError: the function has something that the file can't; the one that was there is as

@@ -8,6 +8,7 @@ import json
 import re
 import tempfile
 import time
+import zipfile
 from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -39,11 +40,19 @@ def program_in(path: str) -> ExportedProgram:
     if Path(path).suffix != ".onnx":
         raise ExportError(f"{path}: give a .graphc or an .onnx file")
     model = load(path)
-    specs = [spec(one.shape, one.dtype) for one in model.inputs]
+    specs = [spec(_axes(one.shape), one.dtype) for one in model.inputs]
     with tempfile.TemporaryDirectory() as folder:
         name = re.sub(r"\W+", "_", Path(path).stem)
         export(model, *specs, path=f"{folder}/{name}.graphc")
         return archive.read(f"{folder}/{name}.graphc")
+
+
+def _axes(shape: Sequence[int | str | None]) -> list[int | str]:
+    """A shape of a model as a spec has it: what it does not name, it names here."""
+    return [
+        size if isinstance(size, int) else re.sub(r"\W", "_", size or f"axis{k}")
+        for k, size in enumerate(shape)
+    ]
 
 
 # --- inspect --------------------------------------------------------------------------------------
@@ -180,21 +189,43 @@ def run(given: Namespace) -> int:
     names = [path for path, _, _ in arguments_of(program)]
     arrays = _inputs(given.inputs, names)
     args, named = arguments_from(program, arrays)
-    result = Loaded(program)(*args, **named)
+    result = Loaded(program)(*args, **named)  # it writes to `arrays`, and to the state's arrays
     leaves = dict(leaves_in(program.result, result))
     found = {name: leaves[number] for number, name in enumerate(program.output_names())}
-    written = {target for target in program.graph.written if target is not None}
-    for array, (name, _, number) in zip(arrays, arguments_of(program), strict=True):
-        if number in written:
-            found[name] = array
+    for name, array in _written(program, arrays):
+        found[f"{name} (written)" if name in found else name] = array
     if given.output:
         _save(Path(given.output), found)
     elif given.json:
-        print(json.dumps({name: np.asarray(array).tolist() for name, array in found.items()}))
+        print(json.dumps({name: _jsonable(array) for name, array in found.items()}))
     else:
         for name, array in found.items():
             print(f"{name} = {np.asarray(array)}")
     return 0
+
+
+def _written(
+    program: ExportedProgram, arrays: Sequence[np.ndarray]
+) -> Iterator[tuple[str, np.ndarray]]:
+    """The arrays that a program writes: arguments, and its state."""
+    written = {target for target in program.graph.written if target is not None}
+    for array, (name, _, number) in zip(arrays, arguments_of(program), strict=True):
+        if number in written:
+            yield name, array
+    for number, array in program.state.items():
+        if number in written:
+            yield program.graph.names[number], array
+
+
+def _jsonable(array: Any) -> Any:
+    """An array as JSON has it: numbers that are not finite as text, complex ones as pairs."""
+    value = np.asarray(array)
+    if value.dtype.kind == "c":
+        return _jsonable(np.stack([value.real, value.imag], axis=-1))
+    if value.dtype.kind == "f" and not np.isfinite(value).all():
+        shown = [one if np.isfinite(one) else str(one) for one in value.ravel().tolist()]
+        return np.array(shown, object).reshape(value.shape).tolist()
+    return value.tolist()
 
 
 def _inputs(given: Sequence[str], names: Sequence[str]) -> list[np.ndarray]:
@@ -219,17 +250,26 @@ def _inputs(given: Sequence[str], names: Sequence[str]) -> list[np.ndarray]:
 def _save(place: Path, results: Mapping[str, Any]) -> None:
     if place.suffix == ".npy" and len(results) != 1:
         raise ValueError(f"{place}: there are {len(results)} results: give a .npz file")
+    if place.suffix not in (".npy", ".npz"):
+        raise ValueError(f"{place}: give a .npy or a .npz file")
+    data = io.BytesIO()
+    if place.suffix == ".npy":
+        np.save(data, next(iter(results.values())), allow_pickle=False)
+    else:
+        with zipfile.ZipFile(data, "w") as parts:
+            for name, array in results.items():
+                with parts.open(f"{name}.npy", "w") as part:
+                    np.lib.format.write_array(part, np.asarray(array), allow_pickle=False)
     with archive.whole_file(place) as file:
-        if place.suffix == ".npy":
-            np.save(file, next(iter(results.values())))
-        else:
-            np.savez(file, **results)
+        file.write(data.getvalue())
 
 
 def bench(given: Namespace) -> int:
     """Time calls on random arrays."""
     program = program_in(given.file)
     module = Loaded(program)
+    if not 0 < given.seconds < 3600:
+        raise ValueError(f"--seconds {given.seconds}: give a number of seconds")
     sizes = dict(program.sizes)
     for text in given.size:
         name, _, number = text.partition("=")

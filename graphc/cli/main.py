@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from typing import Any
 
 from graphc.cli import files, machine
@@ -37,6 +38,7 @@ def parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    top.add_argument("--version", action="version", version=f"graphc {version('graphc')}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
     def command(name: str, action: Any, text: str, more: str = "") -> argparse.ArgumentParser:
@@ -118,6 +120,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int = given.action(given)
     except BrokenPipeError:
         return 0
+    except MemoryError:
+        print(f"graphc {given.command}: there is not enough memory", file=sys.stderr)
+        return 1
     except (GraphcError, OSError, ValueError, TypeError) as error:
         print(f"graphc {given.command}: {error}", file=sys.stderr)
         return 1

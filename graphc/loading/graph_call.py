@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from graphc.errors import DTypeError, ShapeError
+from graphc.exporting import archive
 from graphc.exporting.bounds import windows
 from graphc.exporting.program import ExportedProgram
 from graphc.exporting.structure import Record, as_array, build, flatten
@@ -36,6 +37,13 @@ class ProgramCall(Transform):
     def traced(self, state: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return _traced(self, state, args, kwargs)
 
+    def __deepcopy__(self, memo: Any) -> ProgramCall:
+        return self
+
+    def __reduce__(self) -> Any:
+        """By the file's bytes: ops have functions that are not pickled."""
+        return (_from_bytes, (archive.to_bytes(self.program),))
+
     def _parameters(self) -> tuple[Any, ...]:
         program = self.program
         return (program.graph, program.guards, tuple(p.name for p in program.parameters))
@@ -44,6 +52,10 @@ class ProgramCall(Transform):
         """Itself: a graph is not traced."""
         capture.require(f"{source} is {capture.constant(self)}")
         return self
+
+
+def _from_bytes(data: bytes) -> ProgramCall:
+    return ProgramCall(archive.from_bytes(data))
 
 
 def _named(name: str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import update_wrapper
+from inspect import isroutine
 from types import MethodType
 from typing import Any
 
@@ -19,7 +20,8 @@ class Transform:
     def __init__(self, function: Callable[..., Any], name: str) -> None:
         if not callable(function):
             raise TypeError(f"{name} takes a function, not a {type(function).__name__}")
-        update_wrapper(self, function)
+        # The attributes of an object that can be called are its own.
+        update_wrapper(self, function, updated=("__dict__",) if isroutine(function) else ())
         self.__wrapped__ = function
         self._describe(name, function)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+import keyword
+import re
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +62,19 @@ class OnnxModel(Module):
 
     def __call__(self, *inputs: Any, **by_name: Any) -> Any:
         return self._program.compiled(self, *self._program.bound(inputs, by_name))
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        """Its inputs by name; a name that is none in Python is changed to one."""
+        names: dict[str, None] = {}
+        for port in self.inputs:
+            name = re.sub(r"\W", "_", port.name)
+            name = name if name.isidentifier() and not keyword.iskeyword(name) else f"input_{name}"
+            while name in names:
+                name += "_"
+            names[name] = None
+        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        return inspect.Signature([inspect.Parameter(name, kind) for name in names])
 
     def extra_repr(self) -> str:
         """The inputs and outputs."""
