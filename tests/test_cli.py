@@ -74,6 +74,39 @@ def test_run(file, written, tmp_path, capsys):
     assert "loss = 0.0" in capsys.readouterr().out
 
 
+def test_run_of_results_that_json_and_npz_have_no_name_for(tmp_path, capsys):
+    def function(file, x):
+        x += 1
+        return {"file": file / 0, "x": x.sum(), "z": file * 1j}
+
+    path, ones = tmp_path / "f.graphc", str(tmp_path / "ones.npy")
+    np.save(ones, np.ones(2))
+    graphc.export(function, np.ones(2), np.ones(2), path=path)
+    command = ["run", str(path), "--input", ones, "--input", ones]
+    assert main([*command, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found == {
+        "file": ["inf", "inf"], "x": 4, "z": [[0, 1], [0, 1]], "x (written)": [2, 2],
+    }  # fmt: skip
+    assert main([*command, "-o", str(tmp_path / "o.npz")]) == 0
+    assert np.load(tmp_path / "o.npz")["x (written)"].tolist() == [2, 2]
+    assert main([*command, "-o", str(tmp_path / "o.txt")]) == 1
+
+
+def test_onnx_models(tmp_path, capsys):
+    model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
+    path = tmp_path / "net.onnx"
+    graphc.export(model, graphc.spec(("batch", 4), F32), path=path)
+    assert main(["inspect", str(path)]) == 0
+    assert "x: float32[batch, 4]" in capsys.readouterr().out
+    np.save(tmp_path / "x.npy", np.ones((2, 4), F32))
+    assert main(["run", str(path), "--input", str(tmp_path / "x.npy"), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["result"]
+    np.testing.assert_allclose(found, model(np.ones((2, 4), F32)), 1e-5)
+    assert main(["build", str(path), "-o", str(tmp_path / "lib"), "--embed"]) == 0
+    assert (tmp_path / "lib" / "net.h").exists()
+
+
 def test_build(file, tmp_path, capsys):
     folder = tmp_path / "lib"
     command = ["build", str(file), "-o", str(folder), "--name", "net", "--cpu", "generic"]
@@ -141,6 +174,7 @@ FAILURES = {
     "an input is missing": (["run", "FILE"], r"missing ['x'], not used []"),
     "an input too many": (["run", "FILE", "--input", "X", "--input", "X"], "not used"),
     "another size": (["bench", "FILE", "--size", "n=3"], "one of ['batch']"),
+    "no time": (["bench", "FILE", "--seconds", "nan"], "give a number of seconds"),
     "no name": (["build", "FILE", "-o", "DIR", "--name", "m"], "no name for functions in C"),
     "another shape": (["run", "FILE", "--input", "WRONG"], "wanted float32[batch, 4]"),
     "no such cpu": (["build", "FILE", "-o", "DIR", "--cpu", "z80"], "cpu='z80'"),

@@ -40,7 +40,10 @@ def program_in(path: str) -> ExportedProgram:
     if Path(path).suffix != ".onnx":
         raise ExportError(f"{path}: give a .graphc or an .onnx file")
     model = load(path)
-    specs = [spec(_axes(one.shape), one.dtype) for one in model.inputs]
+    unknown = [one.name for one in model.inputs if one.shape is None]
+    if unknown:
+        raise ExportError(f"{path}: the model does not say what shape {unknown[0]} has")
+    specs = [spec(_axes(one.shape or ()), one.dtype) for one in model.inputs]
     with tempfile.TemporaryDirectory() as folder:
         name = re.sub(r"\W+", "_", Path(path).stem)
         export(model, *specs, path=f"{folder}/{name}.graphc")

@@ -127,6 +127,7 @@ def _check_windows(graph: Graph, sizes: Mapping[str, Size], trace: Any) -> None:
         if trace.holds("==", size, 0):
             continue
         if not (trace.holds(">=", least, 0) and trace.holds("<", greatest, extent)):
+            least, greatest, extent = map(trace.hint, (least, greatest, extent))
             raise ShapeError(
                 f"positions {least} to {greatest} are outside an axis of size {extent}: the "
                 "function was not exported for these sizes"

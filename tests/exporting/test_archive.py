@@ -1,7 +1,11 @@
 """``.graphc`` files: what is loaded is what was exported; what is damaged is refused."""
 
+import copy
+import functools
+import inspect
 import io
 import json
+import pickle
 import re
 import resource
 import time
@@ -16,7 +20,10 @@ import pytest
 import graphc
 from graphc import nn
 from graphc.exporting import archive
+from graphc.exporting.c.library import write_library
+from graphc.loading.module import Loaded
 from graphc.testing import check_grads
+from tests.exporting.c_library import Library
 
 F32 = np.float32
 Pair = namedtuple("Pair", "left right")
@@ -219,6 +226,106 @@ def test_what_files_do_not_hold_is_refused(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+W = np.full(4, 10.0)
+
+
+def plus_global(x):
+    return x * W
+
+
+def called_like_it(W):
+    return plus_global(W + 1)
+
+
+def test_an_argument_called_like_a_captured_array(tmp_path):
+    x = np.arange(4.0)
+    again = loaded(tmp_path, called_like_it, np.ones(4))
+    assert (again(x) == called_like_it(x)).all()
+    nested = {"a.b": np.ones(3), "a": {"b": np.full(3, 2.0)}}
+    again = loaded(tmp_path, lambda d: d["a.b"] + 10 * d["a"]["b"], nested)
+    assert again(nested).tolist() == [21, 21, 21]
+
+
+class Named(nn.Module):
+    def __init__(self):
+        self.name, self.name_ = np.arange(3.0), np.full(3, 10.0)
+        self._call = np.ones(3)
+
+    def forward(self, x):
+        return x + self.name - self.name_ * self._call
+
+
+def test_attributes_that_a_loaded_module_has_itself(tmp_path):
+    model = Named()
+    again = loaded(tmp_path, model, np.ones(3))
+    assert (again(np.ones(3)) == model(np.ones(3))).all()
+    once_more = loaded(tmp_path, again, np.ones(3))
+    assert (once_more(np.ones(3)) == model(np.ones(3))).all()
+
+
+def test_exported_again_it_takes_the_same(tmp_path):
+    def function(x, y=2.0, axes=(0,)):
+        return Pair(x * y, x.sum(axis=axes))
+
+    first = loaded(tmp_path, function, graphc.spec(("n",), np.float64))
+    second = loaded(tmp_path, first, graphc.spec(("n",), np.float64))
+    assert str(inspect.signature(second)) == "(x, y=2.0, axes=(0,))"
+    assert second(np.ones(4), y=3.0).left.tolist() == [3, 3, 3, 3]
+    assert second(x=np.ones(4)).right == 4
+    part = functools.partial(lambda a, b: a - b, np.ones(6))
+    again = loaded(tmp_path, loaded(tmp_path, part, np.ones(6)), np.ones(6))
+    assert again(np.zeros(6)).tolist() == [1] * 6
+
+
+def test_compiled_pickled_and_copied(tmp_path):
+    model = nn.Linear(3, 2)
+    x = np.ones((4, 3), F32)
+    again = loaded(tmp_path, model, graphc.spec(("n", 3), F32))
+    for other in (
+        graphc.compile(again, threads=1),
+        pickle.loads(pickle.dumps(again)),
+        copy.deepcopy(again),
+    ):
+        np.testing.assert_allclose(other(x), model(x), 1e-6)
+
+
+def test_sizes_of_what_is_not_needed(tmp_path):
+    again = loaded(tmp_path, lambda x: np.zeros(x.shape[0]), graphc.spec(("n",), np.float64))
+    assert again(np.ones(6)).shape == (6,)
+    again = loaded(tmp_path, lambda x, y: {"n": x.shape[0], "y": y}, graphc.spec(("n",), F32), 1.5)
+    assert again(np.ones(9, F32), 2.5) == {"n": 9, "y": 2.5}
+
+
+def test_sizes_to_trace_with(tmp_path):
+    table = np.arange(32.0)
+    with pytest.raises(ValueError, match="broadcast"):
+        loaded(tmp_path, lambda x: x + table[: x.shape[0]], graphc.spec(("n",), np.float64))
+    again = loaded(
+        tmp_path, lambda x: x + table[: x.shape[0]], graphc.spec(("n",), np.float64), sizes={"n": 5}
+    )
+    assert again(np.zeros(7))[-1] == 6
+    with pytest.raises(graphc.ShapeError):
+        again(np.zeros(40))
+
+
+def test_modules_beside_arrays_are_refused(tmp_path):
+    pair = {"model": nn.Linear(3, 2), "x": np.ones((2, 3), F32)}
+    with pytest.raises(graphc.ExportError, match=r"pair\.x is an array beside a module"):
+        loaded(tmp_path, lambda pair: pair["model"](pair["x"]), pair)
+    with pytest.raises(TypeError, match="takes no option 'cpu'; it takes name"):
+        loaded(tmp_path, lambda x: x, np.ones(3), cpu="generic")
+    with pytest.raises(FileNotFoundError, match="no such folder"):
+        graphc.export(lambda x: x, np.ones(3), path=tmp_path / "none" / "x.graphc")
+
+
+def test_a_link_stays_a_link(tmp_path):
+    (tmp_path / "real").mkdir()
+    link = tmp_path / "f.graphc"
+    link.symlink_to(tmp_path / "real" / "f.graphc")
+    assert loaded(tmp_path, lambda x: x * 2, np.ones(3))(np.ones(3)).tolist() == [2, 2, 2]
+    assert link.is_symlink()
+
+
 # --- damaged files --------------------------------------------------------------------------------
 
 
@@ -265,6 +372,7 @@ def set_version(major, minor):
     return lambda header: header.update(version=[major, minor])
 
 
+SUM = {"floordiv": [[[1, [f"s{k}"]] for k in range(12)], 1]}
 DEEP = json.loads('{"list": [' * 60 + '{"static": 1}' + "]}" * 60)
 
 
@@ -294,6 +402,23 @@ EDITS = {
         lambda g: g["graph"]["inputs"][-1][1].append(1 << 50),
         "the graph takes|does not take|the file says",
     ),
+    "code for a file's name": (
+        "graph.json",
+        lambda g: next(n for n in g["graph"]["nodes"] if n.get("note", [0, 0])[1])["note"][
+            1
+        ].__setitem__(0, "a.py\n__import__('os').abort()\n#"),
+        "characters that are not printed",
+    ),
+    "code for a size's name": (
+        "graph.json",
+        lambda g: g["graph"]["inputs"][-1][1].append([[1, ["n+__import__('os').abort()"]]]),
+        "no name of a size",
+    ),
+    "a bomb of a size": (
+        "graph.json",
+        lambda g: g["graph"]["inputs"][-1][1].append([[1, [SUM] * 9]]),
+        "more than 50 terms",
+    ),
     "another name": ("graphc.json", lambda h: h["state"][0].update(name="x"), "no array 'x'"),
 }
 
@@ -303,6 +428,24 @@ def test_edited_files_are_refused(data, name):
     part, edit, message = EDITS[name]
     with pytest.raises(graphc.ExportError, match=message):
         archive.from_bytes(edited(data, part, edit))
+
+
+def test_windows_are_checked_without_the_guards_of_a_file(tmp_path):
+    graphc.export(
+        lambda x: x[-10:] * 2, graphc.spec(("n",), np.float64), path=tmp_path / "f.graphc"
+    )
+    whole = (tmp_path / "f.graphc").read_bytes()
+    program = archive.from_bytes(edited(whole, "graphc.json", lambda h: h["guards"].clear()))
+    assert not program.guards
+    module = Loaded(program)
+    for size in (20, 30, 10):
+        assert module(np.arange(float(size)))[0] == 2 * (size - 10)
+    with pytest.raises(graphc.ShapeError, match="outside an axis of size 5"):
+        module(np.arange(5.0))
+    write_library(program, tmp_path / "f.so")
+    library = Library(tmp_path / "f.so", program.name)
+    assert library.run({"n": 12}, x=np.arange(12.0))[0] == 0
+    assert library.run({"n": 5}, x=np.arange(5.0))[0] == -3
 
 
 def test_an_older_minor_version_loads(data, monkeypatch):

@@ -240,6 +240,71 @@ def test_sizes_that_do_not_fit(tmp_path):
     assert "n" in library.message(status)
 
 
+def test_results_on_other_arrays_are_refused(tmp_path):
+    library = built(tmp_path, lambda x: x[::-1] + x, graphc.spec(("n",), F64))
+    x, workspace = np.arange(4.0), np.zeros(4096, np.uint8)
+    address = ctypes.c_void_p(x.ctypes.data)
+    room = ctypes.c_void_p(workspace.ctypes.data)
+    run_f = library.library.f_run
+    assert run_f(ctypes.c_int64(4), address, address, room) == 1
+    assert run_f(ctypes.c_int64(4), address, room, room) == 1
+    assert (x == np.arange(4)).all()
+    result = np.zeros(4)
+    assert run_f(ctypes.c_int64(4), address, ctypes.c_void_p(result.ctypes.data), room) == 0
+    assert result.tolist() == [3, 3, 3, 3]
+    assert run_f(ctypes.c_int64(0), None, None, room) == 0
+
+
+def test_a_parallel_that_leaves_chunks_out_is_told(tmp_path):
+    def change(x):
+        x[:] = np.exp(x) * 2 + 1
+
+    x = np.zeros((3000, 400))
+    library = built(tmp_path, change, x)
+
+    def half(context, count, task, job):
+        TASK(task)(job, 0, count // 2)
+        return 7
+
+    status, _ = library.run(x=x, parallel=half)
+    assert status == -4
+    assert "did not run every chunk" in library.message(status)
+    assert set(np.unique(x)) == {0.0, 3.0}
+
+
+def test_names_that_c_has(tmp_path):
+    count, words = arrays((3,), (3,))
+    graphc.export(
+        lambda count, words, printf: count + words * printf,
+        count, words, count, path=tmp_path / "lib", name="f",
+    )  # fmt: skip
+    run("cc", "-Wall", "-Werror", "main.c", "libf.a", "-lm", "-o", "f", cwd=tmp_path / "lib")
+    assert "done" in run("./f", cwd=tmp_path / "lib")
+    for axis in ("int", "größe", "workspace"):
+        with pytest.raises(graphc.ExportError, match="has no name for C"):
+            graphc.export(lambda x: x * 2, graphc.spec((axis,), F32), path=tmp_path / "x.so")
+    with pytest.raises(graphc.ExportError, match="no name for functions"):
+        graphc.export(lambda x: x * 2, count, path=tmp_path / "x.so", name="größe")
+
+
+def test_the_compiler_may_have_options(tmp_path, monkeypatch):
+    monkeypatch.setenv("CC", "cc -m64")
+    assert built(tmp_path, lambda x: x * 2, np.ones(3)).run(x=np.ones(3))[0] == 0
+
+
+def test_what_an_earlier_export_left_is_removed(tmp_path, monkeypatch):
+    graphc.export(lambda x: x * W, np.ones(3), path=tmp_path, name="f")
+    assert (tmp_path / "f.bin").exists()
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("CC", raising=False)
+    with pytest.warns(RuntimeWarning, match="no C compiler"):
+        graphc.export(lambda x: x * 2, np.ones(3), path=tmp_path, name="f")
+    assert {file.name for file in tmp_path.iterdir()} == {"f.o", "f.h", "main.c", "CMakeLists.txt"}
+
+
+W = np.full(3, 2.0)
+
+
 def inverse(x):
     return np.linalg.inv(x)
 
