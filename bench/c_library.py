@@ -15,6 +15,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from bench import machine
+
 EXAMPLE = Path(__file__).parents[1] / "examples" / "export_c" / "export.py"
 ROUNDS = 3
 
@@ -45,6 +47,7 @@ def from_c(folder: Path, threads: str) -> dict[str, float]:
 
 def main() -> None:
     """Print the quickest step of each, in microseconds."""
+    print(*machine.describe())
     spec = importlib.util.spec_from_file_location("export_c", EXAMPLE)
     assert spec is not None
     assert spec.loader is not None

@@ -19,6 +19,7 @@ ROOMS = (
     "stages",
     "options",
     "threads",
+    "files",
     "types",
     "ir",
     "loops",

@@ -22,6 +22,7 @@ from graphc.errors import ExportError
 from graphc.exporting import archive
 from graphc.exporting.program import ExportedProgram
 from graphc.exporting.structure import leaves_in, paths_of
+from graphc.files import whole_file
 from graphc.loading.load import load
 from graphc.loading.module import Loaded, arguments_from
 from graphc.report import view as pictures
@@ -43,17 +44,17 @@ def program_in(path: str) -> ExportedProgram:
     unknown = [one.name for one in model.inputs if one.shape is None]
     if unknown:
         raise ExportError(f"{path}: the model does not say what shape {unknown[0]} has")
-    specs = [spec(_axes(one.shape or ()), one.dtype) for one in model.inputs]
+    specs = [spec(_axes(one.name, one.shape or ()), one.dtype) for one in model.inputs]
     with tempfile.TemporaryDirectory() as folder:
         name = re.sub(r"\W+", "_", Path(path).stem)
         export(model, *specs, path=f"{folder}/{name}.graphc")
         return archive.read(f"{folder}/{name}.graphc")
 
 
-def _axes(shape: Sequence[int | str | None]) -> list[int | str]:
-    """A shape of a model as a spec has it: what it does not name, it names here."""
+def _axes(name: str, shape: Sequence[int | str | None]) -> list[int | str]:
+    """The shape of a model's input as a spec has it; an axis without a name is one of its own."""
     return [
-        size if isinstance(size, int) else re.sub(r"\W", "_", size or f"axis{k}")
+        size if isinstance(size, int) else re.sub(r"\W", "_", size or f"{name}_axis{k}")
         for k, size in enumerate(shape)
     ]
 
@@ -149,7 +150,7 @@ def view(given: Namespace) -> int:
         rows=rows,
         graph=html.escape(str(program.graph)),
     )
-    with archive.whole_file(place) as file:
+    with whole_file(place) as file:
         file.write(page.encode())
     print(place)
     return 0
@@ -263,7 +264,7 @@ def _save(place: Path, results: Mapping[str, Any]) -> None:
             for name, array in results.items():
                 with parts.open(f"{name}.npy", "w") as part:
                     np.lib.format.write_array(part, np.asarray(array), allow_pickle=False)
-    with archive.whole_file(place) as file:
+    with whole_file(place) as file:
         file.write(data.getvalue())
 
 

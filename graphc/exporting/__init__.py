@@ -1,1 +1,1 @@
-"""A graph in other forms: JSON."""
+"""Functions in other forms: files, C libraries, ONNX models."""

@@ -9,15 +9,12 @@ Nothing in a file is run when it is read. Everything is checked before anything 
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import hashlib
 import io
 import json
 import os
-import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -40,6 +37,7 @@ from graphc.exporting.container import (
 )
 from graphc.exporting.program import PARAMETER_KINDS, ExportedProgram, Parameter
 from graphc.exporting.structure import check
+from graphc.files import whole_file
 from graphc.ir import Graph, Note
 from graphc.trace.context import SizeGuard
 from graphc.types import TensorType
@@ -68,32 +66,6 @@ def write(program: ExportedProgram, path: str | os.PathLike[str]) -> None:
     """
     with whole_file(path) as file:
         file.write(to_bytes(program))
-
-
-@contextlib.contextmanager
-def whole_file(path: str | os.PathLike[str]) -> Iterator[Any]:
-    """A binary file that takes the place of `path` once all is written."""
-    place = Path(path).resolve()
-    if not place.parent.is_dir():
-        raise FileNotFoundError(errno.ENOENT, "there is no such folder", str(place.parent))
-    if place.exists() and not place.is_file():
-        with open(place, "wb") as file:
-            yield file
-        return
-    descriptor, part = tempfile.mkstemp(prefix=f".{place.name}.", suffix=".part", dir=place.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(part, 0o666 & ~mask)
-        os.replace(part, place)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(part)
-        raise
 
 
 def to_bytes(program: ExportedProgram) -> bytes:

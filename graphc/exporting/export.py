@@ -8,12 +8,10 @@ from typing import Any
 
 from graphc.errors import ExportError
 from graphc.exporting import archive
-from graphc.exporting.c.library import write_library
+from graphc.exporting.c.library import SHARED, write_library
 from graphc.exporting.onnx.model import write_onnx
 from graphc.exporting.program import ExportedProgram, export_program
 from graphc.trace.trees import Attributed
-
-LIBRARIES = (".so", ".dylib", ".dll", "")
 
 
 def export(
@@ -29,7 +27,7 @@ def export(
     """Write `function`; see `graphc.export`."""
     place = Path(path)
     suffix = "" if place.is_dir() else place.suffix
-    if suffix not in (".graphc", ".onnx", *LIBRARIES):
+    if suffix not in (".graphc", ".onnx", SHARED, ""):
         raise ExportError(
             f"{place.name}: the suffix {suffix!r} is no form of export",
             hint="Give .graphc, .onnx, .so, or a folder for a C library.",

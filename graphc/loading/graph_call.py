@@ -11,6 +11,7 @@ from graphc.exporting.bounds import windows
 from graphc.exporting.program import ExportedProgram
 from graphc.exporting.structure import Record, as_array, build, flatten
 from graphc.ir import Attr, Graph, Value, make, parameter, rebuild
+from graphc.loading.attributes import attribute
 from graphc.nn.module import Module
 from graphc.trace.context import active
 from graphc.trace.convert import array_like
@@ -69,20 +70,11 @@ def _named(name: str) -> Any:
 def reach(module: Any, name: str) -> Any:
     """The array with a dotted name below a module."""
     for part in name.split("."):
-        module = getattr(module, attribute(part))
+        module = getattr(module, attribute(part, OWN))
     return module
 
 
-def attribute(part: str) -> str:
-    """The attribute for a part of a name: another where every module has one of that name.
-
-    No two parts have the same: those that end in ``_`` already gain one, too.
-    """
-    own = part.rstrip("_") or part
-    return f"{part}_" if hasattr(Module, own) or own in _OWN else part
-
-
-_OWN = ("graph", "name", "_call", "__signature__")
+OWN = frozenset([*dir(Module), "graph", "name", "_call"])
 """What a loaded module has."""
 
 

@@ -21,6 +21,7 @@ def load(path: str | os.PathLike[str]) -> Any:
 
     Raises:
         ExportError: the file is damaged, of a later version, or has something graphc does not have.
+        BackendError: an ONNX model, and the package ``onnx`` is not installed.
         OSError: it can't be read.
 
     >>> import tempfile, numpy as np, graphc

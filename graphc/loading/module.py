@@ -12,7 +12,8 @@ from graphc.errors import ExportError
 from graphc.exporting.program import ExportedProgram
 from graphc.exporting.structure import Record, build
 from graphc.ir import Graph
-from graphc.loading.graph_call import ProgramCall, attribute
+from graphc.loading.attributes import attribute
+from graphc.loading.graph_call import OWN, ProgramCall
 from graphc.nn.module import Module
 from graphc.types import Size
 
@@ -87,7 +88,7 @@ def arguments_from(
 
 def _put(module: Module, name: str, array: np.ndarray, is_buffer: bool) -> None:
     """Make `array` reachable by its dotted name."""
-    *parts, last = map(attribute, name.split("."))
+    *parts, last = (attribute(part, OWN) for part in name.split("."))
     for part in parts:
         if not isinstance(getattr(module, part, None), Module):
             setattr(module, part, Part())

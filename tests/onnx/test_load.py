@@ -341,7 +341,7 @@ def test_other_sources():
 
 def test_without_the_package_onnx_the_message_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(ModuleNotFoundError, match=r"pip install graphc\[onnx\]"):
+    with pytest.raises(graphc.BackendError, match=r"pip install 'graphc\[onnx\]'"):
         load_onnx(b"")
 
 
@@ -444,3 +444,12 @@ def test_models_whose_constants_differ_do_not_share_code(tmp_path):
         (folder / "m.onnx").write_bytes(made.SerializeToString())
         found.append(load_onnx(folder / "m.onnx")(random(6)).shape)
     assert found == [(2, 3), (3, 2)]
+
+
+def test_names_that_modules_have_stay_apart():
+    names = ("train", "train_", "inputs", "inputs_")
+    weights = {name: np.full(1, 10.0**k, np.float32) for k, name in enumerate(names)}
+    nodes = [node("Sum", list(names), "y")]
+    model = load_onnx(proto(nodes, [], [port("y", [1])], weights).SerializeToString())
+    assert model()[0] == 1111
+    assert len(model.state_dict()) == 4

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shlex
 import shutil
@@ -14,13 +13,16 @@ from pathlib import Path
 import numpy as np
 
 from graphc.errors import ExportError
-from graphc.exporting.archive import whole_file
 from graphc.exporting.c.header import cmake, example, header
 from graphc.exporting.c.interface import Interface
 from graphc.exporting.c.object import Object, make_object
 from graphc.exporting.program import ExportedProgram
+from graphc.files import whole_file
 
 COMPILERS = ("cc", "gcc", "clang")
+SHARED = ".so"
+"""The suffix of a path that is a shared library; others are folders."""
+
 ALIGNMENT = 64
 
 
@@ -49,7 +51,7 @@ def write_library(
         ExportError: the program can't be a library, or the linker fails: nothing is left behind.
     """
     made = make_object(program, program.name, cpu, link, embed)
-    if path.suffix in (".so", ".dylib", ".dll") and not path.is_dir():
+    if path.suffix == SHARED and not path.is_dir():
         _write_shared(made, path, program, link)
     else:
         _write_folder(made, path, program, link)
@@ -76,8 +78,8 @@ def _write_shared(made: Object, path: Path, program: ExportedProgram, link: str)
 def _write_folder(made: Object, path: Path, program: ExportedProgram, link: str) -> None:
     name = made.interface.name
     data, text = _state_and_header(made.interface, program)
-    path.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".graphc-", dir=path) as part:
+    above = next(one for one in (path, *path.resolve().parents) if one.is_dir())
+    with tempfile.TemporaryDirectory(prefix=".graphc-", dir=above) as part:
         folder = Path(part)
         (folder / f"{name}.o").write_bytes(made.data)
         (folder / f"{name}.h").write_text(text)
@@ -86,7 +88,8 @@ def _write_folder(made: Object, path: Path, program: ExportedProgram, link: str)
         if data:
             (folder / f"{name}.bin").write_bytes(data)
         built = _linked(made, folder, link)
-        _archive(folder, name)
+        has_archive = _archive(folder, name)
+        path.mkdir(parents=True, exist_ok=True)
         made_here = {file.name for file in folder.iterdir()}
         for stale in {f"lib{name}.so", f"lib{name}.a", f"{name}.bin"} - made_here:
             (path / stale).unlink(missing_ok=True)
@@ -94,6 +97,13 @@ def _write_folder(made: Object, path: Path, program: ExportedProgram, link: str)
             os.replace(file, path / file.name)
     if built is None:
         _warn(path / f"{name}.o", f"lib{name}.so", link)
+    elif not has_archive:
+        warnings.warn(
+            f"there is no archiver here (AR, ar), so there is no lib{name}.a, which CMakeLists.txt "
+            f"asks for. Where there is one: ar rcs lib{name}.a {name}.o",
+            RuntimeWarning,
+            stacklevel=2,
+        )
 
 
 def _state_and_header(seen: Interface, program: ExportedProgram) -> tuple[bytes, str]:
@@ -134,13 +144,20 @@ def _linked(made: Object, folder: Path, link: str) -> Path | None:
     return target
 
 
-def _archive(folder: Path, name: str) -> None:
-    """The static library, where there is a program that makes one."""
+def _archive(folder: Path, name: str) -> bool:
+    """Make the static library; whether there is a program for that.
+
+    Raises:
+        ExportError: it fails.
+    """
     tool = shutil.which(os.environ.get("AR", "ar"))
-    if tool is not None:
-        command = [tool, "rcs", f"lib{name}.a", f"{name}.o"]
-        with contextlib.suppress(subprocess.CalledProcessError):
-            subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    if tool is None:
+        return False
+    command = [tool, "rcs", f"lib{name}.a", f"{name}.o"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ExportError(f"{' '.join(command)} failed:\n{done.stderr.strip()}")
+    return True
 
 
 def _libraries(link: str) -> list[str]:

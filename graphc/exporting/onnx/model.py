@@ -10,18 +10,18 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from importlib import metadata
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from graphc.errors import BackendError, ExportError
-from graphc.exporting.archive import whole_file
+from graphc.errors import ExportError
 from graphc.exporting.onnx.builder import OPSETS, Body, Builder, Port, Step, without_unread
+from graphc.exporting.onnx.package import onnx_package
 from graphc.exporting.onnx.rules.table import RULES
 from graphc.exporting.onnx.sizes import Sizes
 from graphc.exporting.onnx.tensors import DTYPE_CODES, Tensor
 from graphc.exporting.onnx.walker import Walker
+from graphc.files import whole_file
 from graphc.ir import Graph
 from graphc.types import TensorType
 
@@ -31,23 +31,6 @@ if TYPE_CHECKING:
 OPSET = 21
 LARGEST = 2**31 - 1
 """The most bytes of a model in one file: what protobuf reads."""
-
-
-def load_onnx() -> ModuleType:
-    """The package ``onnx``.
-
-    Raises:
-        BackendError: it is not installed.
-    """
-    try:
-        import onnx  # noqa: PLC0415
-        import onnx.helper  # noqa: PLC0415
-    except ImportError as error:
-        raise BackendError(
-            "ONNX models are written with the package onnx, which is not installed",
-            hint="Install it with: pip install 'graphc[onnx]'",
-        ) from error
-    return onnx
 
 
 def onnx_model(
@@ -204,7 +187,7 @@ def _output_names(
 
 
 def _model(builder: Builder, body: Body, renamed: Mapping[str, str], name: str) -> onnx.ModelProto:
-    package: Any = load_onnx()
+    package: Any = onnx_package()
     helper = package.helper
     proto = _graph(package, body, renamed, name)
     read = _read(proto)

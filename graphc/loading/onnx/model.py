@@ -96,7 +96,7 @@ def load_onnx(source: str | Path | bytes) -> OnnxModel:
         ExportError: the file is damaged, or an operator or an option of one is not supported.
         FileNotFoundError: there is no such file.
         TypeError: `source` is neither a path nor bytes.
-        ModuleNotFoundError: the package ``onnx`` is missing: ``pip install graphc[onnx]``.
+        BackendError: the package ``onnx`` is missing: ``pip install graphc[onnx]``.
 
     >>> import numpy as np, graphc
     >>> from onnx import TensorProto, helper, numpy_helper

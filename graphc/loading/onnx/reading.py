@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from graphc.errors import ExportError, GraphcError
+from graphc.exporting.onnx.package import onnx_package
+from graphc.loading.attributes import attribute
 from graphc.loading.onnx.dtypes import numpy_dtype
 from graphc.loading.onnx.graph import Graph, Reader, Versions, demanded, running_statistics
 from graphc.loading.onnx.listing import Listing
@@ -40,7 +42,7 @@ def program_of(source: str | Path | bytes) -> tuple[Program, dict[str, np.ndarra
     Raises:
         ExportError: the file is no model, is damaged, or has what is not supported.
         FileNotFoundError: there is no such file.
-        ModuleNotFoundError: the package ``onnx`` is not installed.
+        BackendError: the package ``onnx`` is not installed.
     """
     proto, folder = _parsed(source)
     try:
@@ -51,20 +53,9 @@ def program_of(source: str | Path | bytes) -> tuple[Program, dict[str, np.ndarra
         raise ExportError(f"the model is damaged: {type(e).__name__}: {e}") from e
 
 
-def _onnx() -> Any:
-    try:
-        import onnx  # noqa: PLC0415  # optional
-        import onnx.checker  # noqa: PLC0415  # optional
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            "graphc reads ONNX models with the package onnx: pip install graphc[onnx]"
-        ) from error
-    return onnx
-
-
 def _parsed(source: str | Path | bytes) -> tuple[Any, Path | None]:
     """The message of a model, found valid by ONNX's own checker, and the folder it lies in."""
-    onnx = _onnx()
+    onnx = onnx_package()
     folder = None
     if isinstance(source, bytes | bytearray | memoryview):
         data = bytes(source)
@@ -185,17 +176,27 @@ def _port(info: Any, demanded: bool) -> Port:
 
 def _attribute_name(name: str) -> str:
     """The attribute of a model that keeps an initialiser: its name, if a Module has none such."""
-    return f"{name}_" if name in RESERVED or name.startswith("_") else name
+    return f"{name}_" if name.startswith("_") else attribute(name, RESERVED)
 
 
 RESERVED: set[str] = set()
 """Names of attributes that every model has; `graphc.loading.onnx.model` enters them."""
 
 
+_DATA = ("raw_data", "float_data", "int32_data", "int64_data", "uint64_data", "double_data")
+
+
 def _digest(proto: Any, graph: Graph, constants: dict[str, np.ndarray]) -> str:
     """A key of the graph and its constants, not of what can be trained; takes the data out."""
     for one in proto.graph.initializer:
-        for part in ("raw_data", "float_data", "int32_data", "int64_data", "double_data"):
+        for part in (
+            "raw_data",
+            "float_data",
+            "int32_data",
+            "int64_data",
+            "uint64_data",
+            "double_data",
+        ):
             one.ClearField(part)
     found = hashlib.sha256(proto.SerializeToString(deterministic=True))
     for name, array in [*sorted(constants.items()), *_attribute_arrays(graph)]:
