@@ -71,7 +71,9 @@ def test_run(file, written, tmp_path, capsys):
     assert found["loss"] == 2 * (np.arange(3) - 1).sum()
     assert found["params.w"].tolist() == [-1, 0, 1]
     assert main(["run", str(written), *inputs]) == 0
-    assert "loss = 0.0" in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert "loss = 0.0" in text
+    assert "1 arrays were written" in text
 
 
 def test_run_of_results_that_json_and_npz_have_no_name_for(tmp_path, capsys):
@@ -171,8 +173,9 @@ def test_doctor(monkeypatch, capsys):
 FAILURES = {
     "no file": (["inspect", "none.graphc"], "No such file"),
     "no such form": (["inspect", "x.pt"], "give a .graphc or an .onnx file"),
-    "an input is missing": (["run", "FILE"], r"missing ['x'], not used []"),
+    "an input is missing": (["run", "FILE"], "missing x; it takes x"),
     "an input too many": (["run", "FILE", "--input", "X", "--input", "X"], "not used"),
+    "an unknown input": (["run", "FILE", "--input", "z=x.npy"], "there is no input 'z'"),
     "another size": (["bench", "FILE", "--size", "n=3"], "one of ['batch']"),
     "no time": (["bench", "FILE", "--seconds", "nan"], "give a number of seconds"),
     "no name": (["build", "FILE", "-o", "DIR", "--name", "m"], "no name for functions in C"),

@@ -196,8 +196,12 @@ def run(given: Namespace) -> int:
     result = Loaded(program)(*args, **named)  # it writes to `arrays`, and to the state's arrays
     leaves = dict(leaves_in(program.result, result))
     found = {name: leaves[number] for number, name in enumerate(program.output_names())}
-    for name, array in _written(program, arrays):
-        found[f"{name} (written)" if name in found else name] = array
+    written = {
+        f"{name} (written)" if name in found else name: array
+        for name, array in _written(program, arrays)
+    }
+    if given.output or given.json:
+        found |= written
     if given.output:
         _save(Path(given.output), found)
     elif given.json:
@@ -205,6 +209,8 @@ def run(given: Namespace) -> int:
     else:
         for name, array in found.items():
             print(f"{name} = {np.asarray(array)}")
+        if written:
+            print(f"{len(written)} arrays were written: -o FILE.npz keeps them")
     return 0
 
 
@@ -240,14 +246,18 @@ def _inputs(given: Sequence[str], names: Sequence[str]) -> list[np.ndarray]:
         name, equals, path = text.partition("=")
         if equals and name in names:
             found[name] = np.load(path, allow_pickle=False)
+        elif equals and not Path(text).exists():
+            raise ValueError(f"there is no input {name!r}; it takes {', '.join(names)}")
         else:
             rest.append(text)
     for name in names:
         if name not in found and rest:
             found[name] = np.load(rest.pop(0), allow_pickle=False)
     missing = [name for name in names if name not in found]
-    if missing or rest:
-        raise ValueError(f"inputs: missing {missing}, not used {rest}; it takes {list(names)}")
+    if missing:
+        raise ValueError(f"missing {', '.join(missing)}; it takes {', '.join(names)}")
+    if rest:
+        raise ValueError(f"{', '.join(rest)} not used; it takes {', '.join(names)}")
     return [found[name] for name in names]
 
 

@@ -88,7 +88,8 @@ def _add_files(command: Any) -> None:
         files.run,
         "Run a file on arrays.",
         "Inputs are given in order, or by their names: --input x.npy --input params.W1=w.npy\n"
-        "Without -o, results are printed; with -o y.npz, all are written, by their names.",
+        "Without -o, results are printed; with -o y.npz, all are kept there, by their names, and\n"
+        "the arrays that the function writes, its state too. The file itself stays as it is.",
     )
     run.add_argument("file", help=FILE)
     run.add_argument("--input", action="append", default=[], metavar="[NAME=]X.npy", dest="inputs")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -39,12 +40,26 @@ def export(
         signature = getattr(function, "__signature__", None)
         function = function.forward
     program = export_program(function, args, kwargs, axes, name=called, signature=signature)
+    _warn_of_training(getattr(function, "__self__", None), program)
     if suffix == ".graphc":
         archive.write(program, place, **options)
     elif suffix == ".onnx":
         write_model(program, place, **options)
     else:
         write_library(program, place, **options)
+
+
+def _warn_of_training(module: Any, program: ExportedProgram) -> None:
+    """Warn where a module in training mode changes state: its dropout and batch norms."""
+    names = program.graph.names
+    written = [names[k] for k in program.graph.written if k is not None and k in program.state]
+    if isinstance(module, Attributed) and getattr(module, "training", False) and written:
+        warnings.warn(
+            f"{program.name} is exported in training mode: a call writes {', '.join(written[:3])}. "
+            "For inference call eval() on the module first.",
+            RuntimeWarning,
+            stacklevel=2,
+        )
 
 
 def _check_options(suffix: str, options: Mapping[str, Any]) -> None:
@@ -66,6 +81,7 @@ def write_model(program: ExportedProgram, place: Path, opset: int = 21) -> None:
         input_names=program.graph.names,
         output_names=program.output_names(),
         constants=program.state,
+        buffers=program.buffers,
         opset=opset,
     )
 

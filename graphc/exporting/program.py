@@ -43,6 +43,9 @@ PARAMETER_KINDS = {
 }
 
 
+_OPPOSITE = {"==": "!=", "<": ">=", "<=": ">", ">": "<=", ">=": "<"}
+
+
 @dataclass(frozen=True, slots=True)
 class Parameter:
     """A parameter of the exported function.
@@ -109,7 +112,7 @@ class ExportedProgram:
     def guard_texts(self) -> list[str]:
         """The relations that sizes must have, as text."""
         return [
-            f"{'' if one.outcome else 'not '}{one.left} {one.relation} {one.right}"
+            f"{one.left} {one.relation if one.outcome else _OPPOSITE[one.relation]} {one.right}"
             for one in self.guards
         ]
 
@@ -297,8 +300,8 @@ def _refuse(program: Program, name: str) -> None:
         target = program.stores[0].split(" = ")[0]
         target = re.sub(r"\bv\d+\b", lambda one: _label(program, one[0]), target)
         raise ExportError(
-            f"{name} assigns {target}, which is no element of an array",
-            hint="Write to an array in place: `self.count[...] = value`.",
+            f"{name} sets {target} to something new, which a file can't keep",
+            hint=f"Write into the array that is there: `{target}[...] = value`.",
         )
     if any(item.kind == "block" for item in program.inputs):
         raise ExportError(
@@ -386,7 +389,7 @@ def _is_certain(guard: SizeGuard) -> bool:
 
 
 def _distinct(names: Sequence[str]) -> tuple[str, ...]:
-    """Names that are different; of arrays that have none, ``captured``."""
+    """Names that are different; of arrays that have none, such as random keys, ``captured``."""
     found: dict[str, None] = {}
     for name in names:
         first = base = re.sub(r"^v\d+(?=\.|$)", "captured", name)
@@ -463,6 +466,8 @@ def _buffers(program: Program) -> set[int]:
         owner = proxy._graphc_object
         if not isinstance(owner, Attributed):
             continue
+        if not hasattr(owner, "forward"):  # an optimizer
+            found |= {id(leaf) for leaf in leaves_of(owner)}
         for key, child in children(owner):
             if isinstance(child, np.ndarray) and (owner._frozen or key in owner._buffers):
                 found.add(id(child))

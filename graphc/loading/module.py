@@ -10,7 +10,7 @@ import numpy as np
 
 from graphc.errors import ExportError
 from graphc.exporting.program import ExportedProgram
-from graphc.exporting.structure import Record, build
+from graphc.exporting.structure import Record, build, paths_of
 from graphc.ir import Graph
 from graphc.loading.attributes import attribute
 from graphc.loading.graph_call import OWN, ProgramCall
@@ -48,6 +48,21 @@ class Loaded(Module):
     @property
     def __signature__(self) -> inspect.Signature:
         return self._call.signature
+
+    def __repr__(self) -> str:
+        program = self._call.program
+        graph = program.graph
+        taken = ", ".join(
+            f"{path}: {program.leaf_types[leaf]}"
+            for one in program.parameters
+            for leaf, path in paths_of(one.tree, one.name)
+        )
+        given = ", ".join(
+            f"{name}: {graph.outputs[k].type}"
+            for name, k in zip(program.output_names(), program.outputs, strict=True)
+        )
+        count = sum(array.size for _, array in self.named_parameters())
+        return f"Loaded {self.name}({taken}) -> {given}  # {count:,} parameters"
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """The results of the exported function, in the same containers.

@@ -213,7 +213,7 @@ class Sets:
 
 
 def test_what_files_do_not_hold_is_refused(tmp_path):
-    with pytest.raises(graphc.ExportError, match=r"run assigns self.last, which"):
+    with pytest.raises(graphc.ExportError, match=r"run sets self.last to something new"):
         graphc.export(Sets().run, np.ones(3), path=tmp_path / "x.graphc")
     with pytest.raises(graphc.ExportError, match=r"'\.pt' is no form"):
         graphc.export(np.sin, np.ones(3), path=tmp_path / "x.pt")
@@ -294,6 +294,23 @@ def test_sizes_of_what_is_not_needed(tmp_path):
     assert again(np.ones(6)).shape == (6,)
     again = loaded(tmp_path, lambda x, y: {"n": x.shape[0], "y": y}, graphc.spec(("n",), F32), 1.5)
     assert again(np.ones(9, F32), 2.5) == {"n": 9, "y": 2.5}
+
+
+def test_training_mode_is_told(tmp_path):
+    model = nn.Sequential(nn.Linear(3, 2), nn.Dropout(0.5))
+    with pytest.warns(RuntimeWarning, match=r"in training mode: a call writes captured.*eval"):
+        loaded(tmp_path, model, graphc.spec(("n", 3), F32))
+    again = loaded(tmp_path, model.eval(), graphc.spec(("n", 3), F32))
+    assert repr(again) == "Loaded f(x: float32[n, 3]) -> result: float32[n, 2]  # 8 parameters"
+
+
+def test_moments_are_buffers(tmp_path):
+    model = Net()
+    optimizer = graphc.optim.Adam(model)
+    x, y = np.ones((4, 4), F32), np.zeros(4, np.int64)
+    again = loaded(tmp_path, train_step, model, optimizer, x, y)
+    names = {name.removeprefix("model.") for name, _ in again.named_parameters()}
+    assert names == {name for name, _ in model.named_parameters()}
 
 
 def test_sizes_to_trace_with(tmp_path):

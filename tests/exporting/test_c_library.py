@@ -427,6 +427,22 @@ def test_cmake_builds_the_example(folder):
     assert "done" in run("built/train_example", "train.bin", cwd=folder)
 
 
+@pytest.mark.skipif(shutil.which("cmake") is None, reason="no cmake here")
+def test_cmake_of_another_project_links_to_it(folder, tmp_path):
+    (tmp_path / "CMakeLists.txt").write_text(
+        "cmake_minimum_required(VERSION 3.13)\nproject(other C)\n"
+        f"add_subdirectory({folder} library)\n"
+        "add_executable(program program.c)\ntarget_link_libraries(program train)\n"
+    )
+    (tmp_path / "program.c").write_text(
+        '#include "train.h"\n#include <stdio.h>\n'
+        "int main(void) { puts(train_version()); return train_workspace_size(3) <= 0; }\n"
+    )
+    run("cmake", "-S", ".", "-B", "built", cwd=tmp_path)
+    run("cmake", "--build", "built", cwd=tmp_path)
+    assert "made by graphc" in run("built/program", cwd=tmp_path)
+
+
 def test_a_failing_linker_is_told(tmp_path, monkeypatch):
     monkeypatch.setenv("CC", "false")
     with pytest.raises(graphc.ExportError, match="false -shared"):

@@ -85,3 +85,46 @@ def test_a_network_goes_to_onnx_and_back(name, tmp_path):
     twice = tmp_path / "twice.onnx"
     graphc.export(again, graphc.spec(shape, dtype), path=twice)
     np.testing.assert_allclose(graphc.load(twice)(x), model(x), 1e-4, 2e-5)
+
+
+class Normed(nn.Module):
+    def __init__(self):
+        self.a, self.norm, self.b = nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, 3)
+
+    def forward(self, x):
+        return self.b(nn.relu(self.norm(self.a(x))))
+
+
+def test_constants_and_statistics_that_come_back_are_not_trained(tmp_path):
+    model = Normed().eval()
+    graphc.export(model, graphc.spec(("batch", 4), F32), path=tmp_path / "m.onnx")
+    again = graphc.load(tmp_path / "m.onnx")
+    assert {n for n, _ in again.named_parameters()} == {n for n, _ in model.named_parameters()}
+
+
+def test_a_step_that_writes_its_weights_takes_them(tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime")
+
+    def step(model, optimizer, x, y):
+        loss, grads = graphc.value_and_grad(lambda m: nn.cross_entropy(m(x), y))(model)
+        optimizer.step(model, grads)
+        return {"loss": loss}
+
+    model = nn.Linear(4, 3)
+    optimizer = graphc.optim.SGD(model, lr=0.1, momentum=0.9)
+    path = tmp_path / "step.onnx"
+    specs = graphc.spec(("n", 4), F32), graphc.spec(("n",), np.int64)
+    graphc.export(step, model, optimizer, *specs, path=path)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    weights = [one.name for one in session.get_overridable_initializers()]
+    names = [one.name for one in session.get_outputs()]
+    assert names[0] == "loss"
+    assert {f"{name}_out" for name in weights} == set(names[1:])
+    x = np.random.default_rng(0).standard_normal((6, 4)).astype(F32)
+    y = np.array([0, 1, 2, 0, 1, 2])
+    state = {}
+    for _ in range(4):
+        loss, *made = session.run(names, {"x": x, "y": y, **state})
+        state = dict(zip((name.removesuffix("_out") for name in names[1:]), made, strict=True))
+        wanted = step(model, optimizer, x, y)["loss"]
+        np.testing.assert_allclose(loss, wanted, 1e-5)

@@ -123,21 +123,23 @@ def _sizes(seen: Interface) -> str:
 
 
 CMAKE = """# {name}: made by graphc. Do not edit.
-cmake_minimum_required(VERSION 3.10)
+# In your own project: add_subdirectory(this folder), target_link_libraries(program {name}).
+cmake_minimum_required(VERSION 3.13)
 project({name} C)
 
-# What a program links to: target_link_libraries(program {name}).
-add_library({name} STATIC IMPORTED)
+add_library({name} STATIC IMPORTED GLOBAL)
 set_target_properties({name} PROPERTIES
-    IMPORTED_LOCATION "${{CMAKE_CURRENT_SOURCE_DIR}}/lib{name}.a"
-    INTERFACE_INCLUDE_DIRECTORIES "${{CMAKE_CURRENT_SOURCE_DIR}}")
+    IMPORTED_LOCATION "${{CMAKE_CURRENT_LIST_DIR}}/lib{name}.a"
+    INTERFACE_INCLUDE_DIRECTORIES "${{CMAKE_CURRENT_LIST_DIR}}")
 target_link_libraries({name} INTERFACE m{link})
 
-add_executable({name}_example main.c)
-target_link_libraries({name}_example {name})
-find_package(OpenMP)
-if(OpenMP_C_FOUND)
-    target_link_libraries({name}_example OpenMP::OpenMP_C)
+if(CMAKE_SOURCE_DIR STREQUAL CMAKE_CURRENT_SOURCE_DIR)
+    add_executable({name}_example main.c)
+    target_link_libraries({name}_example {name})
+    find_package(OpenMP)
+    if(OpenMP_C_FOUND)
+        target_link_libraries({name}_example OpenMP::OpenMP_C)
+    endif()
 endif()
 """
 
@@ -174,7 +176,7 @@ def example(seen: Interface, has_state: bool, sizes: Mapping[str, int]) -> str:
             '    FILE *file = fopen(path, "rb");',
             f"    size_t wanted = {upper}_STATE_BYTES;",
             "    if (!file || fread(state, 1, wanted, file) != wanted) {",
-            '        fprintf(stderr, "%s can\'t be read\\n", path);',
+            '        fprintf(stderr, "%s can\'t be read: give its path\\n", path);',
             "        return 1;",
             "    }",
             "    fclose(file);",

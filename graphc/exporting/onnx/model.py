@@ -2,13 +2,15 @@
 
 The weights are initialisers; every other input of the graph is an input of the model, with its
 symbolic sizes as named axes. An output that replaces an input (a write to an argument, as of a
-training step) is a further output of the model, ``<input>_out``: a model keeps no state.
+training step) is a further output of the model, ``<input>_out``, after the results: a model keeps
+no state. A weight that is written is an input, too, whose initialiser is its default.
 """
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +42,7 @@ def onnx_model(
     input_names: Sequence[str],
     output_names: Sequence[str],
     constants: Mapping[int, np.ndarray],
+    buffers: Collection[int] = (),
     opset: int = OPSET,
 ) -> onnx.ModelProto:
     """The ONNX model of a graph.
@@ -52,6 +55,8 @@ def onnx_model(
         output_names: a name for each output that replaces no input.
         constants: by the number of an input, the array that it always is: a weight. Its inputs'
             sizes must be numbers, or be known from other inputs.
+        buffers: the inputs of `constants` that no derivative is taken by. The model's metadata
+            names them, and `graphc.load` reads it.
         opset: the version of ONNX's operator set, 13 to 23.
 
     Raises:
@@ -73,6 +78,7 @@ def onnx_model(
     builder = Builder(opset)
     sizes = Sizes(builder)
     given, inputs = _given(builder, sizes, graph, input_names, constants)
+    weights = {given[k].name for k in constants if k not in buffers}
     wanted = _output_names(graph, [tensor.name for tensor in given], output_names)
     reserved = [builder.unique(label) for label in wanted]
     results = builder.own(Walker(builder, sizes, RULES, graph, given).run())
@@ -80,7 +86,10 @@ def onnx_model(
     outputs = [Port(label, type_) for label, type_ in zip(reserved, types, strict=True)]
     steps = without_unread(builder.root.steps, {result.name for result in results})
     renamed = {result.name: port.name for result, port in zip(results, outputs, strict=True)}
-    return _model(builder, Body(inputs, outputs, steps), renamed, name)
+    pairs = list(zip(outputs, graph.written, strict=True))
+    ordered = [port for port, target in pairs if target is None]
+    ordered += [port for port, target in pairs if target is not None]
+    return _model(builder, Body(inputs, ordered, steps), renamed, name, weights)
 
 
 def write_onnx(
@@ -91,6 +100,7 @@ def write_onnx(
     input_names: Sequence[str],
     output_names: Sequence[str],
     constants: Mapping[int, np.ndarray],
+    buffers: Collection[int] = (),
     opset: int = OPSET,
 ) -> None:
     """Write the ONNX model of a graph to a file, which is whole or not there.
@@ -106,6 +116,7 @@ def write_onnx(
         input_names=input_names,
         output_names=output_names,
         constants=constants,
+        buffers=buffers,
         opset=opset,
     )
     with whole_file(path) as file:
@@ -166,7 +177,7 @@ def _given(
         tensors.append(tensor)
         if number in constants:
             builder.initialisers[tensor.name] = np.asarray(constants[number])
-        else:
+        if number not in constants or number in graph.written:
             ports.append(Port(tensor.name, value.tensor))
     # A size that an input and a weight share is the weight's: a number when the model is loaded.
     for number in sorted(range(len(tensors)), key=lambda number: number not in constants):
@@ -186,7 +197,13 @@ def _output_names(
 # --- protobuf -------------------------------------------------------------------------------------
 
 
-def _model(builder: Builder, body: Body, renamed: Mapping[str, str], name: str) -> onnx.ModelProto:
+BUFFERS = "graphc.buffers"
+"""The key of the metadata that names, as JSON, the initialisers that are no parameters."""
+
+
+def _model(
+    builder: Builder, body: Body, renamed: Mapping[str, str], name: str, weights: Collection[str]
+) -> onnx.ModelProto:
     package: Any = onnx_package()
     helper = package.helper
     proto = _graph(package, body, renamed, name)
@@ -213,6 +230,8 @@ def _model(builder: Builder, body: Body, renamed: Mapping[str, str], name: str) 
         producer_name="graphc",
         producer_version=_version(),
     )
+    entry = model.metadata_props.add()
+    entry.key, entry.value = BUFFERS, json.dumps([key for key in arrays if key not in weights])
     if model.ByteSize() > LARGEST:
         raise ExportError(f"the model has {model.ByteSize()} bytes: a file holds {LARGEST}")
     return model

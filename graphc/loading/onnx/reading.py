@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from graphc.errors import ExportError, GraphcError
+from graphc.exporting.onnx.model import BUFFERS
 from graphc.exporting.onnx.package import onnx_package
 from graphc.loading.attributes import attribute
 from graphc.loading.onnx.dtypes import numpy_dtype
@@ -145,9 +147,17 @@ def _program(proto: Any, folder: Path | None) -> tuple[Program, dict[str, np.nda
     graph.constants = {}
     name = "".join(c for c in str(proto.graph.name) if c.isprintable())[:40] or "model"
     listing = Listing(graph, name, digest)
-    statistics = frozenset(names[one] for one in running_statistics(graph) if one in names)
+    no_parameters = running_statistics(graph) | _named_buffers(proto)
+    statistics = frozenset(names[one] for one in no_parameters if one in names)
     program = Program(graph, constants, names, statistics, inputs, outputs, digest, listing)
     return program, {names[name]: array for name, array in state.items()}
+
+
+def _named_buffers(proto: Any) -> set[str]:
+    """The initialisers that graphc, which wrote the model, calls buffers."""
+    found = [one.value for one in proto.metadata_props if one.key == BUFFERS]
+    names = json.loads(found[0]) if found else []
+    return {name for name in names if isinstance(name, str)} if isinstance(names, list) else set()
 
 
 def _is_small(array: np.ndarray) -> bool:
