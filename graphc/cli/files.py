@@ -130,23 +130,21 @@ def view(given: Namespace) -> int:
     """Write a page with the graph's picture, what it takes and gives, and its text."""
     program = program_in(given.file)
     found = described(program)
-    picture = io.StringIO()
     place = Path(given.output)
-    drawn = place.with_suffix(".part.svg")
-    try:
+    with tempfile.TemporaryDirectory() as folder:
+        drawn = Path(folder) / "graph.svg"
         pictures.draw(program.graph, drawn, results=program.output_names(), title=program.name)
-        picture.write(drawn.read_text().partition("<svg")[2])
-    finally:
-        drawn.unlink(missing_ok=True)
+        picture = drawn.read_text().partition("<svg")[2]
     rows = "".join(
         f"<tr><td>{title}</td><td>{html.escape(line['name'])}</td>"
-        f"<td><code>{html.escape(line['type'])}</code></td></tr>"
+        f"<td><code>{html.escape(line['type'])}</code>"
+        f"{', written' if line.get('written') else ''}</td></tr>"
         for title in ("arguments", "state", "results")
         for line in found[title]
     )
     page = PAGE.format(
         name=html.escape(program.name),
-        picture=f"<svg{picture.getvalue()}",
+        picture=f"<svg{picture}",
         rows=rows,
         graph=html.escape(str(program.graph)),
     )
@@ -161,13 +159,13 @@ PAGE = """<!DOCTYPE html>
 <title>{name}</title>
 <style>
 body {{ font: 15px/1.5 sans-serif; margin: 2em auto; max-width: 70em; color: #222; }}
-svg {{ max-width: 100%; height: auto; }}
+.picture {{ overflow: auto; max-height: 90vh; border: 1px solid #ddd; }}
 td {{ padding: 0.1em 1.5em 0.1em 0; vertical-align: top; }}
 pre {{ background: #f6f7f9; padding: 1em; overflow-x: auto; }}
 </style>
 <h1>{name}</h1>
-{picture}
 <table>{rows}</table>
+<div class="picture">{picture}</div>
 <pre>{graph}</pre>
 """
 
