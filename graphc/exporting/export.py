@@ -11,7 +11,8 @@ from graphc.errors import ExportError
 from graphc.exporting import archive
 from graphc.exporting.c.library import SHARED, write_library
 from graphc.exporting.onnx.model import write_onnx
-from graphc.exporting.program import ExportedProgram, export_program
+from graphc.exporting.program import ExportedProgram
+from graphc.exporting.tracing import export_program
 from graphc.trace.trees import Attributed
 
 

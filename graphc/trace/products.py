@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from graphc import ops
 from graphc.adjoint import gradients
 from graphc.adjoint_segments import in_segments
@@ -19,7 +21,13 @@ from graphc.trace.dispatch import locates
 from graphc.trace.marked import Marked, as_traced, like, mark, refuse_shared_writes
 from graphc.trace.recorded import free_values
 from graphc.trace.sizes import TracedSize, wrap_size
-from graphc.trace.trees import children, is_container, leaves, tree_map, unflatten
+from graphc.trace.trees import (
+    children,
+    is_container,
+    leaves,
+    unflatten,
+    with_children,
+)
 from graphc.trace.values import TracedNumber, TracedScalar, fresh_array, is_traced, number, scalar
 from graphc.types import Dim, TensorType, is_inexact
 
@@ -207,8 +215,7 @@ class TracedPullback:
         graph = close([*residuals, *inputs], found)
         trace = active()
         sizes = {name: wrap_size(Dim.symbol(name), trace) for name in trace.hints}
-        arguments = tree_map(_leaf_type, unflatten(self._primals, self._marked.leaves))
-        code = PullbackCode(graph, tree_map(_leaf_type, self._out), arguments)
+        code = PullbackCode(graph, self._out, self._primals, self._marked.leaves)
         return self._outside(tuple(fresh_array(value) for value in residuals), code, sizes)
 
 
@@ -246,17 +253,18 @@ def _leaf_type(leaf: Any) -> LeafType:
 class PullbackCode:
     """How a pullback computes: a graph of (residuals, cotangents), and the trees around it."""
 
-    def __init__(self, graph: Graph, out: Any, arguments: Any) -> None:
+    def __init__(self, graph: Graph, out: Any, primals: Any, leaves_: Sequence[Any]) -> None:
         self.graph = graph
-        self.out = out
-        self.arguments = arguments
+        # Pullbacks are called in other traces, which know nothing of this one's objects.
+        self.out, self.out_leaves = _hollow(out), list(map(_leaf_type, leaves(out)))
+        self.arguments, self.argument_leaves = _hollow(primals), list(map(_leaf_type, leaves_))
 
     @locates
     def pulled(
         self, residuals: Sequence[Any], cotangent: Any, sizes: Mapping[str, int]
     ) -> tuple[Any, ...]:
         """The cotangents of the primals, in a trace; `sizes` are those of the forward run."""
-        out = tree_map(lambda leaf: leaf.stand_in(sizes), self.out)
+        out = unflatten(self.out, [leaf.stand_in(sizes) for leaf in self.out_leaves])
         given = directions(out, cotangent, "vjp: the cotangent")
         primals = [inexact_value(leaf) for leaf in leaves(out)]
         seeds = [
@@ -266,7 +274,26 @@ class PullbackCode:
         ]
         values = [*(array_like(residual).value for residual in residuals), *seeds]
         found = iter(inline(with_sizes(self.graph, sizes), values))
-        pulled: tuple[Any, ...] = tree_map(
-            lambda leaf: None if leaf.type is None else leaf.wrapped(next(found)), self.arguments
-        )
+        made = [
+            None if leaf.type is None else leaf.wrapped(next(found))
+            for leaf in self.argument_leaves
+        ]
+        pulled: tuple[Any, ...] = unflatten(self.arguments, made)
         return pulled
+
+
+def _hollow(tree: Any) -> Any:
+    """`tree` with empty arrays as leaves, and users' objects in place of what stands for them."""
+    if tree is None:
+        return None
+    if not is_container(tree):
+        return np.empty(0)
+    items = [_hollow(child) for _, child in children(tree)]
+    made = with_children(tree, items)
+    if not hasattr(type(tree), "_graphc_with"):
+        return made
+    owner = tree._graphc_object
+    real = object.__new__(type(owner))
+    names = [name for name, _ in children(tree)]
+    vars(real).update(vars(owner) | dict(zip(names, items, strict=True)))
+    return real

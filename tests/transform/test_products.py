@@ -316,3 +316,22 @@ def test_writes_beside_another_argument_are_not():
     np.testing.assert_array_equal(by_x, [0, 4, 5])
     np.testing.assert_array_equal(by_y, [5, 1, 2])
     assert block[0] == 5.0
+
+
+def test_pullbacks_over_modules_outlive_their_tracing():
+    graphc.random.seed(0)
+    model = graphc.nn.Sequential(graphc.nn.Linear(3, 4), graphc.nn.Tanh(), graphc.nn.Linear(4, 2))
+    x = np.random.default_rng(0).standard_normal((5, 3)).astype(np.float32)
+    out, pullback = graphc.vjp(lambda m, x: m(x), model, x)
+    wanted = graphc.grad(lambda m, x: m(x).sum(), argnums=(0, 1))(model, x)
+    for _ in range(2):
+        found = pullback(np.ones_like(out))
+        assert type(found[0]) is type(model)
+        np.testing.assert_allclose(found[0][0].weight, wanted[0][0].weight, 1e-5)
+        np.testing.assert_allclose(found[0][2].bias, wanted[0][2].bias, 1e-5)
+        np.testing.assert_allclose(found[1], wanted[1], 1e-5)
+    for part in model.modules():
+        for name, array in list(vars(part).items()):
+            if isinstance(array, np.ndarray):
+                setattr(part, name, array.astype(np.float64))
+    graphc.testing.check_grads(lambda m, x: m(x), (model, x.astype(np.float64)), order=2)

@@ -18,7 +18,7 @@ from graphc.codegen.words import library as words
 from graphc.codegen.words.step_layout import LAUNCH, OVERLAP, RECORD_WORDS, TABLE_FIRST
 from graphc.exporting.bounds import Window
 from graphc.exporting.c.interface import Interface
-from graphc.exporting.c.sizes import DIVISION, Lines
+from graphc.exporting.c.llvm_lines import DIVISION, Lines
 from graphc.ir import Value
 from graphc.trace.context import SizeGuard
 from graphc.types import Size, product

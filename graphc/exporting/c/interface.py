@@ -33,12 +33,19 @@ KEYWORDS = frozenset(
     mutable namespace new not operator or private protected public register restrict return short
     signed sizeof static struct switch template this throw true try typedef typename union unsigned
     using virtual void volatile while xor workspace parallel context int8_t int16_t int32_t int64_t
-    uint8_t uint16_t uint32_t uint64_t main errno NULL linux unix EOF count words state file path
-    status wanted zeros found bytes printf fprintf fopen fread fclose calloc free exit stderr stdout
+    uint8_t uint16_t uint32_t uint64_t main errno NULL linux unix EOF
     """.split()  # noqa: SIM905
 )
 """Words of C and C++, and names that the header has."""
 
+
+LOCALS = frozenset(
+    """
+    count words state file path status wanted zeros found bytes printf fprintf fopen fread fclose
+    calloc free exit stderr stdout
+    """.split()  # noqa: SIM905
+)
+"""Names of the example's own; see `graphc.exporting.c.main_c`."""
 
 PUBLIC = ("run", "run_parallel", "workspace_size", "message", "version", "signature")
 """The functions of a library, after its name."""
@@ -98,10 +105,10 @@ def interface(program: ExportedProgram, name: str, order: Sequence[int]) -> Inte
     graph = program.graph
     sizes = sorted(_sizes(program))
     for size in sizes:
-        if not re.fullmatch(_NAME, size) or size in KEYWORDS:
+        if not re.fullmatch(_NAME, size) or size in KEYWORDS | LOCALS:
             raise ExportError(f"the axis {size!r} has no name for C", hint="Give it another name.")
     written = {target for target in graph.written if target is not None}
-    taken = {*KEYWORDS, *sizes} | {f"{name}_{one}" for one in PUBLIC}
+    taken = {*KEYWORDS, *LOCALS, *sizes} | {f"{name}_{one}" for one in PUBLIC}
     arrays = [
         Array(
             _identifier(graph.names[k], taken),

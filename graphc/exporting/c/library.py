@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from graphc.errors import ExportError
-from graphc.exporting.c.header import cmake, example, header
+from graphc.exporting.c.header import cmake, header
 from graphc.exporting.c.interface import Interface
+from graphc.exporting.c.main_c import example
 from graphc.exporting.c.object import Object, make_object
 from graphc.exporting.program import ExportedProgram
 from graphc.files import whole_file
@@ -60,7 +61,7 @@ def write_library(
 def _write_shared(made: Object, path: Path, program: ExportedProgram, link: str) -> None:
     data, text = _state_and_header(made.interface, program)
     with tempfile.TemporaryDirectory() as folder:
-        built = _linked(made, Path(folder), link)
+        built = _shared(made, Path(folder), link)
         files = {path.with_suffix(".h"): text.encode()}
         if data:
             files[path.with_suffix(".bin")] = data
@@ -87,7 +88,7 @@ def _write_folder(made: Object, path: Path, program: ExportedProgram, link: str)
         (folder / "main.c").write_text(example(made.interface, bool(data), program.sizes))
         if data:
             (folder / f"{name}.bin").write_bytes(data)
-        built = _linked(made, folder, link)
+        built = _shared(made, folder, link)
         has_archive = _archive(folder, name)
         path.mkdir(parents=True, exist_ok=True)
         made_here = {file.name for file in folder.iterdir()}
@@ -125,7 +126,7 @@ def compiler() -> list[str] | None:
     return next((one for one in commands if shutil.which(one[0])), None)
 
 
-def _linked(made: Object, folder: Path, link: str) -> Path | None:
+def _shared(made: Object, folder: Path, link: str) -> Path | None:
     """The shared library; None where there is no compiler.
 
     Raises:

@@ -74,7 +74,7 @@ def make_object(
         plan = plan_memory(lower(fused))
         module = write_module(plan, name)
         _refuse(module, link)
-        text = _linked(module, plan, seen, order, program, embedded)
+        text = _whole_text(module, plan, seen, order, program, embedded)
         public = [f"{name}_{one}" for one in PUBLIC]
         return Object(target.library_object(text, public, LEVEL), seen, module.source)
 
@@ -138,7 +138,7 @@ def _nodes(module: Module) -> Iterator[tuple[Node, Graph]]:
             yield node, launched.graph
 
 
-def _linked(
+def _whole_text(
     module: Module,
     plan: MemoryPlan,
     seen: Interface,
@@ -172,20 +172,20 @@ def _linked(
     graph = plan.lowered.fused.graph
     outputs = [len(graph.inputs) + k for k in program.outputs]
     parts = Parts(
-        module,
-        step,
-        len(graph.inputs) + len(graph.outputs),
-        [*order, *outputs],
-        embedded,
-        functions,
-        module.arrays,
-        named,
-        plan.arena,
-        program.guards,
-        list(windows(program.graph)),
-        program.guard_texts(),
-        dict(_messages(module)),
-        f"{seen.name}, made by graphc {version('graphc')}",
+        module=module,
+        step=step,
+        slots=len(graph.inputs) + len(graph.outputs),
+        places=[*order, *outputs],
+        embedded=embedded,
+        functions=functions,
+        arrays=module.arrays,
+        named=named,
+        arena=plan.arena,
+        guards=program.guards,
+        windows=list(windows(program.graph)),
+        relations=program.guard_texts(),
+        messages=dict(_messages(module)),
+        version=f"{seen.name}, made by graphc {version('graphc')}",
     )
     return _joined(entry_text(seen, parts), texts)
 
