@@ -20,3 +20,10 @@ def run(model, *arrays):
 def model_of(graph, **options):
     """The checked model of a graph whose inputs have no names."""
     return checked(graph, inputs=[f"x{k}" for k in range(len(graph.inputs))], **options)
+
+
+def in_models_order(graph, outputs):
+    """A graph's outputs as its model has them: results, then what replaces inputs."""
+    pairs = list(zip(outputs, graph.written, strict=True))
+    results = [value for value, target in pairs if target is None]
+    return results + [value for value, target in pairs if target is not None]
