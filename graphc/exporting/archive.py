@@ -30,6 +30,9 @@ from graphc.exporting.container import (
     read_attr,
     read_size,
     read_type,
+    require_list,
+    require_object,
+    require_text,
     to_json,
     write_attr,
     write_size,
@@ -167,10 +170,10 @@ def from_bytes(data: bytes) -> ExportedProgram:
     """The program in the bytes of a file; see `read`."""
     try:
         parts = _parts(data)
-        header = _object(json.loads(parts[HEADER]), "the header")
+        header = require_object(json.loads(parts[HEADER]), "the header")
         _check_version(header)
         for name in (GRAPH, STATE):
-            if _object(header.get("digests"), "digests").get(name) != _digest(parts[name]):
+            if require_object(header.get("digests"), "digests").get(name) != _digest(parts[name]):
                 raise ExportError(f"{name} is damaged: its digest is another")
         graph = _elsewhere(from_json(parts[GRAPH].decode()))
         return _program(header, graph, _arrays(parts[STATE]))
@@ -249,13 +252,13 @@ def _arrays(data: bytes) -> dict[str, np.ndarray]:
 def _program(
     header: Mapping[str, Any], graph: Graph, arrays: Mapping[str, np.ndarray]
 ) -> ExportedProgram:
-    leaves = [_object(item, "leaves") for item in _list(header["leaves"], "leaves")]
+    leaves = [require_object(item, "leaves") for item in require_list(header["leaves"], "leaves")]
     numbers = [_input(item["input"], graph, "leaves", True) for item in leaves]
     types = [read_type(item["type"], "leaves") for item in leaves]
     state: dict[int, np.ndarray] = {}
     buffers: set[int] = set()
-    for item in _list(header["state"], "state"):
-        number = _input(_object(item, "state")["input"], graph, "state")
+    for item in require_list(header["state"], "state"):
+        number = _input(require_object(item, "state")["input"], graph, "state")
         assert number is not None
         state[number] = _state_array(graph, number, item["name"], arrays)
         if item["buffer"]:
@@ -270,7 +273,7 @@ def _program(
         if number is not None and graph.inputs[number].type != type_:
             raise ExportError(f"leaves: the graph takes {graph.inputs[number].type}, not {type_}")
     program = ExportedProgram(
-        _text(header["name"], "name"),
+        require_text(header["name"], "name"),
         graph,
         _parameters(header["parameters"], len(leaves)),
         tuple(numbers),
@@ -278,7 +281,7 @@ def _program(
         state,
         frozenset(buffers),
         header["result"],
-        tuple(_guard(item) for item in _list(header["guards"], "guards")),
+        tuple(_guard(item) for item in require_list(header["guards"], "guards")),
         _sizes(header["sizes"]),
     )
     _ = program.signature  # raises ValueError where the parameters are none
@@ -289,12 +292,12 @@ def _program(
 
 def _parameters(data: Any, leaves: int) -> tuple[Parameter, ...]:
     found = []
-    for item in _list(data, "parameters"):
-        name = _text(_object(item, "parameters")["name"], "parameters")
+    for item in require_list(data, "parameters"):
+        name = require_text(require_object(item, "parameters")["name"], "parameters")
         if item["kind"] not in PARAMETER_KINDS or not name.isidentifier():
             raise ExportError(f"parameters: {name!r} of kind {item['kind']!r} is none")
         check(item["tree"], leaves, LEAF_KINDS, name)
-        default = tuple(read_attr(one, name) for one in _list(item["default"], name))
+        default = tuple(read_attr(one, name) for one in require_list(item["default"], name))
         if len(default) > 1:
             raise ExportError(f"parameters: {name!r} has {len(default)} defaults")
         found.append(Parameter(name, item["kind"], item["tree"], default))
@@ -306,7 +309,7 @@ def _state_array(
 ) -> np.ndarray:
     """An array of the state, of the type that the graph takes."""
     wanted = graph.inputs[number].tensor
-    if _text(name, "state") != graph.names[number] or name not in arrays:
+    if require_text(name, "state") != graph.names[number] or name not in arrays:
         raise ExportError(f"state: there is no array {name!r}")
     array = arrays[name]
     if wanted.dtype.kind == "c" and array.dtype == np.dtype(f"f{wanted.dtype.itemsize // 2}"):
@@ -317,7 +320,7 @@ def _state_array(
 
 
 def _guard(data: Any) -> SizeGuard:
-    relation, left, right, outcome = _list(data, "guards")
+    relation, left, right, outcome = require_list(data, "guards")
     if relation not in RELATIONS or not isinstance(outcome, bool):
         raise ExportError(f"guards: {relation!r} is no relation")
     return SizeGuard(relation, read_size(left, "guards"), read_size(right, "guards"), outcome)
@@ -334,7 +337,7 @@ def _check_names(program: ExportedProgram) -> None:
 
 
 def _sizes(data: Any) -> dict[str, int]:
-    for name, size in _object(data, "sizes").items():
+    for name, size in require_object(data, "sizes").items():
         if not name.isidentifier() or type(size) is not int or size < 0:
             raise ExportError(f"sizes: {name!r} is {size!r}")
     return dict(data)
@@ -345,22 +348,4 @@ def _input(data: Any, graph: Graph, where: str, or_none: bool = False) -> int | 
         return None
     if type(data) is not int or not 0 <= data < len(graph.inputs):
         raise ExportError(f"{where}: there is no input {data!r}")
-    return data
-
-
-def _object(data: Any, where: str) -> dict[str, Any]:
-    if not isinstance(data, dict):
-        raise ExportError(f"{where}: expected an object")
-    return data
-
-
-def _list(data: Any, where: str) -> list[Any]:
-    if not isinstance(data, list):
-        raise ExportError(f"{where}: expected a list")
-    return data
-
-
-def _text(data: Any, where: str) -> str:
-    if not isinstance(data, str):
-        raise ExportError(f"{where}: expected text")
     return data

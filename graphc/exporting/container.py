@@ -192,16 +192,23 @@ def _fields(
     data: Any, where: str, required: Sequence[str], optional: Sequence[str] = ()
 ) -> dict[str, Any]:
     """`data`, when it is an object of exactly these fields."""
-    if not isinstance(data, dict):
-        raise ExportError(f"{where}: expected an object, found {type(data).__name__}")
-    missing = [name for name in required if name not in data]
-    extra = [name for name in data if name not in required and name not in optional]
+    found = require_object(data, where)
+    missing = [name for name in required if name not in found]
+    extra = [name for name in found if name not in required and name not in optional]
     if missing or extra:
         raise ExportError(f"{where}: missing fields {missing}, unknown fields {extra}")
+    return found
+
+
+def require_object(data: Any, where: str) -> dict[str, Any]:
+    """`data`, when it is an object."""
+    if not isinstance(data, dict):
+        raise ExportError(f"{where}: expected an object, found {type(data).__name__}")
     return data
 
 
-def _list(data: Any, where: str, length: int | None = None) -> list[Any]:
+def require_list(data: Any, where: str, length: int | None = None) -> list[Any]:
+    """`data`, when it is a list, of that length where one is given."""
     if not isinstance(data, list) or (length is not None and len(data) != length):
         raise ExportError(f"{where}: expected a list{f' of {length}' if length else ''}")
     return data
@@ -213,7 +220,8 @@ def _integer(data: Any, where: str) -> int:
     return data
 
 
-def _text(data: Any, where: str) -> str:
+def require_text(data: Any, where: str) -> str:
+    """`data`, when it is text."""
     if not isinstance(data, str):
         raise ExportError(f"{where}: expected text, found {type(data).__name__}")
     return data
@@ -225,14 +233,17 @@ def _read_graph(data: Any, where: str, depth: int) -> Graph:
     fields = _fields(data, where, ("inputs", "names", "nodes", "outputs", "written"))
     inputs = [
         parameter(k, read_type(type_, f"{where}.inputs[{k}]"))
-        for k, type_ in enumerate(_list(fields["inputs"], f"{where}.inputs"))
+        for k, type_ in enumerate(require_list(fields["inputs"], f"{where}.inputs"))
     ]
-    names = [_text(name, f"{where}.names") for name in _list(fields["names"], f"{where}.names")]
+    names = [
+        require_text(name, f"{where}.names")
+        for name in require_list(fields["names"], f"{where}.names")
+    ]
     if names and len(names) != len(inputs):
         raise ExportError(f"{where}: {len(names)} names for {len(inputs)} inputs")
     producers: list[Node] = [value.node for value in inputs]
     notes: dict[Node, Note] = {}
-    for k, item in enumerate(_list(fields["nodes"], f"{where}.nodes")):
+    for k, item in enumerate(require_list(fields["nodes"], f"{where}.nodes")):
         here = f"{where}.nodes[{k}]"
         node, note = _read_node(item, producers, here, depth)
         producers.append(node)
@@ -240,9 +251,9 @@ def _read_graph(data: Any, where: str, depth: int) -> Graph:
             notes[node] = note
     outputs = tuple(
         _read_reference(item, producers, f"{where}.outputs")
-        for item in _list(fields["outputs"], f"{where}.outputs")
+        for item in require_list(fields["outputs"], f"{where}.outputs")
     )
-    written = _list(fields["written"], f"{where}.written", len(outputs))
+    written = require_list(fields["written"], f"{where}.written", len(outputs))
     for target in written:
         if target is not None and not 0 <= _integer(target, f"{where}.written") < len(inputs):
             raise ExportError(f"{where}.written: there is no input {target}")
@@ -250,7 +261,7 @@ def _read_graph(data: Any, where: str, depth: int) -> Graph:
 
 
 def _read_reference(data: Any, producers: Sequence[Node], where: str) -> Value:
-    number, index = (_integer(item, where) for item in _list(data, where, 2))
+    number, index = (_integer(item, where) for item in require_list(data, where, 2))
     if not 0 <= number < len(producers):
         raise ExportError(f"{where}: refers to producer {number}, which does not stand before it")
     node = producers[number]
@@ -275,12 +286,12 @@ def _read_node(
     data: Any, producers: Sequence[Node], where: str, depth: int
 ) -> tuple[Node, Note | None]:
     fields = _fields(data, where, ("op", "inputs", "attrs", "regions", "types"), ("note",))
-    op = OPS.get(_text(fields["op"], f"{where}.op"))
+    op = OPS.get(require_text(fields["op"], f"{where}.op"))
     if op is None:
         raise ExportError(f"{where}: there is no op named {fields['op']!r}")
     operands = [
         _read_reference(item, producers, f"{where}.inputs")
-        for item in _list(fields["inputs"], f"{where}.inputs")
+        for item in require_list(fields["inputs"], f"{where}.inputs")
     ]
     given = _fields(fields["attrs"], f"{where}.attrs", tuple(op.attributes))
     attrs = {name: read_attr(item, f"{where}.attrs.{name}", 0) for name, item in given.items()}
@@ -289,7 +300,7 @@ def _read_node(
             raise ExportError(f"{where}.attrs.{name}: {attrs[name]!r} is no {kind}")
     regions = [
         _read_graph(item, f"{where}.regions[{k}]", depth + 1)
-        for k, item in enumerate(_list(fields["regions"], f"{where}.regions"))
+        for k, item in enumerate(require_list(fields["regions"], f"{where}.regions"))
     ]
     if len(regions) != op.regions:
         raise ExportError(f"{where}: {op.name} has {op.regions} regions, not {len(regions)}")
@@ -298,7 +309,8 @@ def _read_node(
     except _REFUSALS as error:
         raise ExportError(f"{where}: {op.name} does not take these operands: {error}") from error
     types = tuple(
-        read_type(item, f"{where}.types") for item in _list(fields["types"], f"{where}.types")
+        read_type(item, f"{where}.types")
+        for item in require_list(fields["types"], f"{where}.types")
     )
     if types != node.types:
         raise ExportError(f"{where}: {op.name} gives {node.types}, but the file says {types}")
@@ -310,11 +322,11 @@ def read_type(data: Any, where: str) -> Type:
     """The type that `write_type` wrote."""
     if data == "token":
         return TOKEN
-    name, sizes = _list(data, where, 2)
-    dtype = DTYPES.get(_text(name, where))
+    name, sizes = require_list(data, where, 2)
+    dtype = DTYPES.get(require_text(name, where))
     if dtype is None:
         raise ExportError(f"{where}: there is no dtype {name!r}")
-    shape = tuple(read_size(size, where, 0) for size in _list(sizes, where))
+    shape = tuple(read_size(size, where, 0) for size in require_list(sizes, where))
     if not _is_kind(shape, "shape"):
         raise ExportError(f"{where}: a size is negative")
     return TensorType(dtype, shape)
@@ -327,10 +339,10 @@ def read_size(data: Any, where: str, depth: int = 0) -> Size:
     if depth > DEEPEST:
         raise ExportError(f"{where}: a size is nested deeper than {DEEPEST}")
     total: Size = 0
-    for term in _list(data, where):
-        coefficient, atoms = _list(term, where, 2)
+    for term in require_list(data, where):
+        coefficient, atoms = require_list(term, where, 2)
         product: Size = _integer(coefficient, where)
-        for atom in _list(atoms, where):
+        for atom in require_list(atoms, where):
             product = product * _read_atom(atom, where, depth)
             _check_terms(product, where)
         total = total + product
@@ -353,7 +365,7 @@ def _read_atom(data: Any, where: str, depth: int) -> Size:
     if len(fields) != 1:
         raise ExportError(f"{where}: an atom of a size is a name, a floordiv or a mod")
     ((name, operands),) = fields.items()
-    left, right = (read_size(item, where, depth + 1) for item in _list(operands, where, 2))
+    left, right = (read_size(item, where, depth + 1) for item in require_list(operands, where, 2))
     if right == 0:
         raise ExportError(f"{where}: a size is divided by 0")
     return floordiv(left, right) if name == "floordiv" else mod(left, right)
@@ -370,10 +382,10 @@ def read_attr(data: Any, where: str, depth: int = 0) -> Attr:
         raise ExportError(f"{where}: expected one of float, bytes, dtype, tuple and dim")
     ((kind, content),) = fields.items()
     if kind == "tuple":
-        return tuple(read_attr(item, where, depth + 1) for item in _list(content, where))
+        return tuple(read_attr(item, where, depth + 1) for item in require_list(content, where))
     if kind == "dim":
         return read_size(content, where, 0)
-    text = _text(content, where)
+    text = require_text(content, where)
     try:
         if kind == "float":
             return float.fromhex(text)
@@ -401,18 +413,18 @@ def _is_kind(value: Attr, kind: str) -> bool:
 
 
 def _read_note(data: Any, where: str) -> Note:
-    name, place = _list(data, where, 2)
+    name, place = require_list(data, where, 2)
     if place is None:
-        return Note(None, _text(name, where))
-    file, line, column, end_column, function = _list(place, where, len(_LOCATION_FIELDS))
+        return Note(None, require_text(name, where))
+    file, line, column, end_column, function = require_list(place, where, len(_LOCATION_FIELDS))
     for text in (name, file, function):
-        if not _text(text, where).isprintable():
+        if not require_text(text, where).isprintable():
             raise ExportError(f"{where}: {text[:40]!r} has characters that are not printed")
     location = Location(
-        _text(file, where),
+        require_text(file, where),
         _integer(line, where),
         _integer(column, where),
         _integer(end_column, where),
-        _text(function, where),
+        require_text(function, where),
     )
-    return Note(location, _text(name, where))
+    return Note(location, require_text(name, where))

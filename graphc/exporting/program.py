@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +27,22 @@ PARAMETER_KINDS = {
 
 
 _OPPOSITE = {"==": "!=", "<": ">=", "<=": ">", ">": "<=", ">=": "<"}
+
+
+def passed(parameters: Iterable[tuple[str, str, Any]]) -> tuple[list[Any], dict[str, Any]]:
+    """What a call passes for parameters, each a name, a kind and a value: in order, and by name."""
+    args: list[Any] = []
+    named: dict[str, Any] = {}
+    for name, kind, value in parameters:
+        if kind == "VAR_POSITIONAL":
+            args += value
+        elif kind == "VAR_KEYWORD":
+            named |= value
+        elif kind == "KEYWORD_ONLY":
+            named[name] = value
+        else:
+            args.append(value)
+    return args, named
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,14 +19,13 @@ from typing import Any
 import numpy as np
 
 from graphc.errors import DTypeError, ExportError, ShapeError
-from graphc.exporting.container import read_attr, read_size, write_attr, write_size
+from graphc.exporting.container import DEEPEST, read_attr, read_size, write_attr, write_size
 from graphc.trace.instances import original_class
 from graphc.trace.sizes import TracedSize
 from graphc.trace.trees import Attributed, children, is_container
 from graphc.types import Size
 
 Tree = dict[str, Any]
-DEEPEST = 50
 
 
 class Record:

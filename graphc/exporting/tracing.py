@@ -17,7 +17,7 @@ import numpy as np
 
 from graphc import ops, pipeline
 from graphc.errors import ExportError
-from graphc.exporting.program import ExportedProgram, Parameter
+from graphc.exporting.program import ExportedProgram, Parameter, passed
 from graphc.exporting.structure import Tree, describe
 from graphc.ir import Graph, Value, close, rebuild
 from graphc.options import Options
@@ -44,18 +44,9 @@ class _Exporting(Transform):
         self.record = record
 
     def traced(self, *values: Any) -> Any:
-        positional: list[Any] = []
-        named: dict[str, Any] = {}
-        for (name, kind), value in zip(self.parameters, values, strict=True):
-            if kind == "VAR_POSITIONAL":
-                positional += value
-            elif kind == "VAR_KEYWORD":
-                named |= value
-            elif kind == "KEYWORD_ONLY":
-                named[name] = value
-            else:
-                positional.append(value)
-        result = self.__wrapped__(*positional, **named)
+        pairs = zip(self.parameters, values, strict=True)
+        args, named = passed((name, kind, value) for (name, kind), value in pairs)
+        result = self.__wrapped__(*args, **named)
         found: list[Any] = []
 
         def leaf(value: Any, where: str) -> Tree | None:

@@ -10,9 +10,10 @@ from graphc.exporting import archive
 from graphc.exporting.bounds import windows
 from graphc.exporting.program import ExportedProgram
 from graphc.exporting.structure import Record, as_array, build, flatten
-from graphc.ir import Attr, Graph, Value, make, parameter, rebuild
+from graphc.ir import Graph, Value, rebuild
 from graphc.loading.attributes import attribute
 from graphc.nn.module import Module
+from graphc.trace.concrete import with_sizes
 from graphc.trace.context import active
 from graphc.trace.convert import array_like
 from graphc.trace.dispatch import locates
@@ -167,48 +168,22 @@ def _sized(size: Size, sizes: Mapping[str, Size]) -> Size:
     return substitute(size, lambda atom: sizes.get(atom) if isinstance(atom, str) else None)
 
 
+def _sized_attr(attr: Any, sizes: Mapping[str, Size]) -> Any:
+    """An attribute or a shape with sizes of the trace in place of symbolic ones."""
+    if isinstance(attr, tuple):
+        return tuple(_sized_attr(item, sizes) for item in attr)
+    return _sized(attr, sizes) if isinstance(attr, Dim) else attr
+
+
 def instantiate(
-    graph: Graph, operands: Sequence[Value], sizes: Mapping[str, Size], token: Value | None = None
+    graph: Graph, operands: Sequence[Value], sizes: Mapping[str, Size], token: Value
 ) -> list[Value]:
     """The outputs of `graph` for these operands, with its symbolic sizes replaced.
 
     Args:
         token: what the first effect takes.
     """
-    if not sizes and token is None:
-        return rebuild(graph.outputs, dict(zip(graph.inputs, operands, strict=True)))
-    made: dict[Value, Value] = dict(zip(graph.inputs, operands, strict=True))
-    for node in graph.nodes:
-        if node.outputs[0] in made:
-            continue
-        if token is not None and node.op.name == "token":
-            made[node.out()] = token
-            continue
-        attrs = {name: _sized_attr(attr, sizes) for name, attr in node.attrs}
-        regions = [_sized_region(region, sizes) for region in node.regions]
-        new = make(node.op, [made[v] for v in node.inputs], attrs, regions)
-        made.update(zip(node.outputs, new.outputs, strict=True))
-    return [made[value] for value in graph.outputs]
-
-
-def _sized_attr(attr: Attr, sizes: Mapping[str, Size]) -> Attr:
-    if isinstance(attr, tuple):
-        return tuple(_sized_attr(item, sizes) for item in attr)
-    return _sized(attr, sizes) if isinstance(attr, Dim) else attr
-
-
-def _sized_region(region: Graph, sizes: Mapping[str, Size]) -> Graph:
-    """`region` with its symbolic sizes replaced."""
-    if not sizes:
-        return region
-    inputs = [_sized_type(value, sizes) for value in region.inputs]
-    outputs = instantiate(region, inputs, sizes)
-    return Graph(tuple(inputs), tuple(outputs), region.written, region.names, region.notes)
-
-
-def _sized_type(value: Value, sizes: Mapping[str, Size]) -> Value:
-    type_ = value.type
-    if isinstance(type_, TensorType):
-        shape = tuple(_sized(size, sizes) for size in type_.shape)
-        type_ = TensorType(type_.dtype, shape)
-    return parameter(value.node["number"], type_)
+    graph = with_sizes(graph, sizes, _sized_attr)
+    known = dict(zip(graph.inputs, operands, strict=True))
+    known |= {node.out(): token for node in graph.nodes if node.op.name == "token"}
+    return rebuild(graph.outputs, known)

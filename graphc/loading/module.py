@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from graphc.errors import ExportError
-from graphc.exporting.program import ExportedProgram
+from graphc.exporting.program import ExportedProgram, passed
 from graphc.exporting.structure import Record, build, paths_of
 from graphc.ir import Graph
 from graphc.loading.attributes import attribute
@@ -86,19 +86,9 @@ def arguments_from(
     def size(one: Size) -> Any:
         raise TypeError(f"{one} can't be passed")
 
-    args: list[Any] = []
-    named: dict[str, Any] = {}
-    for one in program.parameters:
-        value = build(one.tree, leaf, size, Record)
-        if one.kind == "VAR_POSITIONAL":
-            args += value
-        elif one.kind == "VAR_KEYWORD":
-            named |= value
-        elif one.kind == "KEYWORD_ONLY":
-            named[one.name] = value
-        else:
-            args.append(value)
-    return args, named
+    return passed(
+        (one.name, one.kind, build(one.tree, leaf, size, Record)) for one in program.parameters
+    )
 
 
 def _put(module: Module, name: str, array: np.ndarray, is_buffer: bool) -> None:

@@ -5,23 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from graphc.errors import ExportError
+from graphc.exporting.onnx.tensors import DTYPE_CODES
 from graphc.types import DTYPES
 
-_NUMPY = {
-    1: "float32",
-    2: "uint8",
-    3: "int8",
-    4: "uint16",
-    5: "int16",
-    6: "int32",
-    7: "int64",
-    9: "bool",
-    11: "float64",
-    12: "uint32",
-    13: "uint64",
-    14: "complex64",
-    15: "complex128",
-}
+_NUMPY = {code: name for name, code in DTYPE_CODES.items()} | {14: "complex64", 15: "complex128"}
 _OTHERS = {
     8: "string",
     10: "float16",

@@ -7,23 +7,11 @@ from typing import Any
 import numpy as np
 
 from graphc.errors import ExportError
+from graphc.exporting.onnx.tensors import DTYPE_CODES
 from graphc.loading.onnx.graph import Graph, Reader, Versions
 from graphc.loading.onnx.registry import Node
 from graphc.loading.onnx.values import as_array
 
-_CODES = {
-    "float32": 1,
-    "uint8": 2,
-    "int8": 3,
-    "uint16": 4,
-    "int16": 5,
-    "int32": 6,
-    "int64": 7,
-    "bool": 9,
-    "float64": 11,
-    "uint32": 12,
-    "uint64": 13,
-}
 _Type = tuple[str, tuple[int | None, ...]]
 
 
@@ -77,7 +65,7 @@ def _expanded(node: Node, types: tuple[_Type | None, ...]) -> Graph:
         for one in types:
             proto = TypeProto()
             if one is not None:
-                proto.tensor_type.elem_type = _CODES[one[0]]
+                proto.tensor_type.elem_type = DTYPE_CODES[one[0]]
                 proto.tensor_type.shape.SetInParent()
                 for size in one[1]:
                     dim = proto.tensor_type.shape.dim.add()
